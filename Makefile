@@ -1,0 +1,52 @@
+# Two commands for everyone: `make demo` and `make test`. Each sets up what it needs in .venv; the second run is quick.
+
+PYTHON ?= python3
+OUT ?= out/demo
+PYTEST_ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help demo test check clean
+
+help: ## Print the targets.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+
+demo: $(VENV)/.installed-demo ## Interpolate between digits and write pictures and numbers to out/demo (OUT=folder).
+	@$(BIN)/latentpath demo --out "$(OUT)"
+
+test: $(VENV)/.installed-test ## Run the tests and the examples in the docstrings (PYTEST_ARGS="-k index").
+	@OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+
+check: $(VENV)/.installed-check ## Check format, style, types and layering.
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy --strict src
+	@$(BIN)/lint-imports
+
+clean: ## Remove everything that these targets made.
+	rm -rf $(VENV) out dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.installed-demo: EXTRAS := viz
+$(VENV)/.installed-test: EXTRAS := data,viz,test
+$(VENV)/.installed-check: EXTRAS := data,viz,test,dev
+
+$(VENV)/.installed-%: $(VENV)/.created pyproject.toml constraints.lock
+	@echo "Installing latentpath[$(EXTRAS)] into $(VENV): minutes the first time, seconds after."
+	@$(BIN)/python -m pip install --quiet --constraint constraints.lock --editable '.[$(EXTRAS)]'
+	@touch $@
+
+$(VENV)/.created:
+	@command -v "$(PYTHON)" >/dev/null 2>&1 || { \
+		echo "latentpath needs Python 3.11 or newer, and '$(PYTHON)' is not there: install it, or name one: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "latentpath needs Python 3.11 or newer, and '$(PYTHON)' is $$("$(PYTHON)" -V 2>&1): name a newer one: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "'$(PYTHON)' has no venv module (on Debian and Ubuntu: apt-get install python3-venv), or name another one: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@"$(PYTHON)" -m venv --clear $(VENV)
+	@touch $@

@@ -1,0 +1,39 @@
+"""latentpath: paths between latents of a generative model along which it keeps producing realistic things."""
+
+from . import priors, solvers
+from .audit import Audit, audit
+from .curves import lerp, slerp
+from .energy import cost, energy, length, metric_tensor
+from .errors import LatentPathError
+from .evaluate import Report, Source
+from .index import RealismIndex
+from .interpolate import interpolate
+from .models import Model, load
+from .path import Path
+from .solvers import Outcome, Progress
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Audit",
+    "LatentPathError",
+    "Model",
+    "Outcome",
+    "Path",
+    "Progress",
+    "RealismIndex",
+    "Report",
+    "Source",
+    "__version__",
+    "audit",
+    "cost",
+    "energy",
+    "interpolate",
+    "length",
+    "lerp",
+    "load",
+    "metric_tensor",
+    "priors",
+    "slerp",
+    "solvers",
+]

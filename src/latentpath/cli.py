@@ -1,0 +1,134 @@
+"""The command ``latentpath``: a demo, the shipped models, and training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .cli_train import app as train_app
+from .cli_train import one_line_errors
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="latentpath",
+    help="Paths between latents of a generative model along which it keeps producing realistic things.",
+    epilog="Examples:\n\n[bold]latentpath demo[/bold]\n\n[bold]latentpath demo --out out/quick --pairs 4[/bold]"
+    "\n\n[bold]latentpath models[/bold]\n\n[bold]latentpath train dcgan --help[/bold]",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+app.add_typer(train_app, name="train")
+
+
+def _version(wanted: bool) -> bool:
+    if wanted:
+        from . import __version__
+
+        typer.echo(f"latentpath {__version__}")
+        raise typer.Exit()
+    return wanted
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    """Options of the command itself; the text for people is the app's."""
+
+
+def _console(*, stderr: bool = False) -> Console:
+    """A console that keeps a table whole where nobody set a width, as in a pipe."""
+    from rich.console import Console
+
+    console = Console(stderr=stderr, highlight=False)
+    return console if console.is_terminal else Console(stderr=stderr, highlight=False, width=max(console.width, 100))
+
+
+@app.command(
+    epilog="Examples:\n\n[bold]latentpath demo[/bold]   16 pairs, about half a minute on two cores"
+    "\n\n[bold]latentpath demo --pairs 4[/bold]   a quick look"
+    "\n\n[bold]latentpath demo --pairs 1 --seed 7 --tol 0.001 --out out/one[/bold]   one other pair, solved further"
+)
+@one_line_errors
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the pictures, the paths and the report.")] = Path("out/demo"),
+    pairs: Annotated[int, typer.Option(help="Pairs of endpoints, solved together.")] = 16,
+    segments: Annotated[int, typer.Option(help="Segments of every curve.")] = 50,
+    alpha: Annotated[float, typer.Option(help="Scale of the realism index, in (0, 1].")] = 0.9,
+    tol: Annotated[
+        float, typer.Option(help="Relative accuracy of the cost; 0.001 takes several times as long as 0.01.")
+    ] = 1e-2,
+    seed: Annotated[int, typer.Option(help="Of the endpoints.")] = 0,
+    threads: Annotated[
+        int | None, typer.Option(help="CPU threads; PyTorch's choice by default.", show_default=False)
+    ] = None,
+    model: Annotated[
+        str, typer.Option(help="A shipped generator; see [bold]latentpath models[/bold].")
+    ] = "mnist-dcgan-semicircle",
+) -> None:
+    """Interpolate between digits, and compare with the straight line and slerp.
+
+    Draws endpoints at the two ends of the prior, solves all pairs in one batch, prints a table, and writes film strips,
+    profiles, projections, a film, the paths and a report into --out.
+
+    Ctrl-C while it solves stops there and writes what it has; a second one leaves at once and writes nothing.
+    """
+    from .demo import Demo, run
+
+    settings = Demo(model, pairs, segments, alpha, tol, seed, threads)
+    run(settings, out, _console(), _console(stderr=True))
+
+
+@app.command(epilog="Example: [bold]latentpath models[/bold]")
+@one_line_errors
+def models() -> None:
+    """List the models that ship with the package, with the quality on their cards."""
+    from rich import box
+    from rich.table import Table
+
+    from .models import available, load
+    from .models.registry import WEIGHTS
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table.add_column("name", no_wrap=True, style="bold")
+    table.add_column("D", justify="right")
+    table.add_column("size", justify="right", no_wrap=True)
+    table.add_column("what it is, and how good")
+    for name in available():
+        card = load(name).card
+        size = (WEIGHTS / name / card["weights_file"]).stat().st_size
+        dim = str(card["prior"]["dim"]) if card["prior"] else ""
+        lines = [card["description"], *_quality(card.get("quality") or {})]
+        table.add_row(name, dim, f"{size / 1000:.0f} kB", "\n".join(lines))
+    _console().print(table)
+
+
+def _quality(found: dict[str, Any]) -> list[str]:
+    """The numbers that say most, a line each."""
+    if "accuracy" in found:
+        return [f"{found['accuracy']:.2%} of {found['images']:,} test images right"]
+    if "mean_confidence" not in found:
+        return []
+    return [
+        f"judge's confidence {found['mean_confidence']:.3f} (real test images {found['test_mean_confidence']:.3f})",
+        f"rarest digit {found['least_class_share']:.1%} of {found['samples']:,} samples",
+        f"Fréchet distance {found['frechet']:.1f} (real training images {found['frechet_floor']:.1f})",
+    ]
+
+
+def main() -> None:
+    """The entry point."""
+    app(prog_name="latentpath")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,149 @@
+r"""Polylines in the latent space: the two baselines, and where to put points along a curve.
+
+A *polyline* is a tensor ``(..., K+1, D)``: K segments, the first and last point its endpoints. The baselines are the
+straight line :math:`(1-t)a + tb` and the spherical one, which turns the direction at constant angular speed (Shoemake
+1985, "Animating Rotation with Quaternion Curves"; for latents White 2016, "Sampling Generative Networks").
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from .errors import InputError
+
+__all__ = ["arc_length", "at_arc", "even_arc", "lerp", "slerp", "subdivide"]
+
+
+def _parameters(start: Tensor, end: Tensor, segments: int) -> Tensor:
+    if start.shape[-1:] != end.shape[-1:] or start.ndim == 0:
+        raise InputError(
+            f"start and end must be (..., D) with one D, got {tuple(start.shape)} and {tuple(end.shape)}: "
+            "encode or sample both from the same latent space"
+        )
+    if not start.is_floating_point() or start.dtype != end.dtype or start.device != end.device:
+        raise InputError(
+            "start and end must be floating point, of one dtype and on one device, got "
+            f"{start.dtype} on {start.device} and {end.dtype} on {end.device}: convert with .to(...)"
+        )
+    if segments < 1:
+        raise InputError(f"a polyline needs segments >= 1, got {segments}")
+    return torch.linspace(0, 1, segments + 1, dtype=start.dtype, device=start.device)[:, None]
+
+
+def lerp(start: Tensor, end: Tensor, segments: int = 50) -> Tensor:
+    r"""The straight line :math:`x_i = (1 - i/K)\,a + (i/K)\,b`, the paper's initial path (Section 5).
+
+    Args:
+        start: ``a``, ``(..., D)``.
+        end: ``b``, ``(..., D)``; leading dimensions broadcast.
+        segments: ``K``.
+
+    Returns:
+        ``(..., K+1, D)``; its first and last points are bit-identical to the endpoints.
+
+    Raises:
+        InputError: shapes, dtypes or devices disagree, or ``segments < 1``.
+
+    Example:
+        >>> import torch, latentpath as lp
+        >>> lp.lerp(torch.zeros(2), torch.tensor([1.0, 2.0]), segments=2)
+        tensor([[0.0000, 0.0000],
+                [0.5000, 1.0000],
+                [1.0000, 2.0000]])
+    """
+    t = _parameters(start, end, segments)
+    start, end = torch.broadcast_tensors(start, end)
+    return torch.lerp(start[..., None, :], end[..., None, :], t)
+
+
+def slerp(start: Tensor, end: Tensor, segments: int = 50) -> Tensor:
+    r"""The spherical line: directions turn at constant angular speed, norms change linearly.
+
+    With :math:`u` the direction of ``a``, :math:`\omega` the angle between the endpoints, and :math:`v` the unit vector
+    orthogonal to :math:`u` in their plane,
+
+    .. math:: x(t) = \bigl((1-t)|a| + t|b|\bigr)\,\bigl(\cos(t\omega)\,u + \sin(t\omega)\,v\bigr).
+
+    For equal norms this is Shoemake's formula. Parallel vectors give the straight line; opposite ones a half circle
+    through a fixed orthogonal direction (the axis with the smallest entry of :math:`u`, made orthogonal); where an
+    endpoint is zero it has no direction, and the line is straight.
+
+    Args:
+        start: ``a``, ``(..., D)``.
+        end: ``b``, ``(..., D)``; leading dimensions broadcast.
+        segments: ``K``.
+
+    Returns:
+        ``(..., K+1, D)``; its first and last points are bit-identical to the endpoints.
+
+    Raises:
+        InputError: as for `lerp`.
+
+    Example:
+        >>> import torch, latentpath as lp
+        >>> lp.slerp(torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0]), segments=2)[1]
+        tensor([0.7071, 0.7071])
+    """
+    t = _parameters(start, end, segments)
+    start, end = torch.broadcast_tensors(start, end)
+    a, b = start[..., None, :], end[..., None, :]
+    norm_a, norm_b = a.norm(dim=-1, keepdim=True), b.norm(dim=-1, keepdim=True)
+    tiny = torch.finfo(start.dtype).tiny
+    u, u_end = a / norm_a.clamp_min(tiny), b / norm_b.clamp_min(tiny)
+    cosine = (u * u_end).sum(-1, keepdim=True)
+    across = u_end - cosine * u
+    sine = across.norm(dim=-1, keepdim=True)
+    angle = torch.atan2(sine, cosine)  # accurate at 0 and at pi, where acos is not
+    axis = torch.nn.functional.one_hot(u.abs().argmin(-1), u.shape[-1]).to(u)
+    aside = axis - (axis * u).sum(-1, keepdim=True) * u
+    # below this the direction of `across` is rounding noise
+    flat = sine <= 8 * torch.finfo(start.dtype).eps
+    v = torch.where(flat, aside / aside.norm(dim=-1, keepdim=True).clamp_min(tiny), across / sine.clamp_min(tiny))
+    direction = torch.cos(t * angle) * u + torch.sin(t * angle) * v
+    curved = torch.lerp(norm_a, norm_b, t) * direction
+    straight = torch.lerp(a, b, t)
+    no_turn = (norm_a == 0) | (norm_b == 0) | (flat & (cosine > 0)) | (aside.norm(dim=-1, keepdim=True) == 0)
+    points = torch.where(no_turn, straight, curved)
+    return torch.cat([a, points[..., 1:-1, :], b], dim=-2)
+
+
+def subdivide(latents: Float[Tensor, "*batch P D"], parts: int) -> Float[Tensor, "*batch Q D"]:
+    """The same polyline with every segment cut into ``parts`` equal ones: ``(..., K * parts + 1, D)``."""
+    t = torch.arange(parts, dtype=latents.dtype, device=latents.device)[:, None] / parts
+    cut = torch.lerp(latents[..., :-1, None, :], latents[..., 1:, None, :], t)
+    return torch.cat([cut.flatten(-3, -2), latents[..., -1:, :]], dim=-2)
+
+
+def arc_length(steps: Float[Tensor, "*batch K"]) -> Float[Tensor, "*batch P"]:
+    """The arc length ``(..., K+1)`` at every point, from 0, given the length ``(..., K)`` of every segment."""
+    return torch.nn.functional.pad(steps.cumsum(-1), (1, 0))
+
+
+def even_arc(arc: Float[Tensor, "*batch P"], points: int) -> Float[Tensor, "*batch Q"]:
+    """``points`` evenly spaced arc lengths ``(..., points)`` from 0 to the last entry of ``arc``."""
+    t = torch.linspace(0, 1, points, dtype=arc.dtype, device=arc.device)
+    return arc[..., -1:] * t
+
+
+def at_arc(
+    latents: Float[Tensor, "*batch P D"], arc: Float[Tensor, "*batch P"], targets: Float[Tensor, "*batch Q"]
+) -> Float[Tensor, "*batch Q D"]:
+    """The points of a polyline at the arc lengths ``targets``, linear within each segment.
+
+    ``arc`` must not decrease. Where it does not grow at all (both endpoints the same) its points count as evenly
+    spaced.
+    """
+    still = arc[..., -1:] <= 0
+    arc = torch.where(still, torch.linspace(0, 1, arc.shape[-1], dtype=arc.dtype, device=arc.device), arc)
+    even = torch.linspace(0, 1, targets.shape[-1], dtype=arc.dtype, device=arc.device)
+    targets = torch.where(still, even, targets)
+    right = torch.searchsorted(arc.contiguous(), targets.contiguous(), right=True).clamp(1, arc.shape[-1] - 1)
+    low, high = arc.gather(-1, right - 1), arc.gather(-1, right)
+    t = ((targets - low) / (high - low).clamp_min(torch.finfo(arc.dtype).tiny)).clamp(0, 1)[..., None]
+
+    def at(i: Tensor) -> Tensor:
+        return latents.gather(-2, i[..., None].expand(*i.shape, latents.shape[-1]))
+
+    return torch.lerp(at(right - 1), at(right), t)

@@ -1,0 +1,260 @@
+r"""What a curve costs: price, energy, cost, length, metric tensor.
+
+For a curve :math:`\gamma` in the latent space, a generator :math:`G` and a realism index :math:`ri`, scaled by
+:math:`\alpha \in (0, 1]`, a unit of data-space length at :math:`z` has the *price*
+
+.. math:: w(z) = -\log(\alpha\, ri(z)) \ge 0,
+
+and the curve the *cost* :math:`\int w(\gamma)\,|(G\gamma)'|\,dt = -\log ri(\gamma)` (Definition 2). By Theorem 1 this
+is its length in the metric :math:`A_z = w(z)^2 J(z)^T J(z)` with :math:`J = dG/dz`. On a polyline of K segments the
+*energy* of equation 3, normalised so that it does not depend on K, is
+
+.. math::
+    E = \tfrac12 K \sum_i \bar w_i^2\, |G(x_{i+1}) - G(x_i)|^2, \qquad
+    \bar w_i = -\log\bigl(\alpha\,\tfrac{ri(x_i) + ri(x_{i+1})}{2}\bigr).
+
+Cauchy and Schwarz: :math:`\sqrt{2E} \ge \sum_i \bar w_i |G(x_{i+1}) - G(x_i)|`, equal at constant speed, which a
+minimum has; there :math:`2E \to cost^2` as K grows. The paper's text writes :math:`|x_{i+1} - x_i|` in equation 3;
+:math:`\gamma` is the decoded curve there, and the unknowns are the latents.
+
+Everything here takes callables: a generator is any ``(N, D) -> (N, ...)``, whose trailing dimensions are flattened for
+norms, and an index is a `RealismIndex` or any ``z -> log(alpha * ri(z))``. The argument ``embed`` says in which space
+lengths are measured: None for the generator's output, ``"latent"`` for the latents themselves (the literal reading of
+equation 3; the generator is not called), or a callable that maps the generator's output to features.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from .errors import InputError
+from .index import RealismIndex, as_log_index
+
+__all__ = [
+    "Embed",
+    "Generator",
+    "Index",
+    "chords",
+    "cost",
+    "decode",
+    "energy",
+    "length",
+    "metric_tensor",
+    "points_to_data",
+    "prices",
+    "pushforward",
+    "times",
+]
+
+Generator = Callable[[Tensor], Tensor]
+"""Latents ``(N, D)`` to data ``(N, ...)``, each point on its own, deterministic and differentiable."""
+
+Index = RealismIndex | Callable[[Tensor], Tensor]
+"""A `RealismIndex`, or any callable ``(..., D) -> (...)`` that gives ``log(alpha * ri)``."""
+
+Embed = Callable[[Tensor], Tensor] | Literal["latent"] | None
+"""The space in which lengths are measured: None (data), "latent", or a map from data to features."""
+
+
+def points_to_data(generator: Generator, embed: Embed = None) -> Callable[[Tensor], Tensor]:
+    """The map ``(N, D) -> (N, M)`` whose output lengths are measured in: generator, then ``embed``, then flattened.
+
+    What comes out is in the latents' dtype, whatever the generator computes in.
+
+    Raises:
+        InputError: ``embed`` is neither None, "latent", nor callable.
+    """
+    if embed is None:
+        return lambda z: generator(z).flatten(1).to(z.dtype)
+    if isinstance(embed, str):
+        if embed != "latent":
+            raise InputError(f'embed must be None, "latent" or a callable from data to features, got {embed!r}')
+        return lambda z: z
+    if not callable(embed):
+        raise InputError(
+            f'embed must be None, "latent" or a callable from data to features, got {type(embed).__name__}'
+        )
+    return lambda z: embed(generator(z)).flatten(1).to(z.dtype)
+
+
+def blocks(count: int, size: int | None) -> Iterator[slice]:
+    """Consecutive slices of at most ``size`` that cover ``range(count)``; one slice where ``size`` is None."""
+    step = count if size is None else max(1, size)
+    for i in range(0, count, max(1, step)):
+        yield slice(i, min(count, i + step))
+
+
+def decode(
+    latents: Float[Tensor, "*batch D"], generator: Generator, embed: Embed = None, max_points: int | None = None
+) -> Float[Tensor, "*batch M"]:
+    """Latents ``(..., D)`` to points ``(..., M)`` of the space in which lengths are measured."""
+    to_data, flat = points_to_data(generator, embed), latents.reshape(-1, latents.shape[-1])
+    data = torch.cat([to_data(flat[block]) for block in blocks(len(flat), max_points)])
+    return data.reshape(*latents.shape[:-1], -1)
+
+
+def chords(data: Float[Tensor, "*batch P M"]) -> Float[Tensor, "*batch K"]:
+    """The distance ``(..., K)`` of consecutive points; its gradient at distance 0 is 0."""
+    square = data.diff(dim=-2).square().sum(-1)
+    still = square == 0
+    return torch.where(still, 0, torch.where(still, 1, square).sqrt())
+
+
+def prices(log_index: Float[Tensor, "*batch P"]) -> Float[Tensor, "*batch K"]:
+    r"""The price :math:`\bar w_i` of each segment, ``(..., K)``, from the log index at its ends (equation 3)."""
+    return math.log(2) - torch.logaddexp(log_index[..., :-1], log_index[..., 1:])
+
+
+def times(price: Tensor, size: Tensor) -> Tensor:
+    """``price * size``, where standing still is free even where the price is infinite."""
+    return torch.where(size == 0, 0, price) * size
+
+
+def energy(
+    latents: Float[Tensor, "*batch P D"],
+    generator: Generator,
+    index: Index,
+    *,
+    embed: Embed = None,
+    max_points: int | None = None,
+) -> Float[Tensor, "*batch"]:
+    r"""The energy of a polyline, :math:`E = \frac12 K \sum_i \bar w_i^2 |G(x_{i+1}) - G(x_i)|^2` (paper, equation 3).
+
+    Args:
+        latents: ``(..., K+1, D)``.
+        generator: ``(N, D) -> (N, ...)``.
+        index: a `RealismIndex`, or a callable ``(..., D) -> (...)`` that gives ``log(alpha * ri)``.
+        embed: the space in which lengths are measured (see `latentpath.energy`).
+        max_points: the most points the generator is given in one call; None for all at once.
+
+    Returns:
+        ``(...)``, in squared units of the measured space; differentiable in ``latents``; infinite where a whole
+        segment lies where the index is 0.
+
+    Example:
+        >>> import torch, latentpath as lp
+        >>> line = lp.lerp(torch.zeros(2, dtype=torch.float64), torch.ones(2, dtype=torch.float64), segments=10)
+        >>> round(float(lp.energy(line, lambda z: 3 * z, lambda z: -torch.ones(z.shape[:-1], dtype=z.dtype))), 6)
+        9.0
+    """
+    square = decode(latents, generator, embed, max_points).diff(dim=-2).square().sum(-1)
+    price = prices(as_log_index(index)(latents))
+    return 0.5 * square.shape[-1] * times(price.square(), square).sum(-1)
+
+
+def cost(
+    latents: Float[Tensor, "*batch P D"],
+    generator: Generator,
+    index: Index,
+    *,
+    embed: Embed = None,
+    max_points: int | None = None,
+) -> Float[Tensor, "*batch"]:
+    r"""The cost of a polyline at its own points, :math:`\sum_i \bar w_i |G(x_{i+1}) - G(x_i)|` (paper, Definition 2).
+
+    It tends to :math:`-\log ri(\gamma)` as K grows, and knows nothing of what lies between the points: use `audit`
+    for the cost of the polyline itself. Arguments as for `energy`; returns ``(...)`` in units of the measured space.
+
+    Example:
+        >>> import torch, latentpath as lp
+        >>> line = lp.lerp(torch.zeros(2, dtype=torch.float64), torch.ones(2, dtype=torch.float64), segments=10)
+        >>> round(float(lp.cost(line, lambda z: 3 * z, lambda z: -torch.ones(z.shape[:-1], dtype=z.dtype))), 6)
+        4.242641
+    """
+    size = chords(decode(latents, generator, embed, max_points))
+    return times(prices(as_log_index(index)(latents)), size).sum(-1)
+
+
+def length(
+    latents: Float[Tensor, "*batch P D"],
+    generator: Generator,
+    *,
+    embed: Embed = None,
+    max_points: int | None = None,
+) -> Float[Tensor, "*batch"]:
+    r"""The length of the decoded polyline at its own points, :math:`\sum_i |G(x_{i+1}) - G(x_i)|`.
+
+    Arguments as for `energy`; returns ``(...)`` in units of the measured space.
+
+    Example:
+        >>> import torch, latentpath as lp
+        >>> float(lp.length(lp.lerp(torch.zeros(2), torch.tensor([3.0, 4.0])), lambda z: 2 * z))
+        10.0
+    """
+    return chords(decode(latents, generator, embed, max_points)).sum(-1)
+
+
+def pushforward(to_data: Callable[[Tensor], Tensor], points: Tensor, tangents: Tensor) -> Tensor:
+    r"""The directional derivatives :math:`J(z)\,v`: points and tangents ``(N, D)`` to ``(N, M)``, no graph kept.
+
+    Forward-mode where every operation of the generator has it; otherwise two backward passes (the derivative of the
+    vector-Jacobian product, which is linear in its vector); where there is no second one, central differences.
+    """
+    try:
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*torch.jit.script", DeprecationWarning)  # torch's own, on first use
+            moved: Tensor = torch.func.jvp(to_data, (points,), (tangents,))[1]
+            return moved
+    except (NotImplementedError, RuntimeError):
+        pass
+    try:
+        with torch.enable_grad():
+            z = points.detach().requires_grad_()
+            data = to_data(z)
+            probe = torch.zeros_like(data, requires_grad=True)
+            (pulled,) = torch.autograd.grad(data, z, probe, create_graph=True)
+            pushed: Tensor = torch.autograd.grad(pulled, probe, tangents)[0].detach()
+            return pushed
+    except RuntimeError:
+        step = torch.finfo(points.dtype).eps ** (1 / 3) * points.norm(dim=-1, keepdim=True).clamp_min(1)
+        step = step / tangents.norm(dim=-1, keepdim=True).clamp_min(torch.finfo(points.dtype).tiny)
+        with torch.no_grad():
+            slope: Tensor = (to_data(points + step * tangents) - to_data(points - step * tangents)) / (2 * step)
+            return slope
+
+
+def metric_tensor(
+    points: Float[Tensor, "*batch D"],
+    generator: Generator,
+    index: Index,
+    *,
+    embed: Embed = None,
+    max_points: int | None = None,
+) -> Float[Tensor, "*batch D D"]:
+    r"""The metric :math:`A_z = \log^2(\alpha\, ri(z))\, J(z)^T J(z)` of Theorem 1.
+
+    Computed from D directional derivatives. No graph is kept.
+
+    Args:
+        points: ``(..., D)``.
+        generator: ``(N, D) -> (N, ...)``.
+        index: a `RealismIndex`, or a callable that gives ``log(alpha * ri)``.
+        embed: the space in which lengths are measured.
+        max_points: the most points the generator is given in one call; None for all at once.
+
+    Returns:
+        ``(..., D, D)``, symmetric and positive semi-definite.
+
+    Example:
+        >>> import torch, latentpath as lp
+        >>> lp.metric_tensor(torch.zeros(2), lambda z: 3 * z, lambda z: -2 * torch.ones(z.shape[:-1]))
+        tensor([[36.,  0.],
+                [ 0., 36.]])
+    """
+    to_data, flat = points_to_data(generator, embed), points.detach().reshape(-1, points.shape[-1])
+    axes = torch.eye(flat.shape[-1], dtype=flat.dtype, device=flat.device)
+    pulled = []
+    for block in blocks(len(flat), max_points):
+        z = flat[block]
+        jacobian = torch.stack([pushforward(to_data, z, axis.expand_as(z)) for axis in axes], dim=-1)
+        pulled.append(jacobian.mT @ jacobian)
+    with torch.no_grad():
+        square = as_log_index(index)(points).square()
+    return square[..., None, None] * torch.cat(pulled).reshape(*points.shape, points.shape[-1])

@@ -1,0 +1,237 @@
+"""Comparing paths: what each costs, how realistic its points are, and what independent judges say of its frames.
+
+A `Source` is where a path came from (generator, index, the space lengths are measured in); `compare` measures several
+polylines between the same endpoints against one source; a `Report` is the table, for people and for programs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .audit import Audit, audit
+from .curves import lerp, slerp
+from .energy import Embed, Generator, Index, blocks
+from .errors import InputError
+from .index import RealismIndex, as_log_index
+
+__all__ = ["BASELINES", "Judge", "Report", "Row", "Source", "compare"]
+
+BASELINES: Mapping[str, Callable[[Tensor, Tensor, int], Tensor]] = {"lerp": lerp, "slerp": slerp}
+"""The baselines by name: ``(start, end, segments) -> (B, K+1, D)``."""
+
+Judge = Callable[[Tensor], Tensor]
+"""Decoded frames ``(N, ...)`` to one number each ``(N,)``, for example a classifier's confidence."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a path came from, and so what can decode, measure and extend it.
+
+    Attributes:
+        generator: ``(N, D) -> (N, ...)``.
+        index: a `RealismIndex`, or a callable that gives ``log(alpha * ri)``.
+        embed: the space in which lengths are measured (see `latentpath.energy`).
+        max_points: the most points the generator is given in one call.
+    """
+
+    generator: Generator
+    index: Index
+    embed: Embed = None
+    max_points: int | None = None
+
+    def audit(self, latents: Tensor) -> Audit:
+        """`latentpath.audit` of polylines ``(B, K+1, D)``."""
+        return audit(latents, self.generator, self.index, embed=self.embed, max_points=self.max_points)
+
+    @torch.no_grad()
+    def ri(self, latents: Tensor) -> Tensor:
+        """The realism index at points ``(..., D)``; for a callable log index, its exponential."""
+        if isinstance(self.index, RealismIndex):
+            return self.index(latents)
+        return as_log_index(self.index)(latents).exp()
+
+    @torch.no_grad()
+    def frames(self, latents: Tensor) -> Tensor:
+        """The decoded points ``(..., *frame)`` of latents ``(..., D)``."""
+        flat = latents.reshape(-1, latents.shape[-1])
+        data = torch.cat([self.generator(flat[block]) for block in blocks(len(flat), self.max_points)])
+        return data.reshape(*latents.shape[:-1], *data.shape[1:])
+
+
+@dataclass(frozen=True)
+class Row:
+    """The facts about one kind of path, one number for each of ``B`` pairs.
+
+    Attributes:
+        name: "path", "lerp", ...
+        cost: audited, in units of the measured space.
+        length: audited, in units of the measured space.
+        mean_ri: mean realism index of the points.
+        lowest_ri: lowest realism index of the points.
+        gap: cost over ``sqrt(2 E)``, less 1.
+        tunnels: the number of segments that tunnel.
+        evaluations: path evaluations spent on it.
+        judged: the mean over the frames of each judge, by the judge's name.
+    """
+
+    name: str
+    cost: list[float]
+    length: list[float]
+    mean_ri: list[float]
+    lowest_ri: list[float]
+    gap: list[float]
+    tunnels: list[int]
+    evaluations: list[float]
+    judged: dict[str, list[float]]
+
+    def means(self) -> dict[str, float]:
+        """The mean over the pairs of every column, by the heading of the printed table."""
+        columns: dict[str, Sequence[float]] = {
+            "cost": self.cost,
+            "log index": [-c for c in self.cost],
+            "length": self.length,
+            "mean ri": self.mean_ri,
+            "lowest ri": self.lowest_ri,
+            **self.judged,
+            "gap": self.gap,
+            "tunnels": self.tunnels,
+            "evaluations": self.evaluations,
+        }
+        return {name: sum(values) / len(values) for name, values in columns.items()}
+
+
+_FORMATS = {"gap": "{:+.1%}", "tunnels": "{:.2f}", "evaluations": "{:.1f}", "mean ri": "{:.3f}", "lowest ri": "{:.2g}"}
+
+
+@dataclass(frozen=True)
+class Report:
+    """The comparison of paths between the same endpoints; ``print`` shows the table of means over the pairs.
+
+    Attributes:
+        rows: one for each kind of path, the solved one last.
+        outcomes: how many paths of the solved row ended how.
+    """
+
+    rows: tuple[Row, ...]
+    outcomes: dict[str, int]
+
+    def __getitem__(self, name: str) -> Row:
+        for row in self.rows:
+            if row.name == name:
+                return row
+        raise KeyError(f"no row {name!r}; there are {[row.name for row in self.rows]}")
+
+    @property
+    def table(self) -> list[list[str]]:
+        """The cells of the printed table, the heading first."""
+        means = [row.means() for row in self.rows]
+        heading = ["", *means[0]]
+        body = [
+            [row.name, *(_FORMATS.get(key, "{:.3f}").format(value) for key, value in mean.items())]
+            for row, mean in zip(self.rows, means, strict=True)
+        ]
+        return [heading, *body]
+
+    def __str__(self) -> str:
+        widths = [max(map(len, column)) for column in zip(*self.table, strict=True)]
+        lines = [
+            "  ".join(
+                cell.ljust(width) if i == 0 else cell.rjust(width)
+                for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+            )
+            for line in self.table
+        ]
+        pairs = len(self.rows[0].cost)
+        ended = ", ".join(f"{count} {name}" for name, count in self.outcomes.items())
+        return "\n".join(
+            [*(line.rstrip() for line in lines), f"means over {pairs} pair{'s' * (pairs != 1)}; paths: {ended}"]
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything in the report, for `json`."""
+        return {
+            "outcomes": self.outcomes,
+            "rows": [asdict(row) for row in self.rows],
+            "means": {r.name: r.means() for r in self.rows},
+        }
+
+    def to_json(self) -> str:
+        """`to_dict` as JSON text; a number that is not finite is written as null."""
+        return json.dumps(_finite(self.to_dict()), indent=2)
+
+
+def _finite(value: Any) -> Any:
+    """``value`` with None for numbers that JSON has no word for."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not abs(value) < float("inf") else value
+
+
+def compare(
+    paths: Mapping[str, Tensor],
+    source: Source,
+    *,
+    audits: Mapping[str, Audit] | None = None,
+    evaluations: Mapping[str, Tensor] | None = None,
+    judges: Mapping[str, Judge] | None = None,
+) -> tuple[Row, ...]:
+    """Measure polylines ``(B, K+1, D)``, given by name, against one source.
+
+    Args:
+        paths: the polylines.
+        source: generator, index and embedding.
+        audits: those that are known already, by name.
+        evaluations: path evaluations ``(B,)`` spent, by name; 0 where not given.
+        judges: independent judges of the decoded points, by name.
+    """
+    rows = []
+    for name, latents in paths.items():
+        facts = (audits or {}).get(name) or source.audit(latents)
+        ri = source.ri(latents)
+        spent = (evaluations or {}).get(name, torch.zeros(len(latents)))
+        judged: dict[str, list[float]] = {}
+        if judges:
+            frames = source.frames(latents)
+            with torch.no_grad():
+                for title, judge in judges.items():
+                    verdict = judge(frames.flatten(0, 1))
+                    if not isinstance(verdict, Tensor) or verdict.shape != (frames.shape[:2].numel(),):
+                        raise InputError(
+                            f"the judge {title!r} must give one number for each of {frames.shape[:2].numel()} frames, "
+                            f"it gave {tuple(verdict.shape) if isinstance(verdict, Tensor) else verdict}"
+                        )
+                    judged[title] = verdict.reshape(len(latents), -1).mean(-1).tolist()
+        rows.append(
+            Row(
+                name=name,
+                cost=facts.cost.tolist(),
+                length=facts.length.tolist(),
+                mean_ri=ri.mean(-1).tolist(),
+                lowest_ri=ri.amin(-1).tolist(),
+                gap=facts.gap.tolist(),
+                tunnels=facts.tunnels.sum(-1).tolist(),
+                evaluations=spent.tolist(),
+                judged=judged,
+            )
+        )
+    return tuple(rows)
+
+
+def baseline_polylines(names: Iterable[str], start: Tensor, end: Tensor, segments: int) -> dict[str, Tensor]:
+    """The baselines ``names`` between ``start`` and ``end`` ``(B, D)``.
+
+    Raises:
+        InputError: a name that is not a baseline's.
+    """
+    unknown = [name for name in names if name not in BASELINES]
+    if unknown:
+        raise InputError(f"unknown baselines {unknown}: choose from {sorted(BASELINES)}")
+    return {name: BASELINES[name](start, end, segments) for name in names}

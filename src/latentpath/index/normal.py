@@ -1,0 +1,181 @@
+r"""The index of normal priors: :math:`\log Q(a, x)` with :math:`a = D/2`, x half the squared Mahalanobis distance."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+__all__ = ["NormalRule", "gamma_table"]
+
+
+@dataclasses.dataclass(frozen=True)
+class NormalRule:
+    """``log ri`` of a normal with this mean and whitening, exactly."""
+
+    mean: Tensor
+    whiten: Tensor  # (D, D), or (1, D) for a diagonal
+    dim: int
+    table: _GammaTable
+
+    def half_distance(self, z: Tensor) -> Tensor:
+        """Half the squared Mahalanobis distance, ``(..., D) -> (...,)``."""
+        centred = z - self.mean
+        white = centred * self.whiten[0] if self.whiten.shape[0] == 1 else centred @ self.whiten
+        return white.square().sum(-1) / 2
+
+    def __call__(self, z: Tensor, eps: float) -> Tensor:
+        """``log ri: (..., D) -> (...,)``, by the table."""
+        x = self.half_distance(z)
+        log_q: Tensor = _LogQ.apply(x, self.table.cells, self.table)[0]  # type: ignore[no-untyped-call]
+        return log_q
+
+    def direct(self, z: Tensor) -> Tensor:
+        """The same by series and continued fraction."""
+        x = self.half_distance(z).clamp(_tiny(z.dtype), 1e300 if z.dtype == torch.float64 else 1e30)
+        return -_log_price(self.dim / 2, x)[0].exp()
+
+
+def _log_price(a: float, x: Tensor) -> tuple[Tensor, Tensor]:
+    r"""``log W`` and ``log d(log W)/dx`` for :math:`W = -\log Q(a, x)`, to 1e-11 from the mode to the far tail.
+
+    The series of ``P = 1 - Q`` below ``a + 1``, Legendre's continued fraction above.
+    """
+    ratio = (x - a) / a
+    if a >= 20:  # log(a^a e^-a / Gamma(a)) by Stirling's series
+        stirling = 1 / (12 * a) - 1 / (360 * a**3) + 1 / (1260 * a**5) - 1 / (1680 * a**7)
+        constant = math.log(a / (2 * math.pi)) / 2 - stirling
+    else:
+        constant = a * math.log(a) - a - math.lgamma(a)
+    front = a * ((x / a).log() - ratio) + constant  # log(x^a e^-x / Gamma(a))
+
+    below = x < a + 1
+    y = torch.where(below, x, 1.0)
+    term = total = torch.ones_like(y)
+    for k in range(1, int(60 + 12 * math.sqrt(a))):
+        term = term * y / (a + k)
+        total = total + term
+    log_p = front + total.log() - math.log(a)
+    p = log_p.clamp(max=-1e-9).exp()
+    few = p < 1e-3
+    safe = torch.where(few, 0.5, p)
+    excess = torch.where(
+        few, torch.log1p(p * (1 / 2 + p * (1 / 3 + p * (1 / 4 + p / 5)))), (-(-safe).log1p() / safe).log()
+    )
+
+    y = torch.where(below, a + 1.0, x)
+    count = int(200 + 12 * math.sqrt(a))
+    fraction = y + (2 * count + 1 - a)
+    for k in range(count, 0, -1):
+        fraction = y + (2 * k - 1 - a) - k * (k - a) / fraction
+    log_q = torch.where(below, -1.0, front - fraction.log())
+    price = torch.where(below, log_p + excess, log_q.neg().log())
+    low = math.log(a) - total.log() - x.log() - excess - torch.log1p(-p)
+    slope = torch.where(below, low, (fraction / y).log() - price)
+    return price, slope
+
+
+@dataclasses.dataclass(frozen=True)
+class _GammaTable:
+    """Quintics for ``R = log W - a log(x / a)`` on a uniform grid of ``u = r / (r + c)``, ``r = sqrt(2x)``."""
+
+    cells: Tensor  # (n - 1, 6), powers of the local coordinate
+    a: float
+    c: float
+    step: float
+    cut: float  # x beyond which three terms of the asymptotic expansion are exact to 1e-12
+
+    def price(self, x: Tensor, cells: Tensor) -> tuple[Tensor, Tensor]:
+        """``W`` and its derivative ``H`` at ``x > 0``."""
+        r = (2 * x).sqrt()
+        scale = 1 / (r + self.c)
+        s = r * scale / self.step - 0.5
+        cell = s.detach().long().clamp(0, cells.shape[0] - 1)
+        s = s - cell
+        k = torch.nn.functional.embedding(cell, cells).unbind(-1)
+        value = ((((k[5] * s + k[4]) * s + k[3]) * s + k[2]) * s + k[1]) * s + k[0]
+        slope = (((5 * k[5] * s + 4 * k[4]) * s + 3 * k[3]) * s + 2 * k[2]) * s + k[1]
+        inverse = 1 / x
+        price = torch.exp(self.a * (x / self.a).log() + value)
+        hazard = price * (self.a * inverse + slope * (self.c / self.step) * scale * scale / r)
+        return price, hazard
+
+    def tail(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The same for large ``x``."""
+        b = self.a - 1
+        return x - b * x.log() + math.lgamma(self.a) - b / x, 1 - b / x + b / (x * x)
+
+
+@functools.lru_cache(maxsize=64)
+def gamma_table(dim: int) -> _GammaTable:
+    """The table of the price of a normal prior in ``dim`` dimensions, made once."""
+    a, c = dim / 2, math.sqrt(dim) + 2
+    n = 1500 + int(60 * math.sqrt(dim))
+    step = 1 / n
+    u = (torch.arange(n - 40 if dim < 200 else n - 80, dtype=torch.float64) + 0.5) * step
+    r = c * u / (1 - u)
+    x = r**2 / 2
+    log_w, log_growth = _log_price(a, x)
+    value = log_w - a * (x / a).log()
+    growth = log_growth.exp()  # (log W)'
+    curvature = growth * ((log_w + log_growth).exp() + (a - 1) / x - 1 - growth)
+    r1, r2 = c / (1 - u) ** 2, 2 * c / (1 - u) ** 3
+    first = (growth - a / x) * r * r1
+    second = (curvature + a / x**2) * (r * r1) ** 2 + (growth - a / x) * (r1**2 + r * r2)
+    return _GammaTable(_quintic(value, first * step, second * step**2), a, c, step, float(x[-1]))
+
+
+def _quintic(f: Tensor, d: Tensor, e: Tensor) -> Tensor:
+    """The cells of a C2 quintic with values ``f`` and derivatives ``d``, ``e`` (per cell) at the nodes."""
+    rise, d0, d1, e0, e1 = f[1:] - f[:-1], d[:-1], d[1:], e[:-1], e[1:]
+    g0, g1, g2 = rise - d0 - e0 / 2, d1 - d0 - e0, e1 - e0
+    return torch.stack(
+        [f[:-1], d0, e0 / 2, 10 * g0 - 4 * g1 + g2 / 2, -15 * g0 + 7 * g1 - g2, 6 * g0 - 3 * g1 + g2 / 2], -1
+    )
+
+
+def _tiny(dtype: torch.dtype) -> float:
+    return 1e-60 if dtype == torch.float64 else 1e-12
+
+
+class _LogQ(torch.autograd.Function):
+    """``x -> (log Q(a, x), H)`` with ``H = -(log Q)'``; as ``H' = H (H + (a - 1)/x - 1)``, it closes on itself."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x: Tensor, cells: Tensor, table: _GammaTable) -> tuple[Tensor, Tensor]:
+        x = x.clamp(_tiny(x.dtype), 1e300 if x.dtype == torch.float64 else 1e30)
+        price, hazard = table.price(x.clamp(max=table.cut), cells)
+        far_price, far_hazard = table.tail(x)
+        far = x > table.cut
+        return -torch.where(far, far_price, price), torch.where(far, far_hazard, hazard)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+        ctx.save_for_backward(inputs[0], output[1])
+        ctx.save_for_forward(inputs[0], output[1])
+        ctx.a = inputs[2].a
+        ctx.set_materialize_grads(False)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, None, None]:
+        x, hazard = ctx.saved_tensors
+        total = None if grads[0] is None else -grads[0] * hazard
+        if grads[1] is not None:
+            second = grads[1] * _hazard_slope(ctx.a, x, hazard)
+            total = second if total is None else total + second
+        return total, None, None
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Any) -> tuple[Tensor, Tensor]:
+        x, hazard = ctx.saved_tensors
+        return -tangents[0] * hazard, tangents[0] * _hazard_slope(ctx.a, x, hazard)
+
+
+def _hazard_slope(a: float, x: Tensor, hazard: Tensor) -> Tensor:
+    return hazard * (hazard - 1 + (a - 1) / x.clamp(min=_tiny(x.dtype)))

@@ -1,0 +1,185 @@
+r"""The front door: check what came in, draw a line, lower its energy, audit it, return a `Path`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution
+
+from .checks import check_endpoints, check_generator, checked_index
+from .curves import lerp
+from .energy import Embed, Generator
+from .errors import InputError, SolveError
+from .evaluate import Source
+from .index import RealismIndex
+from .path import Path
+from .solvers import LBFGS, Adam, Callback, GradientDescent, Multilevel, Outcome, Problem, Solver, State, solve
+
+__all__ = ["interpolate"]
+
+SOLVERS: dict[str, Callable[[float], Solver[Any]]] = {
+    "multilevel": Multilevel,
+    "lbfgs": LBFGS,
+    "adam": Adam,
+    "gradient_descent": GradientDescent,
+}
+_BUDGET, _CPU_POINTS, _GPU_POINTS, _VALUES = 1000, 512, 4096, 2**26
+
+
+def interpolate(
+    generator: Generator,
+    prior: Distribution | RealismIndex | Callable[[Tensor], Tensor],
+    start: Tensor,
+    end: Tensor,
+    *,
+    segments: int = 50,
+    alpha: float = 0.9,
+    embed: Embed = None,
+    solver: Solver[Any] | str | None = None,
+    tol: float = 1e-3,
+    max_evaluations: float | None = None,
+    max_points: int | None = None,
+    strict: bool = False,
+    callback: Callback | None = None,
+) -> Path:
+    r"""Find the path along which a generator keeps producing realistic things (paper, Section 5).
+
+    Minimises the energy of equation 3 over the interior points, from the straight line, and so the length in the metric
+    :math:`\log^2(\alpha\,ri)\,J^T J` of Theorem 1; audits what came out. All pairs of the batch are solved together.
+
+    Args:
+        generator: latents ``(N, D)`` to data ``(N, ...)``: any deterministic, differentiable callable that treats the
+            points of a batch independently; a module must be in eval mode.
+        prior: the density of the latents (any `torch.distributions.Distribution` over vectors), a `RealismIndex`, or a
+            callable ``(..., D) -> (...)`` that gives ``log(alpha * ri)``.
+        start: ``(D,)`` or ``(B, D)``; a single one serves all pairs.
+        end: ``(D,)`` or ``(B, D)``.
+        segments: ``K``, at least 2.
+        alpha: the scale of the index, in (0, 1]; for a distribution only, an index or a callable carries its own.
+        embed: the space in which lengths are measured: None for the generator's output, ``"latent"``, or a callable
+            from the generator's output to features.
+        solver: a solver of `latentpath.solvers`, or the name of one: ``"multilevel"`` (L-BFGS from
+            coarse to fine, the default), ``"lbfgs"``, ``"adam"``, ``"gradient_descent"`` (the paper's).
+        tol: the relative accuracy of the cost at which a path has converged; a solver instance carries its own.
+        max_evaluations: path evaluations each path may spend; None for 1,000.
+        max_points: the most points the generator is given in one call; None for 512 on a CPU, whose cache is small, and
+            4,096 elsewhere, fewer where the generator's output is large.
+        strict: raise `SolveError` unless every path has converged and none tunnels.
+        callback: called with a `Progress` after every step; a true answer stops, and every path keeps the best it has.
+
+    Returns:
+        A `Path`; a single pair is a batch of one.
+
+    Raises:
+        InputError: an argument of the wrong shape, dtype, device or range, NaN or infinite endpoints, or an endpoint
+            where the index is 0.
+        GeneratorError: a generator that is in training mode, random, coupled over the batch, not differentiable, or not
+            finite at the endpoints.
+        SolveError: see ``strict``; its ``path`` holds what was found.
+
+    Example:
+        >>> import torch, latentpath as lp
+        >>> prior = lp.priors.standard_normal(2)
+        >>> path = lp.interpolate(lambda z: 3 * z, prior, torch.tensor([2.0, 0.0]), torch.tensor([1.4, 1.4]))
+        >>> path.latents.shape, str(path.outcome[0])
+        (torch.Size([1, 51, 2]), 'converged')
+    """
+    if isinstance(segments, bool) or not isinstance(segments, int) or segments < 2:
+        raise InputError(f"segments must be a whole number of at least 2, got {segments!r}")
+    if not isinstance(tol, int | float) or not 0 < tol < math.inf:
+        raise InputError(f"tol must be above 0 and finite, got {tol!r}")
+    if max_evaluations is not None and not max_evaluations >= 1:
+        raise InputError(f"max_evaluations must be at least 1, got {max_evaluations!r}")
+    if max_points is not None and (isinstance(max_points, bool) or not isinstance(max_points, int) or max_points < 2):
+        raise InputError(
+            f"max_points must be a whole number of at least 2 (a segment has two ends), got {max_points!r}"
+        )
+    with torch.inference_mode(False):  # gradients are needed, whatever the caller has switched off
+        index = checked_index(prior, alpha)
+        start, end = check_endpoints(start, end, index)
+        chosen = _solver(solver, tol)
+        values = check_generator(generator, embed, start, end, max_points)
+        if max_points is None:
+            max_points = max(2, min(_CPU_POINTS if start.device.type == "cpu" else _GPU_POINTS, _VALUES // values))
+        problem = Problem(generator, index, embed, max_points)
+        budget = _BUDGET if max_evaluations is None else max_evaluations
+        line = lerp(start, end, segments)
+        state = solve(chosen, problem, line, max_evaluations=budget, callback=callback)
+        settings = {
+            "segments": segments,
+            "alpha": getattr(index, "alpha", None),
+            "embed": embed if embed is None or isinstance(embed, str) else _name(embed),
+            "solver": type(chosen).__name__,
+            "tol": getattr(chosen, "tol", None),
+            "max_evaluations": budget,
+        }
+        path = _measured(state, Source(generator, index, embed, max_points), line, settings)
+    if strict:
+        _insist(path)
+    return path
+
+
+def _measured(state: State, source: Source, line: Tensor, settings: dict[str, Any]) -> Path:
+    """The audited path.
+
+    The energy sees walls at the points only. A path that was drawn across one between its points, where the straight
+    line does not touch it, has stalled, and is the straight line again.
+    """
+
+    def measure(latents: Tensor) -> Path:
+        return Path.measured(
+            latents,
+            source,
+            outcome=tuple(Outcome(code) for code in state.outcome.tolist()),
+            evaluations=state.evaluations,
+            gain=state.gain,
+            settings=settings,
+        )
+
+    path = measure(state.latents)
+    crossed = state.energy.isfinite() & ~path.cost.isfinite()
+    if bool(crossed.any()):
+        back = crossed.clone()
+        back[crossed] = source.audit(line[crossed]).cost.isfinite()
+        state.outcome[back] = int(Outcome.STALLED)
+        path = measure(torch.where(back[:, None, None], line, state.latents))
+    return path
+
+
+def _name(function: object) -> str:
+    return getattr(function, "__name__", type(function).__name__)
+
+
+def _insist(path: Path) -> None:
+    failed = [f"path {i}: {outcome}" for i, outcome in enumerate(path.outcome) if outcome is not Outcome.CONVERGED]
+    failed += [
+        f"path {i}: tunnels in segment(s) {row.nonzero().flatten().tolist()}"
+        for i, row in enumerate(path.tunnels)
+        if row.any()
+    ]
+    failed += [f"path {i}: its cost is {cost}" for i, cost in enumerate(path.cost.tolist()) if not math.isfinite(cost)]
+    if failed:
+        shown = "; ".join(failed[:8]) + (f"; and {len(failed) - 8} more" if len(failed) > 8 else "")
+        raise SolveError(
+            f"strict: {shown}. More segments or evaluations may help; the error's .path holds what was found", path
+        )
+
+
+def _solver(solver: Solver[Any] | str | None, tol: float) -> Solver[Any]:
+    if solver is None:
+        return Multilevel(tol)
+    if isinstance(solver, str):
+        if solver not in SOLVERS:
+            raise InputError(
+                f"unknown solver {solver!r}: choose from {sorted(SOLVERS)} or pass one of latentpath.solvers"
+            )
+        return SOLVERS[solver](tol)
+    if not all(callable(getattr(solver, name, None)) for name in ("init", "step", "done")):
+        raise InputError(
+            f"solver must be a name or have init, step and done (see latentpath.solvers), got {type(solver).__name__}"
+        )
+    return solver

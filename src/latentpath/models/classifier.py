@@ -1,0 +1,56 @@
+"""A small digit classifier: the independent judge of MNIST paths and of the shipped generator."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+
+__all__ = ["FEATURES", "DigitClassifier"]
+
+FEATURES = 64
+"""How many numbers `DigitClassifier.features` gives per image."""
+
+
+class DigitClassifier(nn.Module):
+    """Images ``(N, 1, 28, 28)`` in [-1, 1] to logits ``(N, 10)``; their softmax is the judge's confidence.
+
+    `features` gives the 64 numbers before the last layer, a space in which to compare images.
+
+    Example:
+        >>> import torch
+        >>> from latentpath.models.classifier import DigitClassifier
+        >>> DigitClassifier().eval()(torch.zeros(2, 1, 28, 28)).shape
+        torch.Size([2, 10])
+    """
+
+    def __init__(self, width: int = 24) -> None:
+        super().__init__()
+        self.config: dict[str, Any] = {"width": width}
+
+        def block(before: int, after: int) -> list[nn.Module]:
+            return [nn.Conv2d(before, after, 3, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
+
+        self.body = nn.Sequential(
+            *block(1, width),
+            nn.MaxPool2d(2),
+            *block(width, 2 * width),
+            *block(2 * width, 2 * width),
+            nn.MaxPool2d(2),
+            *block(2 * width, 4 * width),
+            nn.MaxPool2d(2),
+            nn.Flatten(),
+            nn.Linear(9 * 4 * width, FEATURES),
+            nn.ReLU(),
+        )
+        self.head = nn.Sequential(nn.Dropout(0.3), nn.Linear(FEATURES, 10))
+
+    def features(self, images: Tensor) -> Tensor:
+        """The features ``(N, 64)`` before the last layer."""
+        features: Tensor = self.body(images)
+        return features
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images ``(N, 1, 28, 28)`` to logits ``(N, 10)``."""
+        logits: Tensor = self.head(self.features(images))
+        return logits

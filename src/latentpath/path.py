@@ -1,0 +1,299 @@
+"""A batch of solved paths and the facts about them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path as FilePath
+from typing import Any, Literal
+
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from .audit import Audit
+from .curves import arc_length, at_arc, even_arc, subdivide
+from .energy import chords, decode, prices, times
+from .errors import DataError, InputError, MissingDataError
+from .evaluate import Judge, Report, Source, baseline_polylines, compare
+from .index import as_log_index
+from .solvers import Outcome
+
+__all__ = ["Path", "Spacing"]
+
+Spacing = Literal["metric", "data", "latent"]
+"""Where points lie evenly: in the metric of Theorem 1, in the data space, or in the latent space."""
+
+_FORMAT, _FINE = "latentpath-path-1", 8
+
+
+@dataclass(frozen=True, eq=False)
+class Path:
+    """``B`` solved paths: polylines of ``K`` segments, what each costs, and how its solve ended.
+
+    Attributes:
+        latents: ``(B, K+1, D)``; first and last points are bit-identical to the endpoints asked for.
+        audit: the `Audit`; its facts are also attributes of the path: ``energy, cost, length, gap, tunnels``.
+        ri: the realism index at every point, ``(B, K+1)``, in [0, 1] (without alpha).
+        steps: the distance of consecutive decoded points, ``(B, K)``, in units of the measured space.
+        outcome: an `Outcome` for every path.
+        evaluations: path evaluations spent, ``(B,)``: one is a forward and a backward pass over all points of a path.
+        gain: the relative gain in cost that one more step was predicted to bring when the solve ended, ``(B,)``.
+        settings: how the path was made.
+        source: generator, index and embedding; None after `load`, until `bind`.
+    """
+
+    latents: Tensor
+    audit: Audit
+    ri: Tensor
+    steps: Tensor
+    outcome: tuple[Outcome, ...]
+    evaluations: Tensor
+    gain: Tensor
+    settings: dict[str, Any] = field(default_factory=dict)
+    source: Source | None = field(default=None, repr=False)
+
+    @classmethod
+    def measured(
+        cls,
+        latents: Tensor,
+        source: Source,
+        *,
+        outcome: tuple[Outcome, ...],
+        evaluations: Tensor,
+        gain: Tensor,
+        settings: dict[str, Any],
+    ) -> Path:
+        """A path from its polylines ``(B, K+1, D)``: audited, with ``ri`` and ``steps`` measured against ``source``."""
+        with torch.no_grad():
+            steps = chords(decode(latents, source.generator, source.embed, source.max_points))
+        return cls(
+            latents, source.audit(latents), source.ri(latents), steps, outcome, evaluations, gain, settings, source
+        )
+
+    @property
+    def energy(self) -> Tensor:
+        """Of equation 3, ``(B,)``."""
+        return self.audit.energy
+
+    @property
+    def cost(self) -> Tensor:
+        r"""Audited: :math:`-\log ri(\gamma)`, ``(B,)``."""
+        return self.audit.cost
+
+    @property
+    def log_index(self) -> Tensor:
+        r"""The logarithm of the realism index of the curve, :math:`\log ri(\gamma) = -cost`, ``(B,)``."""
+        return -self.audit.cost
+
+    @property
+    def length(self) -> Tensor:
+        """Audited length of the decoded path, ``(B,)``, in units of the measured space (the data, unless ``embed``)."""
+        return self.audit.length
+
+    @property
+    def gap(self) -> Tensor:
+        r""":math:`cost / \sqrt{2E} - 1`, ``(B,)``; well above 0 where the energy hides what lies between points."""
+        return self.audit.gap
+
+    @property
+    def tunnels(self) -> Tensor:
+        """True for the segments that tunnel, ``(B, K)``."""
+        return self.audit.tunnels
+
+    @property
+    def segments(self) -> int:
+        """``K``."""
+        return self.latents.shape[1] - 1
+
+    @property
+    def start(self) -> Tensor:
+        """``(B, D)``."""
+        return self.latents[:, 0]
+
+    @property
+    def end(self) -> Tensor:
+        """``(B, D)``."""
+        return self.latents[:, -1]
+
+    def __len__(self) -> int:
+        return len(self.latents)
+
+    def __getitem__(self, which: int | slice) -> Path:
+        """Some of the paths, as a `Path`; an integer gives a batch of one."""
+        if isinstance(which, int):
+            if not -len(self) <= which < len(self):
+                raise IndexError(f"path {which} of a batch of {len(self)}")
+            which = slice(which % len(self), which % len(self) + 1)
+        chosen = list(range(len(self))[which])
+        facts = {f.name: getattr(self.audit, f.name)[chosen] for f in fields(Audit)}
+        return replace(
+            self,
+            latents=self.latents[chosen],
+            audit=Audit(**facts),
+            ri=self.ri[chosen],
+            steps=self.steps[chosen],
+            outcome=self.outcome[which],
+            evaluations=self.evaluations[chosen],
+            gain=self.gain[chosen],
+        )
+
+    def __repr__(self) -> str:
+        count, points, dim = self.latents.shape
+        ended = ", ".join(f"{n} {outcome}" for outcome, n in Counter(map(str, self.outcome)).items())
+        return (
+            f"Path({count} paths of {points - 1} segments in {dim} dimensions; mean cost "
+            f"{float(self.cost.mean()):.4g}, "
+            f"{float(self.evaluations.mean()):.1f} evaluations; {ended})"
+        )
+
+    def bind(self, source: Source) -> Path:
+        """The same path with a source, so that a loaded one can be decoded, resampled and reported on."""
+        return replace(self, source=source)
+
+    def _bound(self, purpose: str) -> Source:
+        if self.source is None:
+            raise InputError(
+                f"{purpose} needs the generator, and this path was loaded from a file: "
+                "path.bind(lp.Source(generator, lp.RealismIndex(prior, alpha))) first"
+            )
+        return self.source
+
+    @torch.no_grad()
+    def at(self, points: int, spacing: Spacing = "metric") -> Tensor:
+        """Latents of ``points`` points, evenly spaced along every path: ``(B, points, D)``.
+
+        "metric" spaces them evenly in the metric of Theorem 1 (many where the index is low: the parameterisation of the
+        minimiser), "data" in the measured space (an even film), "latent" in the latent space. The endpoints are exact.
+
+        Raises:
+            InputError: ``points < 2``, an unknown spacing, or a path without a source (except for "latent").
+        """
+        if points < 2:
+            raise InputError(f"a path has two ends: points must be at least 2, got {points}")
+        fine = subdivide(self.latents, _FINE)
+        if spacing == "latent":
+            size = chords(fine)
+        elif spacing in ("data", "metric"):
+            source = self._bound(f'spacing="{spacing}"')
+            size = chords(decode(fine, source.generator, source.embed, source.max_points))
+            if spacing == "metric":
+                paid = times(prices(as_log_index(source.index)(fine)), size)
+                # a path through a wall has no arc length in the metric; one that is free of charge has none either
+                size = torch.where(paid.sum(-1, keepdim=True).isfinite(), paid, size)
+        else:
+            raise InputError(f'spacing must be "metric", "data" or "latent", got {spacing!r}')
+        arc = arc_length(size)
+        found = at_arc(fine, arc, even_arc(arc, points))
+        return torch.cat([self.latents[:, :1], found[:, 1:-1], self.latents[:, -1:]], dim=1)
+
+    def frames(self, n: int, spacing: Spacing = "data") -> Tensor:
+        """``n`` decoded points along every path, ``(B, n, *frame)``, evenly spaced (see `at`), endpoints included.
+
+        Raises:
+            InputError: as for `at`.
+        """
+        return self._bound("decoding frames").frames(self.at(n, spacing))
+
+    def resample(self, segments: int, spacing: Spacing = "metric") -> Path:
+        """The same curves with ``segments`` segments, evenly spaced and audited anew.
+
+        Raises:
+            InputError: ``segments < 1``, or a path without a source.
+        """
+        source = self._bound("resampling")
+        return Path.measured(
+            self.at(segments + 1, spacing),
+            source,
+            outcome=self.outcome,
+            evaluations=self.evaluations,
+            gain=self.gain,
+            settings={**self.settings, "resampled": {"segments": segments, "spacing": spacing}},
+        )
+
+    def reversed(self) -> Path:
+        """The same paths from end to start."""
+        facts = {f.name: getattr(self.audit, f.name) for f in fields(Audit)}
+        facts = {name: value.flip(-1) if value.ndim == 2 else value for name, value in facts.items()}
+        return replace(
+            self, latents=self.latents.flip(1), audit=Audit(**facts), ri=self.ri.flip(-1), steps=self.steps.flip(-1)
+        )
+
+    def report(self, baselines: Iterable[str] = ("lerp", "slerp"), judges: Mapping[str, Judge] | None = None) -> Report:
+        """Compare with the baselines between the same endpoints.
+
+        Args:
+            baselines: names from ``latentpath.evaluate.BASELINES``.
+            judges: independent judges of the decoded points, by name: each maps frames ``(N, ...)`` to numbers
+                ``(N,)``.
+
+        Raises:
+            InputError: an unknown baseline, an empty batch, or a path without a source.
+        """
+        source = self._bound("a report")
+        if len(self) == 0:
+            raise InputError("a report needs at least one path, this batch is empty")
+        names = (baselines,) if isinstance(baselines, str) else tuple(baselines)
+        polylines = baseline_polylines(names, self.start, self.end, self.segments)
+        rows = compare(
+            {**polylines, "path": self.latents},
+            source,
+            audits={"path": self.audit},
+            evaluations={"path": self.evaluations},
+            judges=judges,
+        )
+        return Report(rows, dict(Counter(map(str, self.outcome))))
+
+    def save(self, file: str | os.PathLike[str]) -> None:
+        """Write the path as safetensors, whole or not at all; the generator and the index are not saved.
+
+        Raises:
+            MissingDataError: the folder does not exist.
+        """
+        from safetensors.torch import save
+
+        target = FilePath(file)
+        tensors = {f"audit.{f.name}": getattr(self.audit, f.name) for f in fields(Audit)}
+        tensors |= {name: getattr(self, name) for name in ("latents", "ri", "steps", "evaluations", "gain")}
+        about = {"outcome": [outcome.name for outcome in self.outcome], "settings": self.settings}
+        metadata = {"format": _FORMAT, "about": json.dumps(about)}
+        content = save({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, metadata)
+        if not target.parent.is_dir():
+            raise MissingDataError(f"cannot save to {target}: the folder {target.parent} does not exist")
+        partial = target.with_name(target.name + ".partial")
+        try:
+            partial.write_bytes(content)
+            partial.replace(target)
+        finally:
+            partial.unlink(missing_ok=True)
+
+    @classmethod
+    def load(cls, file: str | os.PathLike[str], source: Source | None = None) -> Path:
+        """Read a path that `save` wrote; with a ``source`` it can be decoded and reported on.
+
+        Raises:
+            MissingDataError: no such file.
+            DataError: the file is damaged, or is not a saved path.
+        """
+        from safetensors import safe_open
+
+        target = FilePath(file)
+        if not target.is_file():
+            raise MissingDataError(f"no path file at {target}")
+        try:
+            with safe_open(target, "pt") as content:
+                metadata = content.metadata() or {}
+                if metadata.get("format") != _FORMAT:
+                    raise DataError(f"{target} is a safetensors file, but not a path saved by latentpath")
+                tensors = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118
+            about = json.loads(metadata["about"])
+            facts = {f.name: tensors.pop(f"audit.{f.name}") for f in fields(Audit)}
+            outcome = tuple(Outcome[name] for name in about["outcome"])
+            if any(len(value) != len(outcome) for value in [*facts.values(), *tensors.values()]):
+                raise DataError(f"{target} is damaged: its parts are of different batch sizes")
+            return cls(audit=Audit(**facts), outcome=outcome, settings=about["settings"], source=source, **tensors)
+        except (SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
+            raise DataError(f"{target} is damaged or not a path saved by latentpath ({error})") from error

@@ -1,0 +1,105 @@
+"""Adam (Kingma and Ba 2015) on the latents of the path, as most published geodesic solvers use it: a baseline.
+
+It does not descend at every step, so the best polyline so far is kept beside the one being moved. The step size halves
+when a path has gone without a new best for a while; a path whose step has become negligible has stalled.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .protocol import CAUTION, Base, Outcome, Problem, State, with_interior
+
+__all__ = ["Adam", "AdamState"]
+
+_WAIT, _NEGLIGIBLE = 25, 1e-5
+
+
+@dataclass
+class AdamState(State):
+    """`State`, and for each path the point being moved, its moments and its step size.
+
+    Attributes:
+        moving: interior points, ``(B, K-1, D)``.
+        slope: the gradient there, ``(B, K-1, D)``.
+        first: the running mean of the gradient, ``(B, K-1, D)``.
+        second: the running mean of its square, ``(B, K-1, D)``.
+        rate: the step size, ``(B,)``.
+        since: steps since the last new best, or the last change of the rate, ``(B,)``.
+    """
+
+    moving: Tensor
+    slope: Tensor
+    first: Tensor
+    second: Tensor
+    rate: Tensor
+    since: Tensor
+
+
+class Adam(Base[AdamState]):
+    """Adam on the latents, all paths of the batch together.
+
+    Args:
+        tol: the predicted relative gain in cost below which a path has converged.
+        rate: the first step size, in latent units.
+        betas: the memories of the two moments.
+
+    Example:
+        >>> import torch, latentpath as lp
+        >>> prior = lp.priors.standard_normal(2)
+        >>> path = lp.interpolate(
+        ...     lambda z: z,
+        ...     prior,
+        ...     torch.tensor([2.0, 0.0]),
+        ...     torch.tensor([0.0, 2.0]),
+        ...     segments=10,
+        ...     solver=lp.solvers.Adam(rate=0.02),
+        ... )
+        >>> str(path.outcome[0])
+        'converged'
+    """
+
+    def __init__(self, tol: float = 1e-3, rate: float = 0.02, betas: tuple[float, float] = (0.9, 0.999)) -> None:
+        self.tol, self.rate, self.betas = tol, rate, betas
+
+    def init(self, problem: Problem, latents: Tensor) -> AdamState:
+        base = State.begin(problem, latents)
+        base.outcome[(base.outcome == Outcome.RUNNING) & (base.gain <= CAUTION**2 * self.tol)] = int(Outcome.CONVERGED)
+        return AdamState(
+            **vars(base),
+            moving=base.latents[:, 1:-1].clone(),
+            slope=base.gradient.clone(),
+            first=torch.zeros_like(base.gradient),
+            second=torch.zeros_like(base.gradient),
+            rate=torch.full_like(base.energy, self.rate),
+            since=torch.zeros_like(base.outcome),
+        )
+
+    def step(self, problem: Problem, state: AdamState) -> AdamState:
+        rows = state.running
+        b1, b2 = self.betas
+        time = state.iteration + 1
+        slope = state.slope[rows]
+        state.first[rows] = b1 * state.first[rows] + (1 - b1) * slope
+        state.second[rows] = b2 * state.second[rows] + (1 - b2) * slope.square()
+        scaled = state.first[rows] / (1 - b1**time) / ((state.second[rows] / (1 - b2**time)).sqrt() + 1e-12)
+        moved = state.moving[rows] - state.rate[rows, None, None] * scaled
+        trial = with_interior(state.latents[rows], moved)
+        found = problem.evaluate(trial)
+        state.evaluations[rows] += state.unit
+        state.iteration = time
+
+        finite = found.energy.isfinite()
+        state.moving[rows] = torch.where(finite[:, None, None], moved, state.moving[rows])
+        state.slope[rows] = torch.where(finite[:, None, None], found.gradient, state.slope[rows])
+        better = found.energy < state.energy[rows]
+        state.since[rows] = torch.where(better, 0, state.since[rows] + 1)
+        state.judge(state.keep(rows, better, trial, found), CAUTION * self.tol)
+
+        late = rows[(state.since[rows] >= _WAIT) | ~finite]
+        state.rate[late], state.since[late] = 0.5 * state.rate[late], 0
+        state.outcome[late[state.rate[late] < _NEGLIGIBLE * self.rate]] = int(Outcome.STALLED)
+        return state

@@ -1,0 +1,76 @@
+"""The paper's solver: gradient descent from the straight line (Section 5), with a step size that adapts.
+
+A plain step of fixed size diverges on one problem and crawls on the next. Here each path has its own step size: a trial
+that does not lower its energy enough is refused and the size halved; after each accepted one it grows by a quarter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .protocol import CAUTION, Base, Outcome, Problem, State, with_interior
+
+__all__ = ["GradientDescent", "GradientDescentState"]
+
+_SUFFICIENT, _GROW, _SHRINK, _PATIENCE = 1e-4, 1.25, 0.5, 60
+
+
+@dataclass
+class GradientDescentState(State):
+    """`State`, and for each path its step size ``(B,)`` and the trials refused since the last accepted one ``(B,)``."""
+
+    step: Tensor
+    refused: Tensor
+
+
+class GradientDescent(Base[GradientDescentState]):
+    """Gradient descent with a step size per path that adapts rather than diverges.
+
+    Args:
+        tol: the predicted relative gain in cost below which a path has converged.
+        step: the first step size, relative to the one that would move the path by its own extent; it adapts.
+
+    Example:
+        >>> import torch, latentpath as lp
+        >>> prior = lp.priors.standard_normal(2)
+        >>> path = lp.interpolate(
+        ...     lambda z: z,
+        ...     prior,
+        ...     torch.tensor([2.0, 0.0]),
+        ...     torch.tensor([0.0, 2.0]),
+        ...     segments=10,
+        ...     solver=lp.solvers.GradientDescent(),
+        ... )
+        >>> str(path.outcome[0])
+        'converged'
+    """
+
+    def __init__(self, tol: float = 1e-3, step: float = 0.01) -> None:
+        self.tol, self.first = tol, step
+
+    def init(self, problem: Problem, latents: Tensor) -> GradientDescentState:
+        base = State.begin(problem, latents)
+        extent = (latents - latents[:, :1]).flatten(1).norm(dim=-1)
+        steepness = base.gradient.flatten(1).norm(dim=-1)
+        size = self.first * torch.where(steepness > 0, extent / steepness.clamp_min(torch.finfo(latents.dtype).tiny), 1)
+        base.outcome[(base.outcome == Outcome.RUNNING) & (base.gain <= CAUTION**2 * self.tol)] = int(Outcome.CONVERGED)
+        return GradientDescentState(**vars(base), step=size, refused=torch.zeros_like(base.outcome))
+
+    def step(self, problem: Problem, state: GradientDescentState) -> GradientDescentState:
+        rows = state.running
+        slope = state.gradient[rows]
+        size = state.step[rows]
+        trial = with_interior(state.latents[rows], state.latents[rows, 1:-1] - size[:, None, None] * slope)
+        found = problem.evaluate(trial)
+        state.evaluations[rows] += state.unit
+        state.iteration += 1
+        enough = state.energy[rows] - _SUFFICIENT * size * slope.square().flatten(1).sum(-1)
+        accepted = (found.energy <= enough) & (found.energy < state.energy[rows])
+        state.refused[rows] = torch.where(accepted, 0, state.refused[rows] + 1)
+        state.step[rows] = torch.where(accepted, _GROW * size, _SHRINK * size)
+        state.judge(state.keep(rows, accepted, trial, found), CAUTION * self.tol)
+        state.outcome[rows[state.refused[rows] >= _PATIENCE]] = int(Outcome.STALLED)
+        return state

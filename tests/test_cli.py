@@ -1,0 +1,267 @@
+"""The command: what it prints, what it writes, how it fails, and how it is stopped."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from rich.console import Console
+from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal
+from typer.testing import CliRunner, Result
+
+import latentpath as lp
+from latentpath import cli, demo
+from latentpath.evaluate import Report, Row
+
+TINY = ("--pairs", "2", "--segments", "8", "--tol", "0.2", "--seed", "3")
+
+
+@pytest.fixture(autouse=True)
+def wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"COLUMNS": "160", "NO_COLOR": "1", "TERM": "dumb"}.items():
+        monkeypatch.setenv(name, value)
+
+
+def latentpath(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, Path]:
+    out = tmp_path_factory.mktemp("demo") / "new" / "folder"
+    return latentpath("demo", "--out", out, *TINY), out
+
+
+def test_demo_writes_every_file_and_nothing_else(finished: tuple[Result, Path]) -> None:
+    result, out = finished
+    assert result.exit_code == 0, result.output
+    assert {file.name for file in out.iterdir()} == set(demo.FILES)
+    for file in out.iterdir():
+        if file.suffix in {".png", ".gif"}:
+            with Image.open(file) as image:
+                image.verify()
+    with Image.open(out / "morph.gif") as film:
+        assert film.n_frames == 100
+
+
+def test_demo_prints_the_table_the_verdict_and_the_folder(finished: tuple[Result, Path]) -> None:
+    result, out = finished
+    text = result.stdout
+    for heading in ("cost", "mean ri", "lowest ri", "length", "confidence", "evals", "seconds"):
+        assert heading in text
+    rows = [line.split() for line in text.splitlines() if re.match(r"(straight line|slerp|path) +[\d.]", line)]
+    assert [row[0] for row in rows] == ["straight", "slerp", "path"]
+    assert float(rows[2][1]) < float(rows[0][2])
+    assert "cheaper in 2 of 2 pairs" in text
+    assert all(name in text for name in demo.FILES)
+    assert str(out) in text.splitlines()[-1]
+
+
+def test_demos_files_agree_with_one_another(finished: tuple[Result, Path]) -> None:
+    _, out = finished
+    report = json.loads((out / "report.json").read_text(encoding="utf-8"))
+    path = lp.Path.load(out / "paths.safetensors")
+    rows = {row["name"]: row for row in report["rows"]}
+    assert list(rows) == ["lerp", "slerp", "path"]
+    assert rows["path"]["cost"] == path.cost.tolist()
+    assert report["seed"] == report["settings"]["seed"] == 3
+    assert report["settings"]["segments"] == path.segments == 8
+    assert report["versions"]["latentpath"] == lp.__version__
+    assert report["model"]["sha256"] == lp.load("mnist-dcgan-semicircle").card["sha256"]
+    assert not report["stopped"]
+    start, end = demo.endpoints(lp.priors.semicircle(20), 2, seed=3)
+    assert torch.equal(path.start, start)
+    assert torch.equal(path.end, end)
+
+
+def test_endpoints_come_from_the_two_ends_of_the_semicircle() -> None:
+    start, end = demo.endpoints(lp.priors.semicircle(20), 4000, seed=0)
+    for found, mean in ((start, (2.0, 6.0)), (end, (2.0, -6.0))):
+        torch.testing.assert_close(found[:, :2].mean(0), torch.tensor(mean), atol=0.15, rtol=0)
+        torch.testing.assert_close(found[:, 2:].mean(0), torch.zeros(18), atol=0.06, rtol=0)
+    assert torch.equal(start[:3], demo.endpoints(lp.priors.semicircle(20), 4000, seed=0)[0][:3])
+
+
+def test_endpoints_of_other_priors_are_draws_from_them() -> None:
+    start, end = demo.endpoints(lp.priors.standard_normal(4), 3000, seed=0)
+    assert not torch.equal(start, end)
+    torch.testing.assert_close(torch.cat([start, end]).std(0), torch.ones(4), atol=0.06, rtol=0)
+    one = MixtureSameFamily(Categorical(torch.ones(1)), MultivariateNormal(torch.zeros(1, 3), torch.eye(3)[None]))
+    start, end = demo.endpoints(one, 5, seed=0)
+    assert not torch.equal(start, end)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--model", "mnist-dcgan"), "there is no shipped model"),
+        (("--model", "mnist-classifier"), "choose a generator"),
+        (("--pairs", "0"), "pairs must be at least 1"),
+        (("--segments", "1"), "segments must be"),
+        (("--alpha", "1.5"), "alpha"),
+        (("--tol", "-1"), "tol must be above 0"),
+        (("--threads", "0"), "threads must be at least 1"),
+        (("--seed", "-1"), "seed must be at least 0"),
+    ],
+)
+def test_bad_settings_give_one_line_and_leave_nothing(tmp_path: Path, arguments: tuple[str, ...], words: str) -> None:
+    result = latentpath("demo", "--out", tmp_path / "a" / "b", "--pairs", "1", "--segments", "4", *arguments)
+    assert result.exit_code == 2
+    assert words in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_out_that_is_a_file_is_left_alone(tmp_path: Path) -> None:
+    taken = tmp_path / "taken"
+    taken.write_text("mine", encoding="utf-8")
+    for out in (taken, taken / "below"):
+        result = latentpath("demo", "--out", out, *TINY)
+        assert result.exit_code == 2
+        assert len(result.stderr.strip().splitlines()) == 1
+        assert str(out) in result.stderr
+    assert taken.read_text(encoding="utf-8") == "mine"
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
+def test_out_that_cannot_be_written_to(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    result = latentpath("demo", "--out", tmp_path / "demo", *TINY)
+    tmp_path.chmod(0o700)
+    assert result.exit_code == 2
+    assert "cannot write" in result.stderr
+
+
+def test_a_failure_half_way_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "strips.png").write_text("mine", encoding="utf-8")
+
+    def no_space(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("latentpath.plots.profiles", no_space)  # the strips are drawn by then
+    result = latentpath("demo", "--out", tmp_path, *TINY, "--pairs", "1")
+    assert result.exit_code == 2
+    assert "No space left on device" in result.stderr
+    assert [file.name for file in tmp_path.iterdir()] == ["strips.png"]
+    assert (tmp_path / "strips.png").read_text(encoding="utf-8") == "mine"
+
+
+class Interrupting(Console):
+    """A console that is not a terminal and sends a Ctrl-C, or several, when it is first printed to."""
+
+    times = 1
+
+    def print(self, *objects: object, **how: object) -> None:
+        while self.times:
+            self.times -= 1
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_ctrl_c_keeps_the_best_so_far_and_writes_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo, "_PRIOR_SAMPLES", 2000)
+    monkeypatch.setattr(demo, "_FILM_FRAMES", 5)
+    settings = demo.Demo(pairs=1, segments=8, tol=1e-6)
+    console = Console(file=(tmp_path / "printed").open("w", encoding="utf-8"), width=120)
+    before = signal.getsignal(signal.SIGINT)
+    report = demo.run(settings, tmp_path / "out", console, Interrupting(file=sys.stderr))
+    console.file.close()
+    assert signal.getsignal(signal.SIGINT) is before
+    assert report.outcomes == {"budget spent": 1}
+    assert max(report["path"].evaluations) < 20
+    assert {file.name for file in (tmp_path / "out").iterdir()} == set(demo.FILES)
+    assert json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))["stopped"]
+    assert "You stopped the solve" in (tmp_path / "printed").read_text(encoding="utf-8")
+
+
+def test_a_second_ctrl_c_leaves_at_once_and_writes_nothing(tmp_path: Path) -> None:
+    impatient = Interrupting(file=sys.stderr)
+    impatient.times = 2
+    settings = demo.Demo(pairs=1, segments=8, tol=1e-6)
+    with pytest.raises(KeyboardInterrupt):
+        demo.run(settings, tmp_path / "out", Console(quiet=True), impatient)
+    assert not list(tmp_path.iterdir())
+
+
+def test_progress_on_a_terminal_counts_the_paths() -> None:
+    console = Console(force_terminal=True, width=140, record=True)
+    with demo._progress(console, 4, 8, 10.0) as show:
+        now = lp.Progress(3, 12.5, 3, torch.tensor([2.0, 4.0]), torch.zeros(2), torch.zeros(2, 5, 3))
+        assert not show(now)
+
+
+def row(name: str, cost: list[float], tunnels: list[int]) -> Row:
+    flat = [0.5] * len(cost)
+    return Row(name, cost, flat, flat, flat, flat, tunnels, flat, {})
+
+
+def test_verdict_says_how_much_in_how_many_and_how_it_ended() -> None:
+    line, path = row("lerp", [10.0, 10.0, 10.0, 10.0], [0] * 4), row("path", [2.0, 4.0, 4.0, 10.0], [0, 2, 0, 1])
+    text = demo.verdict(Report((line, path), {"converged": 3, "stalled": 1}), 0.01)
+    assert "costs 50% less" in text
+    assert "(5.00 instead of 10.00)" in text
+    assert "cheaper in 3 of 4 pairs" in text
+    assert "3 tunnelling segments, in 2 of 4 paths" in text
+    assert "3 converged, 1 stalled" in text
+    assert "All 4 solves converged" in demo.verdict(Report((line, path), {"converged": 4}), 0.01)
+    worse = demo.verdict(Report((row("lerp", [10.0], [0]), row("path", [11.0], [0])), {"stalled": 1}), 0.01, True)
+    assert "costs 10% more" in worse
+    assert "found no tunnelling" in worse
+    assert "stopped" in worse
+
+
+def test_table_fits_a_terminal_of_80_columns() -> None:
+    rows = tuple(row(name, [6388.4], [0]) for name in ("lerp", "slerp", "path"))
+    rows = tuple(replace(each, judged={"confidence": [0.9]}) for each in rows)
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(demo.table(Report(rows, {}), {"lerp": 0.0, "slerp": 0.0, "path": 123.4}))
+    text = console.export_text()
+    assert "…" not in text
+    assert all(word in text for word in ("straight line", "lowest ri", "confidence", "seconds", "6388.40", "123.4"))
+
+
+def test_models_lists_what_ships() -> None:
+    result = latentpath("models")
+    assert result.exit_code == 0
+    for name in ("mnist-classifier", "mnist-dcgan-semicircle", "test images right", "judge's confidence", "kB"):
+        assert name in result.stdout
+
+
+def test_version() -> None:
+    result = latentpath("--version")
+    assert (result.exit_code, result.stdout.strip()) == (0, f"latentpath {lp.__version__}")
+
+
+@pytest.mark.parametrize("command", [(), ("demo",), ("models",), ("train",), ("train", "dcgan")])
+def test_help_has_an_example(command: tuple[str, ...]) -> None:
+    result = latentpath(*command, "--help")
+    assert result.exit_code == 0
+    if command != ("train",):
+        assert re.search(r"Examples?:", result.stdout)
+        assert f"latentpath {' '.join(command)}".strip() in result.stdout
+
+
+def test_neither_the_package_nor_help_imports_a_plotting_library() -> None:
+    code = "import latentpath.cli, sys; assert not {'matplotlib', 'PIL'} & sys.modules.keys()"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_missing_matplotlib_is_one_line_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    for name in ("latentpath.plots", "latentpath.demo"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    for name in ("plots", "demo"):
+        monkeypatch.delattr(lp, name, raising=False)
+    result = latentpath("demo", "--out", tmp_path / "out", *TINY)
+    assert result.exit_code == 2
+    assert "pip install 'latentpath[viz]'" in result.stderr
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,366 @@
+"""Architectures, the registry of shipped weights, and the measures of quality."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save
+from torch import Tensor, nn
+
+import latentpath as lp
+from latentpath.data import mnist, to_unit_range
+from latentpath.errors import DataError, InputError, MissingDataError
+from latentpath.models import DCGANDiscriminator, DCGANGenerator, DigitClassifier, available, digit_classifier, load
+from latentpath.models.cards import make_card
+from latentpath.models.quality import (
+    frechet_distance,
+    gaussian_frechet_distance,
+    measure_classifier,
+    measure_generator,
+    nearest_distances,
+)
+from latentpath.models.registry import WEIGHTS, Model, as_stored, named_prior, read_model, write_model
+from latentpath.models.sampling import contact_sheet, draw
+
+GENERATOR, JUDGE = "mnist-dcgan-semicircle", "mnist-classifier"
+
+
+@pytest.fixture(scope="module")
+def judge() -> DigitClassifier:
+    return digit_classifier()
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A copy of the shipped generator's folder, to be damaged."""
+    return Path(shutil.copytree(WEIGHTS / GENERATOR, tmp_path / GENERATOR))
+
+
+@pytest.mark.parametrize(("size", "channels"), [(28, 1), (64, 3)])
+def test_architectures_have_the_shapes_they_promise(size: int, channels: int) -> None:
+    generator = DCGANGenerator(latent_dim=5, width=4, size=size, channels=channels).eval()
+    images = generator(torch.randn(3, 5)).detach()
+    assert images.shape == (3, channels, size, size)
+    assert float(images.abs().max()) <= 1
+    assert DCGANDiscriminator(width=4, size=size, channels=channels)(images).shape == (3,)
+    again = DCGANGenerator(**generator.config)
+    assert [p.shape for p in again.parameters()] == [p.shape for p in generator.parameters()]
+
+
+def test_other_sizes_are_refused() -> None:
+    with pytest.raises(InputError, match="side 28 or 64, got size=32"):
+        DCGANGenerator(size=32)
+
+
+def test_every_layer_of_the_discriminator_has_spectral_norm_one() -> None:
+    torch.manual_seed(0)
+    discriminator = DCGANDiscriminator(width=4)
+    for _ in range(100):  # the power iteration takes a step at each call in training mode
+        discriminator(torch.randn(2, 1, 28, 28))
+    for module in discriminator.eval().modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            assert float(torch.linalg.matrix_norm(module.weight.detach().flatten(1), 2)) == pytest.approx(1, abs=1e-3)
+
+
+def test_shipped_models_are_listed_and_small() -> None:
+    assert {GENERATOR, JUDGE} <= set(available())
+    assert (WEIGHTS / GENERATOR / "model.safetensors").stat().st_size < 3e6
+    assert (WEIGHTS / JUDGE / "model.safetensors").stat().st_size < 1e6
+
+
+@pytest.mark.parametrize("name", [GENERATOR, JUDGE])
+def test_shipped_models_come_frozen_with_a_whole_card(name: str) -> None:
+    import PIL.Image
+
+    model = lp.load(name)
+    assert isinstance(model, Model)
+    assert not model.generator.training
+    assert all(p.dtype == torch.float32 and not p.requires_grad for p in model.generator.parameters())
+    assert set(model.card) == {
+        "name", "description", "licence", "date", "prior", "value_range", "data", "training", "seed", "steps",
+        "minutes", "command", "software", "hardware", "quality", "architecture", "weights_file", "sha256",
+    }  # fmt: skip
+    assert model.card["name"] == name
+    assert model.card["licence"] == "MIT"
+    assert {"name", "split", "images", "source", "reference", "licence"} <= set(model.card["data"])
+    assert model.card["command"].startswith("latentpath train ")
+    assert (model.prior is None) == (name == JUDGE)
+    assert name in repr(model)
+    if model.prior is not None:
+        with PIL.Image.open(WEIGHTS / name / "samples.png") as picture:
+            picture.verify()
+
+
+def test_the_shipped_generator_makes_digits_of_its_prior() -> None:
+    model = load(GENERATOR)
+    assert model.prior is not None
+    assert model.prior.event_shape == (20,)
+    latents = model.prior.sample(torch.Size([4]))
+    torch.testing.assert_close(model.prior.log_prob(latents), lp.priors.semicircle(20).log_prob(latents))
+    images = model.generator(latents)
+    assert images.shape == (4, 1, 28, 28)
+    low, high = model.card["value_range"]
+    assert low <= float(images.min()) < -0.9
+    assert 0.5 < float(images.max()) <= high
+    alone = torch.cat([model.generator(latents[i : i + 1]) for i in range(4)])
+    torch.testing.assert_close(images, alone, rtol=0, atol=1e-5)  # in eval mode a point does not see its batch
+
+
+def test_loading_twice_gives_two_models_alike() -> None:
+    one, two = load(JUDGE).generator, load(JUDGE).generator
+    assert one is not two
+    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("name", ["mnist-dcgan-semicircl", "../weights/mnist-classifier", "", "x"])
+def test_an_unknown_name_lists_the_known_ones(name: str) -> None:
+    with pytest.raises(InputError, match=f"{JUDGE}, {GENERATOR}") as caught:
+        load(name)
+    assert ("did you mean" in str(caught.value)) == (name not in ("", "x"))
+
+
+def test_a_changed_bit_is_noticed(copy: Path) -> None:
+    path = copy / "model.safetensors"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"its SHA-256 is [0-9a-f]{64}, its card says [0-9a-f]{64}"):
+        read_model(copy)
+
+
+def test_truncated_weights_and_missing_files_are_noticed(copy: Path) -> None:
+    path = copy / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-7])
+    with pytest.raises(DataError, match="SHA-256"):
+        read_model(copy)
+    path.unlink()
+    with pytest.raises(MissingDataError, match=r"model\.safetensors, which its card names"):
+        read_model(copy)
+    (copy / "card.json").unlink()
+    with pytest.raises(MissingDataError, match=r"card\.json is not in it"):
+        read_model(copy)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda card: card.pop("sha256"),
+        lambda card: card["architecture"].update({"class": "Sequential"}),
+        lambda card: card["prior"].update(name="triangle"),
+        lambda card: card.pop("prior"),
+    ],
+)
+def test_a_card_that_says_too_little_is_refused(copy: Path, change: object) -> None:
+    card = json.loads((copy / "card.json").read_text())
+    change(card)  # type: ignore[operator]
+    (copy / "card.json").write_text(json.dumps(card))
+    with pytest.raises(DataError, match="is not the card of a model"):
+        read_model(copy)
+    (copy / "card.json").write_text("{")
+    with pytest.raises(DataError, match="is not the card of a model"):
+        read_model(copy)
+
+
+def test_weights_of_another_architecture_are_refused(copy: Path) -> None:
+    import hashlib
+
+    card = json.loads((copy / "card.json").read_text())
+    for content in (save({"net.0.weight": torch.zeros(2)}), b"no safetensors"):
+        (copy / "model.safetensors").write_bytes(content)
+        card["sha256"] = hashlib.sha256(content).hexdigest()
+        (copy / "card.json").write_text(json.dumps(card))
+        with pytest.raises(DataError, match="does not fit the architecture"):
+            read_model(copy)
+
+
+def tiny_card() -> dict[str, object]:
+    return make_card(
+        "tiny",
+        "a tiny one",
+        {"data": "mnist", "seed": 0},
+        command="latentpath train dcgan",
+        version="0",
+        steps=1,
+        seconds=6.0,
+        images=5,
+        value_range=(-1.0, 1.0),
+        prior={"name": "normal", "dim": 4},
+    )
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32])
+def test_what_is_written_is_read(tmp_path: Path, dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    network = DCGANGenerator(latent_dim=4, width=2)
+    network(torch.randn(8, 4))  # so that the batch statistics are not the initial ones
+    write_model(tmp_path / "tiny", network.eval(), tiny_card(), dtype=dtype)
+    model = read_model(tmp_path / "tiny")
+    assert (model.name, model.card["minutes"]) == ("tiny", 0.1)
+    assert model.prior is not None
+    assert torch.equal(model.prior.mean, torch.zeros(4))
+    network.load_state_dict(as_stored(network, dtype))
+    latents = torch.randn(5, 4)
+    assert torch.equal(model.generator(latents), network(latents))
+
+
+def test_a_model_that_could_not_be_read_is_not_written(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="DCGANGenerator"):
+        write_model(tmp_path / "x", nn.Linear(2, 2), tiny_card())
+    with pytest.raises(InputError, match="name and prior"):
+        write_model(tmp_path / "x", DCGANGenerator(4, 2), {"name": "x"})
+    assert not (tmp_path / "x").exists()
+    with pytest.raises(InputError, match="no card can describe the data 'cats'"):
+        make_card("x", "", {"data": "cats"}, command="", version="", steps=1, seconds=0.0, images=1, value_range=None)
+
+
+def test_priors_by_name() -> None:
+    assert torch.equal(named_prior("normal", 3).mean, torch.zeros(3))
+    assert named_prior("semicircle", 5).event_shape == (5,)
+    with pytest.raises(InputError, match="'cauchy'"):
+        named_prior("cauchy", 3)
+
+
+def test_drawing_repeats_itself_and_leaves_the_random_state_alone() -> None:
+    prior = lp.priors.semicircle(3)
+    before = torch.random.get_rng_state()
+    one = draw(prior, 10, torch.Generator().manual_seed(5))
+    assert torch.equal(before, torch.random.get_rng_state())
+    torch.manual_seed(99)
+    assert torch.equal(one, draw(prior, 10, torch.Generator().manual_seed(5)))
+    assert not torch.equal(one, draw(prior, 10, torch.Generator().manual_seed(6)))
+
+
+def test_a_contact_sheet_has_each_image_in_its_place() -> None:
+    import numpy as np
+
+    values = torch.linspace(-1, 1, 6)
+    images = values[:, None, None, None].expand(6, 3, 4, 5)
+    pixels = np.asarray(contact_sheet(images, columns=3, zoom=2, gap=1))
+    assert pixels.shape == (2 * (2 * 5 + 1), 2 * (3 * 6 + 1), 3)
+    for i, value in enumerate(values.tolist()):
+        top, left = 2 * (1 + 5 * (i // 3)), 2 * (1 + 6 * (i % 3))
+        assert np.all(pixels[top : top + 8, left : left + 10] == round((value + 1) * 127.5))
+    with pytest.raises(InputError, match=r"\(0, 1, 4, 4\)"):
+        contact_sheet(torch.zeros(0, 1, 4, 4))
+
+
+def test_frechet_distance_of_gaussians_in_closed_form() -> None:
+    random = torch.Generator().manual_seed(0)
+    a, b = (torch.rand(6, generator=random, dtype=torch.float64) + 0.1 for _ in range(2))
+    mean = torch.randn(6, generator=random, dtype=torch.float64)
+    turn, _ = torch.linalg.qr(torch.randn(6, 6, generator=random, dtype=torch.float64))
+    # commuting covariances: |m|^2 + sum (sqrt(a) - sqrt(b))^2, in any rotated frame
+    exact = float(mean.square().sum() + (a.sqrt() - b.sqrt()).square().sum())
+    c1, c2 = turn * a @ turn.mT, turn * b @ turn.mT
+    assert gaussian_frechet_distance(mean, c1, torch.zeros(6), c2) == pytest.approx(exact, rel=1e-12)
+    # two by two, not commuting: tr (C1 C2)^(1/2) = sqrt(tr(C1 C2) + 2 sqrt(det(C1 C2)))
+    c1 = torch.tensor([[2.0, 0.5], [0.5, 1.0]], dtype=torch.float64)
+    c2 = torch.tensor([[1.0, -0.7], [-0.7, 3.0]], dtype=torch.float64)
+    cross = ((c1 @ c2).trace() + 2 * (c1.det() * c2.det()).sqrt()).sqrt()
+    exact = float(c1.trace() + c2.trace() - 2 * cross)
+    zero = torch.zeros(2)
+    assert gaussian_frechet_distance(zero, c1, zero, c2) == pytest.approx(exact, rel=1e-12)
+    assert gaussian_frechet_distance(zero, c2, zero, c1) == pytest.approx(exact, rel=1e-12)
+
+
+def test_frechet_distance_of_samples() -> None:
+    random = torch.Generator().manual_seed(0)
+    features = torch.randn(500, 4, generator=random)
+    assert frechet_distance(features, features) == pytest.approx(0, abs=1e-9)
+    assert frechet_distance(features, features + 3) == pytest.approx(36, rel=1e-5)  # the same shape, moved
+    flat = torch.cat([features[:, :2], torch.zeros(500, 2)], 1)  # singular covariance
+    assert frechet_distance(flat, flat) == pytest.approx(0, abs=1e-9)
+    with pytest.raises(InputError, match="at least two rows"):
+        frechet_distance(features, features[:1])
+    with pytest.raises(InputError, match=r"\(500, 3\)"):
+        frechet_distance(features, features[:, :3])
+
+
+def test_nearest_distances_are_exact_for_copies_and_right_for_others() -> None:
+    random = torch.Generator().manual_seed(0)
+    reference = torch.randn(700, 1, 6, 6, generator=random)
+    images = torch.randn(600, 1, 6, 6, generator=random)
+    found = nearest_distances(images, reference)
+    torch.testing.assert_close(found, torch.cdist(images.flatten(1), reference.flatten(1)).amin(1))
+    assert torch.equal(nearest_distances(reference[5:9], reference), torch.zeros(4))
+
+
+class Recall(nn.Module):
+    """A generator that has memorised ``images`` and gives them back by the first coordinate of the latent."""
+
+    def __init__(self, images: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("images", images)
+
+    def forward(self, latents: Tensor) -> Tensor:
+        images: Tensor = self.images[(latents[:, 0] * len(self.images)).long()]  # type: ignore[index]
+        return images
+
+
+class KnownHead(nn.Module):
+    def forward(self, features: Tensor) -> Tensor:
+        classes = nn.functional.one_hot(features[:, 0].long(), 10)
+        rest = (1 - features[:, 1:2]) / 9
+        return torch.where(classes.bool(), features[:, 1:2], rest).log()
+
+
+class Known(DigitClassifier):
+    """A judge that reads the class from the first pixel, and its confidence from the second."""
+
+    def __init__(self) -> None:
+        super().__init__(width=1)
+        self.head = KnownHead()  # type: ignore[assignment]
+
+    def features(self, images: Tensor) -> Tensor:
+        return images.flatten(1)
+
+
+def test_quality_of_a_generator_that_memorised_is_known_exactly() -> None:
+    random = torch.Generator().manual_seed(0)
+    images = torch.rand(200, 1, 4, 4, generator=random)
+    images[:, 0, 0, 0] = torch.arange(200) % 10
+    images[:, 0, 0, 1] = torch.tensor([0.95, 0.55]).repeat(100)  # even classes are sure
+    prior = torch.distributions.Independent(torch.distributions.Uniform(torch.zeros(2), torch.ones(2)), 1)
+    result = measure_generator(Recall(images), prior, Known(), images, images, samples=2000, nearest_samples=100)
+    assert sum(result.class_shares) == pytest.approx(1, abs=1e-3)
+    assert result.least_class_share == min(result.class_shares) > 0.07
+    sure = sum(result.class_shares[::2])
+    assert result.share_sure == pytest.approx(sure, abs=1e-3)
+    assert result.mean_confidence == pytest.approx(0.95 * sure + 0.55 * (1 - sure), abs=1e-3)
+    assert (result.test_mean_confidence, result.test_share_sure) == (0.75, 0.5)
+    assert result.nearest_train == result.nearest_train_of_test == 0  # memorised, and here test is train
+    assert result.frechet_floor == 0
+
+
+def test_the_shipped_generator_covers_all_digits_confidently(judge: DigitClassifier) -> None:
+    model = load(GENERATOR)
+    assert model.prior is not None
+    with torch.no_grad():
+        probabilities = judge(model.generator(draw(model.prior, 2000, torch.Generator().manual_seed(7)))).softmax(1)
+    shares = torch.bincount(probabilities.argmax(1), minlength=10) / 2000
+    confidence = float(probabilities.amax(1).mean())
+    assert float(shares.min()) > 0.05
+    assert float(shares.max()) < 0.17
+    assert confidence > 0.9
+    quality = model.card["quality"]
+    assert confidence == pytest.approx(quality["mean_confidence"], abs=0.02)
+    assert shares.tolist() == pytest.approx(quality["class_shares"], abs=0.035)
+    assert quality["nearest_train"] > 0.8 * quality["nearest_train_of_test"]  # it does not memorise
+
+
+def test_the_card_of_the_judge_promises_99_percent() -> None:
+    assert load(JUDGE).card["quality"]["accuracy"] >= 0.99
+
+
+@pytest.mark.data("mnist")
+def test_the_judge_is_as_good_as_its_card_says(judge: DigitClassifier, data_folder: Path) -> None:
+    images, labels = mnist("test", data_folder)
+    found = measure_classifier(judge, to_unit_range(images), labels)
+    quality = load(JUDGE).card["quality"]
+    assert found.accuracy >= 0.99
+    assert found.accuracy == pytest.approx(quality["accuracy"], abs=3e-4)
+    assert found.mean_confidence == pytest.approx(quality["mean_confidence"], abs=1e-3)

@@ -1,0 +1,168 @@
+"""What the repository says of itself is true: the README's code runs, its commands exist, the versions agree."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+FENCE = re.compile(r"^```(?P<language>\w*)[^\n]*\n(?P<body>.*?)^```[ \t]*$", re.MULTILINE | re.DOTALL)
+
+
+def read(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def python_blocks(text: str) -> list[str]:
+    """The README's Python, each block moved down to its own lines, so that a traceback names the README's line."""
+    return [
+        "\n" * text.count("\n", 0, match.start("body")) + match["body"]
+        for match in FENCE.finditer(text)
+        if match["language"] in {"python", "py"}
+    ]
+
+
+def commands(text: str) -> list[str]:
+    """What the README tells a reader to type: lines of blocks that are no Python, and code within a line."""
+    blocks = [match["body"] for match in FENCE.finditer(text) if match["language"] not in {"python", "py"}]
+    lines = [line for block in blocks for line in block.splitlines()]
+    lines += re.findall(r"`([^`\n]+)`", FENCE.sub("", text))
+    return [re.sub(r"^\s*(\$ )?(\.venv/bin/)?", "", line) for line in lines]
+
+
+def words_after(program: str) -> set[str]:
+    found = (re.match(rf"{program} ([a-z][\w-]*)", command) for command in commands(read("README.md")))
+    return {match[1] for match in found if match}
+
+
+def latentpath(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Runs the installed command as a user does."""
+    return subprocess.run(
+        [Path(sys.executable).with_name("latentpath"), *arguments],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1", "PYTHONIOENCODING": "utf-8", "TERM": "dumb"},
+        timeout=120,
+        check=False,
+    )
+
+
+def test_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blocks = python_blocks(read("README.md"))
+    assert blocks, "README.md has no Python block"
+    monkeypatch.chdir(tmp_path)
+    namespace: dict[str, object] = {"__name__": "readme"}
+    for block in blocks:
+        exec(compile(block, str(ROOT / "README.md"), "exec"), namespace)
+
+
+def test_make_targets_of_the_readme_exist() -> None:
+    targets = set(re.findall(r"^([a-z][\w-]*):", read("Makefile"), re.MULTILINE))
+    mentioned = words_after("make")
+    assert mentioned >= {"demo", "test"}
+    assert mentioned <= targets
+
+
+def test_every_make_target_is_phony_and_has_a_line_of_help() -> None:
+    makefile = read("Makefile")
+    targets = set(re.findall(r"^([a-z][\w-]*):", makefile, re.MULTILINE))
+    assert set(re.findall(r"^([a-z][\w-]*):.* ## \S", makefile, re.MULTILINE)) == targets
+    phony = re.search(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
+    assert phony
+    assert set(phony[1].split()) == targets
+
+
+def test_subcommands_of_the_readme_exist() -> None:
+    told = latentpath("--help")
+    assert told.returncode == 0, told.stderr
+    listed = set(re.findall(r"^\W*([a-z][\w-]*)\s", told.stdout, re.MULTILINE))
+    assert words_after("latentpath") <= listed, told.stdout
+
+
+def test_unknown_subcommand_is_refused() -> None:
+    told = latentpath("no-such-command")
+    assert told.returncode == 2
+    assert "Traceback" not in told.stderr
+
+
+def citation() -> dict[str, str]:
+    """The outermost keys of CITATION.cff, and their values where these stand on the same line."""
+    text = read("CITATION.cff")
+    assert "\t" not in text
+    for line in text.splitlines():
+        assert re.match(r"([a-z-]+:( |$)|  +(- )?\S)", line), f"not a line of plain YAML: {line!r}"
+    return {key: value.strip().strip('"') for key, value in re.findall(r"^([a-z-]+):(.*)$", text, re.MULTILINE)}
+
+
+def test_citation_names_the_software_and_the_paper() -> None:
+    fields = citation()
+    assert {"cff-version", "message", "title", "authors"} <= fields.keys()
+    assert fields["cff-version"] == "1.2.0"
+    assert fields["license"] == "MIT"
+    assert "1904.03445" in read("CITATION.cff")
+    if importlib.util.find_spec("yaml"):
+        import yaml
+
+        parsed = yaml.safe_load(read("CITATION.cff"))
+        (paper,) = parsed["references"]
+        assert [author["family-names"] for author in paper["authors"]] == ["Struski", "Tabor", "Podolak", "Nowak"]
+
+
+def test_versions_agree() -> None:
+    import latentpath as lp
+
+    newest = re.search(r"^## \[([^\]]+)\]", read("CHANGELOG.md"), re.MULTILINE)
+    assert newest
+    assert {
+        "pyproject.toml": tomllib.loads(read("pyproject.toml"))["project"]["version"],
+        "latentpath.__version__": lp.__version__,
+        "CITATION.cff": citation()["version"],
+        "CHANGELOG.md": newest[1],
+    } == dict.fromkeys(["pyproject.toml", "latentpath.__version__", "CITATION.cff", "CHANGELOG.md"], lp.__version__)
+
+
+def test_lock_pins_every_declared_requirement() -> None:
+    lines = [line for line in read("constraints.lock").splitlines() if not line.startswith("#")]
+    pins = dict(line.split("==") for line in lines)
+    assert list(pins) == sorted(pins)
+    assert all(re.fullmatch(r"[0-9][0-9a-z.]*", version) for version in pins.values()), "a build suffix, or no version"
+    project = tomllib.loads(read("pyproject.toml"))["project"]
+    declared = project["dependencies"] + [line for extra in project["optional-dependencies"].values() for line in extra]
+    names = {re.split(r"[\[<>=]", line)[0] for line in declared} - {"latentpath"}
+    assert names <= pins.keys()
+
+
+def our_files() -> list[Path]:
+    """The files of the project: what git tracks or would, or else everything that no tool has made."""
+    if (ROOT / ".git").exists():
+        listed = subprocess.run(
+            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        return [path for name in listed.split("\0") if name and (path := ROOT / name).is_file()]
+    made = {".venv", "out", "dist", "build", "runs", "data", "__pycache__"}
+    paths = (path for path in ROOT.rglob("*") if path.is_file())
+    return [path for path in paths if not any(p in made or p.endswith("_cache") for p in path.relative_to(ROOT).parts)]
+
+
+def test_no_file_names_a_path_of_someones_machine() -> None:
+    # Put together here, so that this file passes its own test.
+    homes = ["/" + "/".join(parts) + "/" for parts in [("work",), ("root",), ("tmp", "venv"), ("home", r"\w+")]]
+    pattern = re.compile(rf"(?<![\w.~*-])({'|'.join(homes)})".encode())
+    files = our_files()
+    assert files
+    found = {
+        str(path.relative_to(ROOT)): match[0].decode() for path in files if (match := pattern.search(path.read_bytes()))
+    }
+    assert not found

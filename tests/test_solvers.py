@@ -1,0 +1,284 @@
+"""The laws that every solver obeys, and how each path of a batch ends."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+import latentpath as lp
+from closed_forms import Case, cases, flat, identity, sphere, stereographic, tensor
+from latentpath.solvers import LBFGS, Adam, GradientDescent, Multilevel, Problem, Progress, Solver, solve
+from latentpath.solvers.protocol import Preconditioner
+from laws import SOLVERS, bent, curved_problem, endpoints
+
+FIRST_ORDER = ("adam", "gradient descent")
+
+
+@pytest.fixture(params=SOLVERS, ids=str)
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def make(name: str, tol: float = 1e-3) -> Solver[Any]:
+    return SOLVERS[name](tol)
+
+
+def test_obeys_the_protocol(name: str) -> None:
+    assert isinstance(make(name), Solver)
+
+
+def test_straight_line_in_a_flat_metric(name: str) -> None:
+    """From a bent start, in a metric that is flat but not isotropic, every solver finds the line at constant speed."""
+    torch.manual_seed(3)
+    matrix = torch.eye(3, dtype=torch.float64) + 0.3 * torch.randn(3, 3, dtype=torch.float64)
+    start, end = endpoints(4)
+    problem = Problem(lambda z: z @ matrix, flat)
+    state = solve(make(name, 1e-7), problem, bent(start, end, 8), max_evaluations=3000)
+    line = lp.lerp(start, end, 8)
+    assert (state.latents - line).abs().max() < 2e-3
+    assert torch.allclose(state.energy, problem.evaluate(line).energy, rtol=1e-5)
+    assert (state.outcome == lp.Outcome.CONVERGED).all()
+
+
+def test_a_line_that_is_optimal_costs_next_to_nothing(name: str) -> None:
+    start, end = endpoints(4)
+    state = solve(make(name), Problem(lambda z: 3 * z, flat), lp.lerp(start, end, 50))
+    assert torch.allclose(state.latents, lp.lerp(start, end, 50), atol=1e-12)
+    assert (state.evaluations < 4).all()
+    assert (state.outcome == lp.Outcome.CONVERGED).all()
+
+
+def test_endpoints_are_bit_identical(name: str) -> None:
+    start, end = endpoints(5, seed=1)
+    state = solve(make(name), curved_problem(), lp.lerp(start, end, 20), max_evaluations=30)
+    assert torch.equal(state.latents[:, 0], start)
+    assert torch.equal(state.latents[:, -1], end)
+
+
+def test_energy_is_never_above_the_starts_and_never_rises(name: str) -> None:
+    start, end = endpoints(5, seed=2)
+    problem, line = curved_problem(), bent(start, end, 16)
+    seen: list[Progress] = []
+    state = solve(make(name), problem, line, max_evaluations=80, callback=seen.append)
+    assert (state.energy <= problem.evaluate(line).energy).all()
+    assert torch.allclose(state.energy, problem.evaluate(state.latents).energy)
+    for before, after in pairwise(seen):
+        if before.latents.shape == after.latents.shape:  # levels are not comparable
+            assert (after.energy <= before.energy).all()
+
+
+def test_time_reversal(name: str) -> None:
+    start, end = endpoints(4, seed=4)
+    there = solve(make(name), curved_problem(), lp.lerp(start, end, 12), max_evaluations=100)
+    back = solve(make(name), curved_problem(), lp.lerp(end, start, 12), max_evaluations=100)
+    assert torch.allclose(there.energy, back.energy, rtol=1e-6)
+    assert torch.allclose(there.latents, back.latents.flip(1), atol=1e-4)
+
+
+def test_a_batch_equals_a_loop(name: str) -> None:
+    start, end = endpoints(4, seed=5)
+    together = solve(make(name), curved_problem(), lp.lerp(start, end, 12), max_evaluations=60)
+    for i in range(4):
+        alone = solve(make(name), curved_problem(), lp.lerp(start[i : i + 1], end[i : i + 1], 12), max_evaluations=60)
+        assert torch.allclose(alone.latents[0], together.latents[i], atol=1e-6)
+        assert int(alone.outcome[0]) == int(together.outcome[i])
+        assert float(alone.evaluations[0]) == pytest.approx(float(together.evaluations[i]))
+
+
+@pytest.mark.parametrize("case", [c for c in cases() if "sphere" not in c.name] + [sphere(3)], ids=repr)
+def test_exact_answers_on_few_segments(name: str, case: Case) -> None:
+    """First-order solvers too: twelve segments, a generous budget, and 3 % for the polyline itself."""
+    path = lp.interpolate(
+        case.generator, case.index, case.start, case.end, segments=12, solver=make(name, 1e-4), max_evaluations=4000
+    )
+    assert float(path.cost) == pytest.approx(case.cost, rel=0.03)
+
+
+def test_a_converged_path_costs_no_more(name: str) -> None:
+    """Two pairs, one of them done at once: from the second step on the generator sees the points of the other alone."""
+    start, end = endpoints(2, seed=6)
+    end[0] = start[0]
+    seen: list[int] = []
+
+    def generator(z: Tensor) -> Tensor:
+        seen.append(len(z))
+        return stereographic(z)
+
+    problem = Problem(generator, lp.RealismIndex(lp.priors.standard_normal(3, dtype=torch.float64)))
+    solver = make(name)
+    state = solver.init(problem, lp.lerp(start, end, 4))
+    assert int(state.outcome[0]) == lp.Outcome.CONVERGED
+    seen.clear()
+    solver.step(problem, state)
+    assert seen[0] == 5
+
+
+def test_one_step_is_one_evaluation_of_what_runs(name: str) -> None:
+    start, end = endpoints(3, seed=7)
+    solver, problem = make(name), curved_problem()
+    state = solver.init(problem, lp.lerp(start, end, 4))  # too few segments for coarser levels
+    for _ in range(5):
+        running = state.outcome == lp.Outcome.RUNNING
+        before = state.evaluations.clone()
+        state = solver.step(problem, state)
+        assert torch.allclose(state.evaluations - before, running.double())
+
+
+def test_ends_when_the_budget_is_spent(name: str) -> None:
+    start, end = endpoints(3, seed=8)
+    state = solve(make(name, 1e-12), curved_problem(), lp.lerp(start, end, 12), max_evaluations=9)
+    assert (state.outcome == lp.Outcome.BUDGET_SPENT).all()
+    assert (state.evaluations <= 9 + 3).all()
+    assert torch.isfinite(state.energy).all()
+
+
+def test_a_callback_can_stop_it(name: str) -> None:
+    start, end = endpoints(3, seed=8)
+    state = solve(make(name, 1e-12), curved_problem(), lp.lerp(start, end, 16), callback=lambda p: p.iteration >= 3)
+    assert (state.outcome == lp.Outcome.BUDGET_SPENT).all()
+    assert state.latents.shape == (3, 17, 3)
+    assert (state.evaluations < 14).all()
+
+
+def test_ends_as_non_finite_where_the_start_is(name: str) -> None:
+    """A line across a region of index 0 has infinite cost; its neighbour in the batch is solved all the same."""
+
+    def walled(z: Tensor) -> Tensor:
+        inside = (z[..., 0].abs() > 0.1) | (z[..., 1] > 5)
+        return torch.where(inside, -0.5 - 0.1 * z[..., 1].square(), -torch.inf)
+
+    start, end = tensor(-1.0, 1.0).repeat(2, 1), torch.stack([tensor(1.0, 1.0), tensor(-1.0, -1.5)])
+    state = solve(make(name), Problem(identity, walled), lp.lerp(start, end, 16), max_evaluations=500)
+    assert int(state.outcome[0]) == lp.Outcome.NON_FINITE
+    assert torch.equal(state.latents[0], lp.lerp(start, end, 16)[0])
+    assert int(state.outcome[1]) == lp.Outcome.CONVERGED
+    assert (state.latents[1, :, 0] < -0.1).all()
+
+
+class _Backwards(torch.autograd.Function):
+    """The identity, with a gradient of the wrong sign: nothing that a solver tries goes down."""
+
+    @staticmethod
+    def forward(ctx: Any, z: Tensor) -> Tensor:
+        return z.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *slopes: Tensor) -> Tensor:
+        return -slopes[0]
+
+
+def test_ends_as_stalled_where_no_step_goes_down(name: str) -> None:
+    def price(z: Tensor) -> Tensor:
+        return -torch.ones(z.shape[:-1], dtype=z.dtype)
+
+    start, end = endpoints(1, seed=9)
+    problem = Problem(_Backwards.apply, price)
+    begin = bent(start, end, 6)
+    state = solve(make(name), problem, begin, max_evaluations=20_000)
+    assert int(state.outcome[0]) == lp.Outcome.STALLED
+    assert float(state.energy) <= float(problem.evaluate(begin).energy)
+
+
+@pytest.mark.parametrize("limit", [2, 7, 13, 40, 1000])
+def test_blocks_change_nothing(limit: int) -> None:
+    """The energy, gradient and stiffness of a batch do not depend on the size of the blocks it is evaluated in."""
+    start, end = endpoints(3, seed=10)
+    latents = bent(start, end, 12)
+    whole, index = (
+        curved_problem().evaluate(latents),
+        lp.RealismIndex(lp.priors.standard_normal(3, dtype=torch.float64)),
+    )
+    parts = Problem(stereographic, index, max_points=limit).evaluate(latents)
+    for one, other in zip(vars(whole).values(), vars(parts).values(), strict=True):
+        assert torch.allclose(one, other, rtol=1e-12)
+
+
+def test_the_energy_of_a_problem_is_that_of_the_functional() -> None:
+    start, end = endpoints(3, seed=11)
+    latents = bent(start, end, 9).requires_grad_()
+    index = lp.RealismIndex(lp.priors.standard_normal(3, dtype=torch.float64))
+    energy = lp.energy(latents, stereographic, index)
+    (gradient,) = torch.autograd.grad(energy.sum(), latents)
+    found = Problem(stereographic, index).evaluate(latents.detach())
+    assert torch.allclose(found.energy, energy)
+    assert torch.allclose(found.gradient, gradient[:, 1:-1])
+
+
+def test_preconditioner_inverts_the_hessian_of_a_flat_problem() -> None:
+    """T (x) C up to the ridge of 5 % and the floor of 2 %: with both scaled out, the direction is Newton's."""
+    torch.manual_seed(0)
+    weight = torch.rand(2, 6, dtype=torch.float64) + 0.5
+    gradient = torch.randn(2, 5, 3, dtype=torch.float64)
+    found = Preconditioner(torch.eye(3, dtype=torch.float64).expand(2, 3, 3)).apply(gradient, weight)
+    floored = weight + 0.02 * weight.mean(-1, keepdim=True)
+    for i in range(2):
+        laplacian = torch.diag(floored[i, :-1] + floored[i, 1:])
+        laplacian -= torch.diag(floored[i, 1:-1], 1) + torch.diag(floored[i, 1:-1], -1)
+        assert torch.allclose(laplacian @ found[i], gradient[i], atol=1e-10)
+
+
+def test_one_step_solves_a_flat_problem_almost() -> None:
+    start, end = endpoints(4, seed=12)
+    problem, solver = Problem(lambda z: 3 * z, flat), LBFGS()
+    state = solver.init(problem, bent(start, end, 20))
+    line = problem.evaluate(lp.lerp(start, end, 20)).energy
+    excess = state.energy - line
+    solver.step(problem, state)
+    assert ((state.energy - line) < 0.02 * excess).all()
+
+
+@pytest.mark.parametrize("dim", [512, 4096])
+def test_large_latents_run_without_a_full_metric(dim: int) -> None:
+    torch.manual_seed(0)
+    matrix = torch.randn(dim, 32) / dim**0.5
+    start, end = torch.randn(2, 2, dim)
+    path = lp.interpolate(lambda z: torch.tanh(z @ matrix), lp.priors.standard_normal(dim), start, end, segments=16)
+    line = lp.audit(
+        lp.lerp(start, end, 16), lambda z: torch.tanh(z @ matrix), lp.RealismIndex(lp.priors.standard_normal(dim))
+    )
+    assert (path.cost < line.cost).all()
+    assert all(outcome is lp.Outcome.CONVERGED for outcome in path.outcome)
+
+
+def test_levels_halve_down_to_four_segments() -> None:
+    assert Multilevel.levels(50) == [6, 12, 25, 50]
+    assert Multilevel.levels(400) == [50, 100, 200, 400]
+    assert Multilevel.levels(9) == [4, 9]
+    assert Multilevel.levels(2) == [2]
+
+
+def test_finest_level_starts_from_the_better_of_two() -> None:
+    """A barrier too thin for the coarse levels: what they found is dearer than the line, and is dropped."""
+    solver = Multilevel()
+    line = lp.lerp(tensor(0.0, 0.0)[None], tensor(1.0, 0.0)[None], 32)
+
+    def ridge(z: Tensor) -> Tensor:  # low everywhere except on the line, which the coarse levels are led away from
+        return -0.1 - 50 * z[..., 1].square()
+
+    problem = Problem(identity, ridge)
+    state = solver.init(problem, line)
+    state.latents[:, 1:-1, 1] += 1.0
+    state.outcome[:] = int(lp.Outcome.CONVERGED)
+    while not solver.done(state):
+        state = solver.step(problem, state)
+    assert float(state.energy) <= float(problem.evaluate(line).energy)
+
+
+def test_first_order_methods_need_many_times_the_work() -> None:
+    """Why the default is not the paper's: the same stop, the same problem, path evaluations counted."""
+    case = sphere(5)
+    spent = {
+        type(solver).__name__: float(
+            lp.interpolate(
+                case.generator, case.index, case.start, case.end, solver=solver, max_evaluations=600
+            ).evaluations
+        )
+        for solver in (Multilevel(), Adam(rate=0.02), GradientDescent())
+    }
+    assert spent["Multilevel"] < 20
+    assert spent["Adam"] > 5 * spent["Multilevel"]
+    assert spent["GradientDescent"] > 5 * spent["Multilevel"]

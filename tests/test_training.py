@@ -1,0 +1,411 @@
+"""Training: the same steps whether in one go or not, nothing lost, and clear errors."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from typer.testing import CliRunner
+
+from latentpath import training
+from latentpath.cli_train import app
+from latentpath.errors import DataError, InputError, MissingDataError, TrainingError
+from latentpath.models.dcgan import DCGANGenerator
+from latentpath.models.registry import read_model
+from latentpath.priors import semicircle, standard_normal
+from latentpath.training import (
+    ClassifierConfig,
+    DCGANConfig,
+    averaged_generator,
+    read_checkpoint,
+    read_config,
+    recalibrate,
+    train_classifier,
+    train_dcgan,
+)
+
+TINY = DCGANConfig(latent_dim=4, width=2, discriminator_width=2, steps=6, batch=8)
+PRIOR = semicircle(4)
+
+
+@pytest.fixture(autouse=True)
+def briefly_recalibrated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "recalibrate", partial(recalibrate, batches=2))
+
+
+def pictures(count: int = 30) -> Tensor:
+    return torch.randint(256, (count, 1, 28, 28), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
+
+
+def same(one: dict[str, Tensor], two: dict[str, Tensor]) -> bool:
+    return one.keys() == two.keys() and all(torch.equal(one[k], two[k]) for k in one)
+
+
+def stop_at(monkeypatch: pytest.MonkeyPatch, step: int, action: object) -> None:
+    """Do ``action()`` in the middle of the step after ``step`` steps: when the real images are made."""
+    taken, original = [0], training.to_unit_range
+
+    def counted(images: Tensor) -> Tensor:
+        if taken[0] == step:
+            action()  # type: ignore[operator]
+        taken[0] += 1
+        return original(images)
+
+    monkeypatch.setattr(training, "to_unit_range", counted)
+
+
+@pytest.fixture
+def whole(tmp_path: Path) -> Path:
+    """A run of six steps in one go."""
+    train_dcgan(TINY, pictures(), PRIOR, tmp_path / "whole")
+    return tmp_path / "whole"
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_two_halves_are_the_whole_bit_for_bit(tmp_path: Path, precision: str) -> None:
+    config = replace(TINY, precision=precision)
+    one = train_dcgan(config, pictures(), PRIOR, tmp_path / "one")
+    with pytest.MonkeyPatch.context() as patch:
+        stop_at(patch, 2, lambda: signal.raise_signal(signal.SIGINT))
+        with pytest.raises(KeyboardInterrupt):
+            train_dcgan(config, pictures(), PRIOR, tmp_path / "two")
+    assert read_checkpoint(tmp_path / "two")[1] == 3  # the step in which it came was finished, and no other begun
+    two = train_dcgan(config, pictures(), PRIOR, tmp_path / "two", resume=True)
+    assert same(one.state_dict(), two.state_dict())
+    assert same(load_file(tmp_path / "one/state.safetensors"), load_file(tmp_path / "two/state.safetensors"))
+
+
+def test_an_epoch_may_end_between_the_halves(tmp_path: Path) -> None:
+    config = replace(TINY, steps=7)  # three batches of 8 in 30 images
+    one = train_dcgan(config, pictures(), PRIOR, tmp_path / "one", checkpoint_every=100)
+    for _ in range(7):  # a budget of nothing allows one step
+        two = train_dcgan(config, pictures(), PRIOR, tmp_path / "two", resume=True, max_minutes=0.0)
+    assert read_checkpoint(tmp_path / "two")[1] == 7
+    assert same(one.state_dict(), two.state_dict())
+
+
+def test_training_leaves_the_random_state_alone_and_does_not_read_it(tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    before = torch.random.get_rng_state()
+    one = train_dcgan(replace(TINY, steps=2), pictures(), PRIOR, tmp_path / "one")
+    assert torch.equal(before, torch.random.get_rng_state())
+    torch.manual_seed(4)
+    two = train_dcgan(replace(TINY, steps=2), pictures(), PRIOR, tmp_path / "two")
+    other = train_dcgan(replace(TINY, steps=2, seed=1), pictures(), PRIOR, tmp_path / "other")
+    assert same(one.state_dict(), two.state_dict())
+    assert not same(one.state_dict(), other.state_dict())
+
+
+KILLED = """
+import os, signal, sys, torch
+torch.set_num_threads(1)
+sys.path.insert(0, sys.argv[1])
+import test_training as t
+taken, original = [0], t.training.to_unit_range
+def counted(images):
+    if taken[0] == 5:
+        os.kill(os.getpid(), signal.SIGKILL)
+    taken[0] += 1
+    return original(images)
+t.training.to_unit_range = counted
+t.train_dcgan(t.TINY, t.pictures(), t.PRIOR, sys.argv[2], checkpoint_every=2)
+"""
+
+
+def test_killed_and_resumed_is_the_same_bit_for_bit(tmp_path: Path, whole: Path) -> None:
+    command = [sys.executable, "-c", KILLED, str(Path(__file__).parent), str(tmp_path / "killed")]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    assert read_checkpoint(tmp_path / "killed")[1] == 4
+    train_dcgan(TINY, pictures(), PRIOR, tmp_path / "killed", resume=True)
+    assert same(load_file(whole / "state.safetensors"), load_file(tmp_path / "killed/state.safetensors"))
+
+
+def test_a_second_ctrl_c_interrupts_at_once_and_saves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def twice() -> None:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+
+    stop_at(monkeypatch, 3, twice)
+    with pytest.raises(KeyboardInterrupt):
+        train_dcgan(TINY, pictures(), PRIOR, tmp_path, checkpoint_every=2)
+    assert read_checkpoint(tmp_path)[1] == 2
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_handler_of_somebody_else_stays(tmp_path: Path) -> None:
+    def theirs(*_: object) -> None: ...
+
+    previous = signal.signal(signal.SIGINT, theirs)
+    try:
+        train_dcgan(replace(TINY, steps=1), pictures(), PRIOR, tmp_path)
+        assert signal.getsignal(signal.SIGINT) is theirs
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+def test_works_outside_the_main_thread(tmp_path: Path) -> None:
+    thread = threading.Thread(target=train_dcgan, args=(replace(TINY, steps=1), pictures(), PRIOR, tmp_path))
+    thread.start()
+    thread.join()
+    assert read_checkpoint(tmp_path)[1] == 1
+
+
+def test_progress_may_end_the_run_without_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "_REPORT_EVERY", 2)
+
+    def progress(step: int, numbers: dict[str, float]) -> None:
+        assert set(numbers) == {"loss_d", "loss_g", "seconds_per_step"}
+        if step == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_dcgan(TINY, pictures(), PRIOR, tmp_path, progress=progress)
+    assert read_checkpoint(tmp_path)[1] == 4
+
+
+def test_the_log_has_each_step_once_after_a_resume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "_REPORT_EVERY", 1)
+    train_dcgan(TINY, pictures(), PRIOR, tmp_path)
+    lines = (tmp_path / "log.jsonl").read_text()
+    (tmp_path / "log.jsonl").write_text(lines + '{"step": 9, "loss_d": 1.0}\n{"step": 10, "lo')
+    train_dcgan(TINY, pictures(), PRIOR, tmp_path, resume=True)
+    assert (tmp_path / "log.jsonl").read_text() == lines
+    assert [json.loads(line)["step"] for line in lines.splitlines()] == [1, 2, 3, 4, 5, 6]
+
+
+def test_the_folder_holds_the_configuration_and_the_samples(whole: Path) -> None:
+    import PIL.Image
+
+    assert read_config(whole) == TINY
+    with PIL.Image.open(whole / "samples.png") as sheet:
+        assert sheet.size == (2 * (8 * 29 + 1), 2 * (8 * 29 + 1))
+    assert not list(whole.glob("*.partial"))
+
+
+def test_the_generator_comes_from_the_folder_as_from_the_run(tmp_path: Path) -> None:
+    returned = train_dcgan(TINY, pictures(), PRIOR, tmp_path)
+    found, step, seconds = averaged_generator(tmp_path, PRIOR)
+    assert (step, found.training) == (6, False)
+    assert seconds >= 0
+    assert same(returned.state_dict(), found.state_dict())
+
+
+def test_a_run_is_neither_overwritten_nor_mixed_up(whole: Path) -> None:
+    before = (whole / "state.safetensors").read_bytes()
+    with pytest.raises(TrainingError, match="holds a run already.*--resume"):
+        train_dcgan(TINY, pictures(), PRIOR, whole)
+    with pytest.raises(TrainingError, match=r"differs in width \(there 2, here 3\)"):
+        train_dcgan(replace(TINY, width=3), pictures(), PRIOR, whole, resume=True)
+    assert (whole / "state.safetensors").read_bytes() == before
+
+
+def test_damaged_checkpoints_and_configurations_are_refused(whole: Path) -> None:
+    state = whole / "state.safetensors"
+    content = state.read_bytes()
+    state.write_bytes(content[:1000])
+    with pytest.raises(DataError, match="damaged or not a checkpoint"):
+        train_dcgan(TINY, pictures(), PRIOR, whole, resume=True)
+    save_file({"generator/strange": torch.zeros(1)}, state, metadata={"step": "3"})
+    with pytest.raises(DataError, match="not a checkpoint of this run"):
+        train_dcgan(TINY, pictures(), PRIOR, whole, resume=True)
+    with pytest.raises(DataError, match="does not fit its configuration"):
+        averaged_generator(whole, PRIOR)
+    for text in ("{", "[]", '{"kind": "wae"}', json.dumps({"kind": "dcgan", **asdict(TINY), "odd": 1})):
+        (whole / "config.json").write_text(text)
+        with pytest.raises(DataError, match=r"config\.json"):
+            train_dcgan(TINY, pictures(), PRIOR, whole, resume=True)
+    with pytest.raises(MissingDataError, match="holds no run"):
+        averaged_generator(whole / "nothing", PRIOR)
+
+
+def test_a_full_disk_leaves_the_last_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = training.save_file
+
+    def full(tensors: object, path: Path, metadata: dict[str, str]) -> None:
+        original(tensors, path, metadata=metadata)  # type: ignore[arg-type]
+        if metadata["step"] == "4":
+            os.truncate(path, 100)
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(training, "save_file", full)
+    with pytest.raises(TrainingError, match="No space left"):
+        train_dcgan(TINY, pictures(), PRIOR, tmp_path, checkpoint_every=2)
+    assert read_checkpoint(tmp_path)[1] == 2
+
+
+def test_losses_that_are_not_finite_end_the_run_with_the_last_good_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = training.to_unit_range
+    calls = iter(range(100))
+    monkeypatch.setattr(training, "to_unit_range", lambda x: original(x) * (torch.nan if next(calls) == 4 else 1))
+    with pytest.raises(TrainingError, match="losses at step 5 are not finite.*kept"):
+        train_dcgan(TINY, pictures(), PRIOR, tmp_path, checkpoint_every=2)
+    tensors, step, _ = read_checkpoint(tmp_path)
+    assert step == 4
+    assert all(bool(t.isfinite().all()) for t in tensors.values())
+
+
+def test_what_does_not_fit_is_refused_at_the_door(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"images must be uint8 \(N, 1, 28, 28\)"):
+        train_dcgan(TINY, pictures().float(), PRIOR, tmp_path)
+    with pytest.raises(InputError, match=r"\(30, 1, 27, 28\)"):
+        train_dcgan(TINY, pictures()[:, :, 1:], PRIOR, tmp_path)
+    with pytest.raises(InputError, match="vectors of length 4"):
+        train_dcgan(TINY, pictures(), standard_normal(5), tmp_path)
+    with pytest.raises(InputError, match="at least as many images, got 5"):
+        train_dcgan(TINY, pictures(5), PRIOR, tmp_path)
+    assert not list(tmp_path.iterdir())
+    for wrong in ({"steps": 0}, {"batch": 1}, {"seed": -1}, {"learning_rate": -1.0}, {"width": 0}):
+        with pytest.raises(InputError, match=next(iter(wrong))):
+            replace(TINY, **wrong)  # type: ignore[arg-type]
+
+
+def test_recalibration_measures_mean_and_variance_of_the_prior() -> None:
+    torch.manual_seed(0)
+    generator = DCGANGenerator(latent_dim=4, width=2)
+    first = generator.net[0]
+    recalibrate(generator, standard_normal(4), batches=200)
+    norm = generator.net[2]
+    exact = (first.weight.double() ** 2).sum(1).reshape(4, 49).mean(1)  # of a linear map of N(0, I), over the places
+    torch.testing.assert_close(norm.running_var.double(), exact, rtol=0.02, atol=0)  # type: ignore[union-attr,operator]
+    assert float(norm.running_mean.abs().max()) < 0.002  # type: ignore[union-attr,operator]
+    assert not generator.training
+
+
+def strokes(count: int) -> tuple[Tensor, Tensor]:
+    """Ten classes anyone can tell apart: a bright bar in one of ten places."""
+    labels = torch.arange(count) % 10
+    images = torch.randint(40, (count, 1, 28, 28), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    for i, label in enumerate(labels.tolist()):
+        top, left = 3 + 12 * (label // 5), 4 + 4 * (label % 5)
+        images[i, 0, top : top + 9, left : left + 3] = 255
+    return images, labels.to(torch.uint8)
+
+
+def test_the_classifier_learns_and_repeats_itself() -> None:
+    images, labels = strokes(320)
+    config = ClassifierConfig(width=4, epochs=12, batch=32, learning_rate=1e-2)
+    model = train_classifier(config, images, labels)
+    assert not model.training
+    unit = training.to_unit_range(images)
+    assert float((model(unit).argmax(1) == labels).float().mean()) > 0.95
+    again = train_classifier(config, images, labels)
+    assert same(model.state_dict(), again.state_dict())
+
+
+def test_the_classifier_refuses_what_does_not_fit() -> None:
+    images, labels = strokes(20)
+    with pytest.raises(InputError, match=r"images must be uint8"):
+        train_classifier(ClassifierConfig(), images[:, 0], labels)
+    with pytest.raises(InputError, match=r"labels must be \(20,\)"):
+        train_classifier(ClassifierConfig(), images, labels[:3])
+
+
+class TestCommands:
+    @pytest.fixture
+    def data(self, tmp_path: Path) -> Path:
+        import struct
+
+        folder = tmp_path / "data"
+        folder.mkdir()
+        for prefix, count in (("train", 256), ("t10k", 200)):
+            images, labels = strokes(count)
+            header = struct.pack(">4I", 0x0803, count, 28, 28)
+            (folder / f"{prefix}-images-idx3-ubyte").write_bytes(header + images.numpy().tobytes())
+            header = struct.pack(">2I", 0x0801, count)
+            (folder / f"{prefix}-labels-idx1-ubyte").write_bytes(header + labels.numpy().tobytes())
+        return folder
+
+    def test_dcgan_resume_and_package(self, tmp_path: Path, data: Path) -> None:
+        run, options = tmp_path / "run", ["--data", str(data), "--width", "2", "--batch", "8", "--latent-dim", "4"]
+        dcgan = ["dcgan", *options, "--out", str(run), "--steps", "3"]
+        result = CliRunner().invoke(app, dcgan)
+        assert result.exit_code == 0, result.output
+        model = read_model(run)
+        assert model.card["steps"] == 3
+        assert "--steps 3 " in model.card["command"]
+        assert str(tmp_path) not in (run / "card.json").read_text()
+        assert model.prior is not None
+        assert model.generator(model.prior.sample(torch.Size([2]))).shape == (2, 1, 28, 28)
+
+        again = CliRunner().invoke(app, dcgan)
+        assert again.exit_code == 2
+        assert again.stderr.startswith("Error: ")
+        assert "holds a run already" in again.stderr
+        assert CliRunner().invoke(app, [*dcgan, "--resume"]).exit_code == 0
+
+        package = ["package", str(run), "--name", "tiny", "--out", str(tmp_path / "models"), "--data", str(data)]
+        result = CliRunner().invoke(app, [*package, "--samples", "200"])
+        assert result.exit_code == 0, result.output
+        card = read_model(tmp_path / "models/tiny").card
+        assert card["name"] == "tiny"
+        assert sum(card["quality"]["class_shares"]) == pytest.approx(1, abs=1e-3)
+        assert (tmp_path / "models/tiny/samples.png").is_file()
+
+    def test_classifier_and_package(self, tmp_path: Path, data: Path) -> None:
+        run = tmp_path / "judge"
+        options = ["--data", str(data), "--out", str(run), "--epochs", "1", "--width", "2"]
+        result = CliRunner().invoke(app, ["classifier", *options])
+        assert result.exit_code == 0, result.output
+        assert "test accuracy" in result.output
+        result = CliRunner().invoke(
+            app, ["package", str(run), "--name", "j", "--out", str(tmp_path / "models"), "--data", str(data)]
+        )
+        assert result.exit_code == 0, result.output
+        assert read_model(tmp_path / "models/j").card["quality"]["images"] == 200
+        assert CliRunner().invoke(app, ["classifier", *options]).exit_code == 2
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            ["dcgan", "--data", "nowhere"],
+            ["classifier", "--data", "nowhere"],
+            ["package", "nowhere", "--name", "x"],
+            ["package", "nowhere", "--name", "../x"],
+            ["dcgan", "--prior", "triangle"],
+            ["dcgan", "--steps", "0"],
+        ],
+    )
+    def test_errors_are_short_and_exit_with_two(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        result = CliRunner().invoke(app, arguments)
+        assert result.exit_code == 2
+        assert "Traceback" not in result.output
+        assert not list(tmp_path.iterdir())
+
+    def test_ctrl_c_says_how_to_go_on(self, tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        stop_at(monkeypatch, 1, lambda: signal.raise_signal(signal.SIGINT))
+        out = tmp_path / "run"
+        options = ["--data", str(data), "--width", "2", "--batch", "8", "--out", str(out), "--steps", "50"]
+        result = CliRunner().invoke(app, ["dcgan", *options])
+        assert result.exit_code == 130
+        assert "--resume" in result.stderr
+        assert read_checkpoint(out)[1] == 2
+
+    def test_help_has_examples(self) -> None:
+        for command in ("dcgan", "classifier", "package"):
+            result = CliRunner().invoke(app, [command, "--help"])
+            assert result.exit_code == 0
+            assert "Example" in result.output
+
+
+def test_a_time_budget_ends_the_run_with_a_checkpoint(tmp_path: Path) -> None:
+    began = time.monotonic()
+    train_dcgan(replace(TINY, steps=10**6), pictures(), PRIOR, tmp_path, max_minutes=0.01)
+    assert 0.6 <= time.monotonic() - began < 20
+    assert 0 < read_checkpoint(tmp_path)[1] < 10**6
