@@ -273,7 +273,7 @@ def test_higher_density_never_has_a_lower_index(name):
     assert (value <= math.log(0.9)).all()
 
 
-@pytest.mark.parametrize("name", SMOOTH)
+@pytest.mark.parametrize("name", [name for name in SMOOTH if name != "dirichlet"])  # a step aside leaves the simplex
 def test_derivatives_of_every_order_and_mode(name):
     z = draw(name, 3, seed=22).requires_grad_()
     index = index_of(name)
@@ -492,7 +492,7 @@ def test_an_index_tells_what_it_is_and_cannot_be_changed():
 def test_as_log_index_takes_an_index_or_a_callable():
     z = draw("normal", 3)
     assert torch.equal(log_index(index_of("normal"), z), index_of("normal").log(z))
-    assert torch.equal(as_log_index(torch.nn.Flatten(0))(z), z.flatten())
+    assert torch.equal(as_log_index(lambda points: points.sum(1))(z[:, None]), z.sum(1, keepdim=True))
 
 
 @pytest.mark.parametrize(

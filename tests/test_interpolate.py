@@ -458,7 +458,9 @@ def test_strict_refuses_a_path_that_tunnels():
     def barrier(z):  # along the whole plane, and thin: there is no way around
         return -0.1 - 60 * torch.exp(-(((z[..., 0] - 0.77) / 0.004) ** 2))
 
-    error = refused(SolveError, ["strict", "path 0: tunnels in segment(s)"], lambda z: z, barrier, strict=True)
+    error = refused(
+        SolveError, ["strict", "path 0: unresolved, tunnels in segment(s)"], lambda z: z, barrier, strict=True
+    )
     assert float(error.path.gap) > 0.5
 
 
@@ -648,3 +650,17 @@ def test_settings_say_how_the_path_was_made():
         "tol": 1e-3,
         "max_evaluations": 300,
     }
+
+
+def test_a_callable_index_is_asked_for_points_only():
+    """As a flow's log_prob would be: (N, D) to (N,), whatever the shape of the path."""
+
+    def index(z):
+        assert z.ndim == 2
+        return -0.1 - z.square().sum(1)
+
+    assert solve(prior=index).outcome == (lp.Outcome.CONVERGED,)
+
+
+def test_a_callable_index_above_0_between_the_endpoints_is_refused():
+    refused(InputError, ["at most 0", "between start and end"], prior=lambda z: 3.3 - z.square().sum(-1))

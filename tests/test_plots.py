@@ -134,11 +134,11 @@ def test_axes_have_labels_and_curves_have_the_colours_of_their_names() -> None:
     assert "data-space step" in right.get_ylabel()
 
 
-def test_profiles_draw_the_mean() -> None:
+def test_profiles_draw_the_median() -> None:
     ri, steps = torch.rand(6, 9), torch.rand(6, 8)
     left, right = plots.profiles({"path": ri}, {"path": steps}).axes
-    np.testing.assert_allclose(left.get_lines()[0].get_ydata(), ri.mean(0), rtol=1e-6)
-    np.testing.assert_allclose(right.get_lines()[0].get_ydata(), steps.mean(0), rtol=1e-6)
+    np.testing.assert_allclose(left.get_lines()[0].get_ydata(), ri.quantile(0.5, dim=0), rtol=1e-6)
+    np.testing.assert_allclose(right.get_lines()[0].get_ydata(), steps.quantile(0.5, dim=0), rtol=1e-6)
     assert left.get_lines()[0].get_xdata()[[0, -1]].tolist() == [0, 1]
 
 

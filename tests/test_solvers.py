@@ -12,7 +12,7 @@ from torch import Tensor
 import latentpath as lp
 from closed_forms import Case, cases, flat, identity, sphere, stereographic, tensor
 from latentpath.solvers import LBFGS, Adam, GradientDescent, Multilevel, Problem, Progress, Solver, solve
-from latentpath.solvers.protocol import Preconditioner
+from latentpath.solvers.problem import Preconditioner
 from laws import SOLVERS, bent, curved_problem, endpoints
 
 FIRST_ORDER = ("adam", "gradient descent")

@@ -65,7 +65,7 @@ def demo(
     segments: Annotated[int, typer.Option(help="Segments of every curve.")] = 50,
     alpha: Annotated[float, typer.Option(help="Scale of the realism index, in (0, 1].")] = 0.9,
     tol: Annotated[
-        float, typer.Option(help="Relative accuracy of the cost; 0.001 takes several times as long as 0.01.")
+        float, typer.Option(help="Gain in cost that is not worth more work; 0.001 takes several times as long as 0.01.")
     ] = 1e-2,
     seed: Annotated[int, typer.Option(help="Of the endpoints.")] = 0,
     threads: Annotated[

@@ -7,6 +7,7 @@ curve, `draw_pictures` and `about` make the files, `verdict` puts the result in 
 from __future__ import annotations
 
 import json
+import os
 import platform
 import shutil
 import signal
@@ -85,8 +86,8 @@ class Demo:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(f"{name} must be at least 1, got {value}")
-        if self.seed < 0:
-            raise InputError(f"seed must be at least 0, got {self.seed}")
+        if not 0 <= self.seed < 2**63:
+            raise InputError(f"seed must be at least 0 and below 2 ** 63, got {self.seed}")
 
 
 @dataclass(frozen=True)
@@ -393,7 +394,7 @@ def run(settings: Demo, out: FilePath, console: Console, progress: Console) -> R
         LatentPathError: settings, a model or a folder that will not do; nothing is written then.
     """
     if settings.threads is not None:
-        torch.set_num_threads(settings.threads)
+        torch.set_num_threads(min(settings.threads, os.cpu_count() or 1))
     model = load(settings.model)
     with staged(out) as folder:
         console.print(

@@ -17,7 +17,7 @@ from .errors import InputError, SolveError
 from .evaluate import Source
 from .index import RealismIndex
 from .path import Path
-from .solvers import LBFGS, Adam, Callback, GradientDescent, Multilevel, Outcome, Problem, Solver, State, solve
+from .solvers import LBFGS, Adam, Callback, GradientDescent, Multilevel, Outcome, Problem, Solver, solve_audited
 
 __all__ = ["interpolate"]
 
@@ -64,11 +64,14 @@ def interpolate(
             from the generator's output to features.
         solver: a solver of `latentpath.solvers`, or the name of one: ``"multilevel"`` (L-BFGS from
             coarse to fine, the default), ``"lbfgs"``, ``"adam"``, ``"gradient_descent"`` (the paper's).
-        tol: the relative accuracy of the cost at which a path has converged; a solver instance carries its own.
+        tol: the relative gain in cost that is not worth more work: a path has converged when its predicted gain stays
+            below a tenth of this, or ten steps together have gained less. On smooth generators the cost is then about
+            this close to the local minimum; on ones with kinks (ReLU) a few per cent may be left at 1e-2. A solver
+            instance carries its own.
         max_evaluations: path evaluations each path may spend; None for 1,000.
         max_points: the most points the generator is given in one call; None for 512 on a CPU, whose cache is small, and
             4,096 elsewhere, fewer where the generator's output is large.
-        strict: raise `SolveError` unless every path has converged and none tunnels.
+        strict: raise `SolveError` unless every path has converged, to a finite cost.
         callback: called with a `Progress` after every step; a true answer stops, and every path keeps the best it has.
 
     Returns:
@@ -105,10 +108,11 @@ def interpolate(
         values = check_generator(generator, embed, start, end, max_points)
         if max_points is None:
             max_points = max(2, min(_CPU_POINTS if start.device.type == "cpu" else _GPU_POINTS, _VALUES // values))
+        source = Source(generator, index, embed, max_points)
         problem = Problem(generator, index, embed, max_points)
         budget = _BUDGET if max_evaluations is None else max_evaluations
         line = lerp(start, end, segments)
-        state = solve(chosen, problem, line, max_evaluations=budget, callback=callback)
+        state, facts = solve_audited(chosen, problem, line, source.audit, max_evaluations=budget, callback=callback)
         settings = {
             "segments": segments,
             "alpha": getattr(index, "alpha", None),
@@ -117,36 +121,17 @@ def interpolate(
             "tol": getattr(chosen, "tol", None),
             "max_evaluations": budget,
         }
-        path = _measured(state, Source(generator, index, embed, max_points), line, settings)
-    if strict:
-        _insist(path)
-    return path
-
-
-def _measured(state: State, source: Source, line: Tensor, settings: dict[str, Any]) -> Path:
-    """The audited path.
-
-    The energy sees walls at the points only. A path that was drawn across one between its points, where the straight
-    line does not touch it, has stalled, and is the straight line again.
-    """
-
-    def measure(latents: Tensor) -> Path:
-        return Path.measured(
-            latents,
+        path = Path.measured(
+            state.latents,
             source,
+            facts,
             outcome=tuple(Outcome(code) for code in state.outcome.tolist()),
             evaluations=state.evaluations,
             gain=state.gain,
             settings=settings,
         )
-
-    path = measure(state.latents)
-    crossed = state.energy.isfinite() & ~path.cost.isfinite()
-    if bool(crossed.any()):
-        back = crossed.clone()
-        back[crossed] = source.audit(line[crossed]).cost.isfinite()
-        state.outcome[back] = int(Outcome.STALLED)
-        path = measure(torch.where(back[:, None, None], line, state.latents))
+    if strict:
+        _insist(path)
     return path
 
 
@@ -155,12 +140,11 @@ def _name(function: object) -> str:
 
 
 def _insist(path: Path) -> None:
-    failed = [f"path {i}: {outcome}" for i, outcome in enumerate(path.outcome) if outcome is not Outcome.CONVERGED]
-    failed += [
-        f"path {i}: tunnels in segment(s) {row.nonzero().flatten().tolist()}"
-        for i, row in enumerate(path.tunnels)
-        if row.any()
-    ]
+    failed = []
+    for i, outcome in enumerate(path.outcome):
+        if outcome is not Outcome.CONVERGED:
+            where = path.tunnels[i].nonzero().flatten().tolist()
+            failed.append(f"path {i}: {outcome}" + (f", tunnels in segment(s) {where}" if where else ""))
     failed += [f"path {i}: its cost is {cost}" for i, cost in enumerate(path.cost.tolist()) if not math.isfinite(cost)]
     if failed:
         shown = "; ".join(failed[:8]) + (f"; and {len(failed) - 8} more" if len(failed) > 8 else "")

@@ -61,17 +61,26 @@ class Path:
         cls,
         latents: Tensor,
         source: Source,
+        audit: Audit | None = None,
         *,
         outcome: tuple[Outcome, ...],
         evaluations: Tensor,
         gain: Tensor,
         settings: dict[str, Any],
     ) -> Path:
-        """A path from its polylines ``(B, K+1, D)``: audited, with ``ri`` and ``steps`` measured against ``source``."""
+        """A path from its polylines ``(B, K+1, D)``: audited unless it has been, ``ri`` and ``steps`` measured."""
         with torch.no_grad():
             steps = chords(decode(latents, source.generator, source.embed, source.max_points))
         return cls(
-            latents, source.audit(latents), source.ri(latents), steps, outcome, evaluations, gain, settings, source
+            latents,
+            audit or source.audit(latents),
+            source.ri(latents),
+            steps,
+            outcome,
+            evaluations,
+            gain,
+            settings,
+            source,
         )
 
     @property

@@ -206,7 +206,7 @@ def strips(
 def profiles(ri: Mapping[str, Tensor], steps: Mapping[str, Tensor], *, title: str | None = None) -> Figure:
     """The realism index along every kind of curve, and the distance of consecutive decoded points (paper, Figure 5).
 
-    Of several pairs: the mean, in a band that holds the middle half of them.
+    Of several pairs: the median, in a band that holds the middle half of them.
 
     Args:
         ri: by name, the index at every point, ``(K+1,)`` or ``(B, K+1)``, in [0, 1].
@@ -231,7 +231,7 @@ def profiles(ri: Mapping[str, Tensor], steps: Mapping[str, Tensor], *, title: st
         right.set_ylim(bottom=0)
         for axes in (left, right):
             axes.set(xlabel="position on the curve, i / K", xlim=(0, 1))
-        note = f"Line: mean of {pairs} pairs. Band: the middle half of them." if pairs > 1 else None
+        note = f"Line: median of {pairs} pairs. Band: the middle half of them." if pairs > 1 else None
         return _finished(figure, title, note, _keys({**values, **lengths}))
 
 
@@ -239,7 +239,7 @@ def _banded(axes: Axes, name: str, x: Tensor, y: Tensor) -> None:
     if len(y) > 1:
         low, high = torch.quantile(y.double(), torch.tensor([0.25, 0.75], dtype=torch.double), dim=0)
         axes.fill_between(x.numpy(), low.numpy(), high.numpy(), color=colour(name), alpha=0.15, linewidth=0)
-    axes.plot(x.numpy(), y.mean(0).numpy(), **_stroke(name))
+    axes.plot(x.numpy(), y.quantile(0.5, dim=0).numpy(), **_stroke(name))
 
 
 def plane_coordinates(latents: Tensor, tolerance: float = 1e-4) -> Tensor:

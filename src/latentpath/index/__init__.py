@@ -173,8 +173,10 @@ class RealismIndex:
 def as_log_index(index: Any) -> Callable[[Tensor], Tensor]:
     r"""The function ``z -> log ri`` of an index: a `RealismIndex` gives its ``log``, any other callable itself.
 
+    A callable is given points ``(N, D)``, whatever the shape of ``z``, and gives ``(N,)``.
+
     Args:
-        index: a `RealismIndex`, or a callable ``(..., D) -> (...,)`` of :math:`\log(\alpha\, \mathrm{ri}(z))`.
+        index: a `RealismIndex`, or a callable ``(N, D) -> (N,)`` of :math:`\log(\alpha\, \mathrm{ri}(z))`.
 
     Raises:
         InputError: ``index`` is neither; a prior, for example.
@@ -191,7 +193,14 @@ def as_log_index(index: Any) -> Callable[[Tensor], Tensor]:
         raise InputError(
             f"index must be a RealismIndex or a callable z -> log ri, got {index!r}; make one with RealismIndex(prior)"
         )
-    return index  # type: ignore[no-any-return]
+
+    def by_points(z: Tensor) -> Any:
+        points = z.reshape(-1, z.shape[-1])
+        value = index(points)
+        fits = isinstance(value, Tensor) and value.shape == points.shape[:1]
+        return value.reshape(z.shape[:-1]) if fits else value
+
+    return by_points
 
 
 def log_index(index: Any, z: Tensor) -> Tensor:

@@ -246,7 +246,13 @@ class _AnyDensity:
     device: torch.device
 
     def __call__(self, z: Tensor) -> Tensor:
-        value: Tensor = self.prior.log_prob(z.to(self.device, self.dtype))
+        moved_z = z.to(self.device, self.dtype)
+        value: Tensor = self.prior.log_prob(moved_z)
+        try:  # outside its support a log-density without checks is anything
+            inside = self.prior.support.check(moved_z) | moved_z.isnan().any(-1)
+            value = torch.where(inside, value, -torch.inf)
+        except (NotImplementedError, AttributeError):
+            pass
         return value.to(z.device, z.dtype)
 
 

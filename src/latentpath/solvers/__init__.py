@@ -1,10 +1,12 @@
 """Solvers: one protocol, and those that obey it."""
 
 from .adam import Adam
+from .audited import solve_audited
 from .gradient_descent import GradientDescent
 from .lbfgs import LBFGS
 from .multilevel import Multilevel
-from .protocol import Callback, Outcome, Problem, Progress, Solver, State, solve
+from .problem import Problem
+from .protocol import Callback, Outcome, Progress, Solver, State, solve
 
 __all__ = [
     "LBFGS",
@@ -18,4 +20,5 @@ __all__ = [
     "Solver",
     "State",
     "solve",
+    "solve_audited",
 ]

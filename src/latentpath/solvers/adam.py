@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .protocol import CAUTION, Base, Outcome, Problem, State, with_interior
+from .problem import Problem
+from .protocol import CAUTION, Base, Outcome, State, with_interior
 
 __all__ = ["Adam", "AdamState"]
 
@@ -88,8 +89,7 @@ class Adam(Base[AdamState]):
         scaled = state.first[rows] / (1 - b1**time) / ((state.second[rows] / (1 - b2**time)).sqrt() + 1e-12)
         moved = state.moving[rows] - state.rate[rows, None, None] * scaled
         trial = with_interior(state.latents[rows], moved)
-        found = problem.evaluate(trial)
-        state.evaluations[rows] += state.unit
+        found = state.evaluate(problem, rows, trial)
         state.iteration = time
 
         finite = found.energy.isfinite()

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .protocol import CAUTION, Base, Outcome, Problem, State, with_interior
+from .problem import Problem
+from .protocol import CAUTION, Base, Outcome, State, with_interior
 
 __all__ = ["GradientDescent", "GradientDescentState"]
 
@@ -64,8 +65,7 @@ class GradientDescent(Base[GradientDescentState]):
         slope = state.gradient[rows]
         size = state.step[rows]
         trial = with_interior(state.latents[rows], state.latents[rows, 1:-1] - size[:, None, None] * slope)
-        found = problem.evaluate(trial)
-        state.evaluations[rows] += state.unit
+        found = state.evaluate(problem, rows, trial)
         state.iteration += 1
         enough = state.energy[rows] - _SUFFICIENT * size * slope.square().flatten(1).sum(-1)
         accepted = (found.energy <= enough) & (found.energy < state.energy[rows])

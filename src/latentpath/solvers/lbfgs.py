@@ -17,7 +17,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .protocol import CAUTION, Base, Outcome, Preconditioner, Problem, State, predicted_gain, with_interior
+from .problem import Preconditioner, Problem
+from .protocol import CAUTION, Base, Outcome, State, predicted_gain, with_interior
 
 __all__ = ["LBFGS", "LBFGSState"]
 
@@ -80,9 +81,14 @@ class LBFGS(Base[LBFGSState]):
         self.tol, self.memory = tol, memory
 
     def init(
-        self, problem: Problem, latents: Tensor, unit: float = 1.0, preconditioner: Preconditioner | None = None
+        self,
+        problem: Problem,
+        latents: Tensor,
+        unit: float = 1.0,
+        preconditioner: Preconditioner | None = None,
+        parts: Tensor | None = None,
     ) -> LBFGSState:
-        base = State.begin(problem, latents, unit, preconditioner)
+        base = State.begin(problem, latents, unit, preconditioner, parts)
         count, size = len(latents), base.gradient[0].numel()
         state = LBFGSState(
             **vars(base),
@@ -109,8 +115,7 @@ class LBFGS(Base[LBFGSState]):
         interior = state.latents[rows, 1:-1].flatten(1)
         move = size * state.direction[rows]
         trial = with_interior(state.latents[rows], (interior + move).reshape_as(state.gradient[rows]))
-        found = problem.evaluate(trial)
-        state.evaluations[rows] += state.unit
+        found = state.evaluate(problem, rows, trial)
         state.iteration += 1
 
         before, old = state.energy[rows], state.gradient[rows].flatten(1)

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..curves import arc_length, at_arc, even_arc
 from .lbfgs import LBFGS, LBFGSState
-from .protocol import Base, Outcome, Problem
+from .problem import Problem
+from .protocol import Base, Outcome, with_interior
 
 __all__ = ["Multilevel", "MultilevelState"]
 
@@ -90,17 +92,24 @@ class Multilevel(Base[MultilevelState]):
         segments = state.initial.shape[1] - 1
         finer = self.levels(segments)[state.level + 1]
         unit = (finer + 1) / (segments + 1)
-        latents = resampled(state.latents, finer)
+        latents = self._spread(state, finer)
         spent = state.evaluations
         if finer == segments:
             first, refined = problem.evaluate(state.initial).energy, problem.evaluate(latents).energy
-            latents = torch.where((refined <= first)[:, None, None], latents, state.initial)
+            latents = torch.where((refined < first)[:, None, None], latents, state.initial)
             spent = spent + unit
         metric = None if state.level == 0 else state.preconditioner
         new = self.inner.init(problem, latents, unit, metric)
         new.evaluations += spent
         new.iteration = state.iteration
         return MultilevelState(**vars(new), initial=state.initial, level=state.level + 1)
+
+    @staticmethod
+    def _spread(state: MultilevelState, segments: int) -> Tensor:
+        """The present polylines with ``segments`` segments, at equal steps of what the energy sees them cost."""
+        arc = arc_length(torch.where(state.seen.sum(-1, keepdim=True).isfinite(), state.seen, 1))
+        points = at_arc(state.latents, arc, even_arc(arc, segments + 1))
+        return with_interior(state.latents, points[:, 1:-1])
 
 
 def resampled(latents: Tensor, segments: int) -> Tensor:
