@@ -263,3 +263,10 @@ def test_points_of_an_arc_that_does_not_grow_count_as_evenly_spaced():
     line = lp.lerp(randn(3, seed=1), randn(3, seed=2), 4)
     arc = torch.zeros(5, dtype=F64)
     torch.testing.assert_close(at_arc(line, arc, even_arc(arc, 9)), lp.lerp(line[0], line[-1], 8), rtol=0, atol=1e-14)
+
+
+def test_slerp_of_huge_and_tiny_vectors_neither_overflows_nor_goes_straight():
+    for scale in (1e30, 1e-30):
+        a, b = torch.tensor([scale, 0.0]), torch.tensor([0.0, scale])
+        middle = lp.slerp(a, b, 2)[1] / scale
+        torch.testing.assert_close(middle, torch.tensor([0.5, 0.5]).sqrt())

@@ -664,3 +664,23 @@ def test_a_callable_index_is_asked_for_points_only():
 
 def test_a_callable_index_above_0_between_the_endpoints_is_refused():
     refused(InputError, ["at most 0", "between start and end"], prior=lambda z: 3.3 - z.square().sum(-1))
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"max_evaluations": "x"}, "max_evaluations must be a number of at least 1, got 'x'"),
+        ({"callback": 3}, "callback must be callable, got int"),
+        ({"solver": lp.solvers.LBFGS}, "pass an instance, LBFGS(...)"),
+    ],
+    ids=["max_evaluations", "callback", "a solver's class"],
+)
+def test_more_wrong_types_are_refused_in_plain_words(plain, options, says):
+    with pytest.raises(plain.LatentPathError) as caught:
+        plain.interpolate(curved, plain.priors.standard_normal(2, dtype=F64), START, END, **options)
+    assert says in str(caught.value)
+
+
+def test_a_batch_of_one_endpoint_serves_all_pairs_too():
+    ends = randn(3, 2, seed=1)
+    assert torch.equal(solve(start=START[None], end=ends).latents, solve(start=START, end=ends).latents)

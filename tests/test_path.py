@@ -475,3 +475,10 @@ def test_a_damaged_or_foreign_file_is_refused_by_name(path, tmp_path, spoil):
     with pytest.raises(DataError) as caught:
         lp.Path.load(file)
     assert str(file) in str(caught.value)
+
+
+def test_saving_onto_a_folder_is_refused_in_plain_words(tmp_path):
+    path = lp.interpolate(lambda z: z, lp.priors.standard_normal(2), torch.ones(2), -torch.ones(2), segments=4)
+    with pytest.raises(lp.LatentPathError, match="is a folder"):
+        path.save(tmp_path)
+    assert list(tmp_path.iterdir()) == []

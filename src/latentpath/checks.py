@@ -68,7 +68,8 @@ def check_endpoints(
             f"start and end must have one dtype and device, got {start.dtype} on {start.device} and {end.dtype} on "
             f"{end.device}: convert with .to(...)"
         )
-    if start.shape[-1] != end.shape[-1] or (start.ndim == end.ndim == 2 and start.shape != end.shape):
+    counts = [len(value) for value in (start, end) if value.ndim == 2]
+    if start.shape[-1] != end.shape[-1] or len({count for count in counts if count > 1}) > 1:
         raise InputError(f"start and end must pair up, got {tuple(start.shape)} and {tuple(end.shape)}")
     for name, value in (("start", start), ("end", end)):
         bad = ~value.detach().isfinite().reshape(-1, value.shape[-1])

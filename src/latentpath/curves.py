@@ -89,7 +89,7 @@ def slerp(start: Tensor, end: Tensor, segments: int = 50) -> Tensor:
     t = _parameters(start, end, segments)
     start, end = torch.broadcast_tensors(start, end)
     a, b = start[..., None, :], end[..., None, :]
-    norm_a, norm_b = a.norm(dim=-1, keepdim=True), b.norm(dim=-1, keepdim=True)
+    norm_a, norm_b = _norm(a), _norm(b)
     tiny = torch.finfo(start.dtype).tiny
     u, u_end = a / norm_a.clamp_min(tiny), b / norm_b.clamp_min(tiny)
     cosine = (u * u_end).sum(-1, keepdim=True)
@@ -107,6 +107,13 @@ def slerp(start: Tensor, end: Tensor, segments: int = 50) -> Tensor:
     no_turn = (norm_a == 0) | (norm_b == 0) | (flat & (cosine > 0)) | (aside.norm(dim=-1, keepdim=True) == 0)
     points = torch.where(no_turn, straight, curved)
     return torch.cat([a, points[..., 1:-1, :], b], dim=-2)
+
+
+def _norm(v: Tensor) -> Tensor:
+    """The norm ``(..., 1)``, without overflow or underflow on the way."""
+    largest = v.abs().amax(-1, keepdim=True)
+    norm: Tensor = largest * (v / torch.where(largest > 0, largest, 1)).norm(dim=-1, keepdim=True)
+    return norm
 
 
 def subdivide(latents: Float[Tensor, "*batch P D"], parts: int) -> Float[Tensor, "*batch Q D"]:

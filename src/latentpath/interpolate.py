@@ -56,7 +56,7 @@ def interpolate(
             points of a batch independently; a module must be in eval mode.
         prior: the density of the latents (any `torch.distributions.Distribution` over vectors), a `RealismIndex`, or a
             callable ``(..., D) -> (...)`` that gives ``log(alpha * ri)``.
-        start: ``(D,)`` or ``(B, D)``; a single one serves all pairs.
+        start: ``(D,)`` or ``(B, D)``; a single one serves all pairs, on either side.
         end: ``(D,)`` or ``(B, D)``.
         segments: ``K``, at least 2.
         alpha: the scale of the index, in (0, 1]; for a distribution only, an index or a callable carries its own.
@@ -95,8 +95,10 @@ def interpolate(
         raise InputError(f"segments must be a whole number of at least 2, got {segments!r}")
     if not isinstance(tol, int | float) or not 0 < tol < math.inf:
         raise InputError(f"tol must be above 0 and finite, got {tol!r}")
-    if max_evaluations is not None and not max_evaluations >= 1:
-        raise InputError(f"max_evaluations must be at least 1, got {max_evaluations!r}")
+    if max_evaluations is not None and (not isinstance(max_evaluations, int | float) or not max_evaluations >= 1):
+        raise InputError(f"max_evaluations must be a number of at least 1, got {max_evaluations!r}")
+    if callback is not None and not callable(callback):
+        raise InputError(f"callback must be callable, got {type(callback).__name__}")
     if max_points is not None and (isinstance(max_points, bool) or not isinstance(max_points, int) or max_points < 2):
         raise InputError(
             f"max_points must be a whole number of at least 2 (a segment has two ends), got {max_points!r}"
@@ -162,6 +164,8 @@ def _solver(solver: Solver[Any] | str | None, tol: float) -> Solver[Any]:
                 f"unknown solver {solver!r}: choose from {sorted(SOLVERS)} or pass one of latentpath.solvers"
             )
         return SOLVERS[solver](tol)
+    if isinstance(solver, type):
+        raise InputError(f"solver is a class: pass an instance, {solver.__name__}(...)")
     if not all(callable(getattr(solver, name, None)) for name in ("init", "step", "done")):
         raise InputError(
             f"solver must be a name or have init, step and done (see latentpath.solvers), got {type(solver).__name__}"

@@ -261,6 +261,7 @@ class Path:
 
         Raises:
             MissingDataError: the folder does not exist.
+            InputError: ``file`` is a folder itself.
         """
         from safetensors.torch import save
 
@@ -272,6 +273,8 @@ class Path:
         content = save({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, metadata)
         if not target.parent.is_dir():
             raise MissingDataError(f"cannot save to {target}: the folder {target.parent} does not exist")
+        if target.is_dir():
+            raise InputError(f"cannot save to {target}: it is a folder, give the name of a file in it")
         partial = target.with_name(target.name + ".partial")
         try:
             partial.write_bytes(content)
