@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from .curves import subdivide
-from .energy import Embed, Generator, Index, blocks, chords, decode, prices, times
+from .energy import Embed, Generator, Index, blocks, chords, decode, mean_prices, prices, times
 from .errors import InputError
 from .index import as_log_index
 
@@ -85,21 +85,20 @@ class _Ruler:
 
     def _measure(self, ends: Tensor, parts: int, cells: int) -> _Measured:
         data = decode(subdivide(ends, parts), self.generator, self.embed, self.max_points)
-        price = -self.log_index(subdivide(ends, cells))
+        logs = self.log_index(subdivide(ends, cells))
         size, half = chords(data), chords(data[:, ::2])
-        cost = self._integral(price, size)
+        cost = self._integral(logs, size)
         return _Measured(
             cost=cost,
             length=size.sum(-1),
-            by_parts=_moved(cost, self._integral(price, half)) / 3,  # the error of the finer of the two
-            by_cells=_moved(cost, self._integral(price[:, ::2], size)),
+            by_parts=_moved(cost, self._integral(logs, half)) / 3,  # the error of the finer of the two
+            by_cells=_moved(cost, self._integral(logs[:, ::2], size)),
         )
 
     @staticmethod
-    def _integral(price: Tensor, size: Tensor) -> Tensor:
-        """The sum over the parts of their size ``(n, parts)`` times the mean price ``(n, cells + 1)`` in them."""
-        mean = (0.5 * (price[:, 1:] + price[:, :-1])).unflatten(1, (size.shape[1], -1)).mean(-1)
-        return times(mean, size).sum(-1)
+    def _integral(logs: Tensor, size: Tensor) -> Tensor:
+        """The sum over the parts of their size ``(n, parts)`` times their mean price, from logs ``(n, cells + 1)``."""
+        return times(mean_prices(logs, (logs.shape[1] - 1) // size.shape[1]), size).sum(-1)
 
 
 def _moved(one: Tensor, other: Tensor) -> Tensor:

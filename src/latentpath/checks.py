@@ -10,13 +10,13 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from .curves import lerp
-from .energy import Embed, Generator, blocks, points_to_data
+from .energy import ABOVE, Embed, Generator, blocks, points_to_data
 from .errors import GeneratorError, InputError, LatentPathError
 from .index import RealismIndex, as_log_index
 
 __all__ = ["check_endpoints", "check_generator", "checked_index"]
 
-_PAIRS, _BETWEEN, _SAME, _ALONE, _ALPHA, _ABOVE = 3, 16, 1e-5, 5e-3, 0.9, 1e-6
+_PAIRS, _BETWEEN, _SAME, _ALONE, _ALPHA = 3, 16, 1e-5, 5e-3, 0.9
 
 
 def checked_index(prior: Any, alpha: float) -> RealismIndex | Callable[[Tensor], Tensor]:
@@ -82,11 +82,7 @@ def check_endpoints(
     between = lerp(start[:_PAIRS], end[:_PAIRS], _BETWEEN)
     with torch.no_grad():
         logs = as_log_index(index)(between)
-    if bool((logs.isnan() | (logs > _ABOVE)).any()):
-        raise InputError(
-            f"the index must give log(alpha * ri), at most 0; between start and end it gave values from "
-            f"{float(logs.min())} to {float(logs.max())}"
-        )
+    _check_at_most_0(logs, "between start and end")
     return start, end
 
 
@@ -104,9 +100,13 @@ def _check_index(index: RealismIndex | Callable[[Tensor], Tensor], name: str, va
             f"{name} lies outside the prior's support in row(s) {_rows(logs == -torch.inf)}, where the realism index "
             "is 0: every path from there has infinite cost; choose points inside"
         )
-    if bool((logs.isnan() | (logs > _ABOVE)).any()):
+    _check_at_most_0(logs, f"at {name}")
+
+
+def _check_at_most_0(logs: Tensor, where: str) -> None:
+    if bool((logs.isnan() | (logs > ABOVE)).any()):
         raise InputError(
-            f"the index must give log(alpha * ri), at most 0; at {name} it gave values from {float(logs.min())} to "
+            f"the index must give log(alpha * ri), at most 0; {where} it gave values from {float(logs.min())} to "
             f"{float(logs.max())}"
         )
 

@@ -38,6 +38,7 @@ from .errors import InputError
 from .index import RealismIndex, as_log_index
 
 __all__ = [
+    "ABOVE",
     "Embed",
     "Generator",
     "Index",
@@ -46,6 +47,7 @@ __all__ = [
     "decode",
     "energy",
     "length",
+    "mean_prices",
     "metric_tensor",
     "points_to_data",
     "prices",
@@ -58,6 +60,9 @@ Generator = Callable[[Tensor], Tensor]
 
 Index = RealismIndex | Callable[[Tensor], Tensor]
 """A `RealismIndex`, or any callable ``(..., D) -> (...)`` that gives ``log(alpha * ri)``."""
+
+ABOVE = 1e-6
+"""A log index may exceed 0, which it never should, by this much: rounding."""
 
 Embed = Callable[[Tensor], Tensor] | Literal["latent"] | None
 """The space in which lengths are measured: None (data), "latent", or a map from data to features."""
@@ -110,6 +115,15 @@ def chords(data: Float[Tensor, "*batch P M"]) -> Float[Tensor, "*batch K"]:
 def prices(log_index: Float[Tensor, "*batch P"]) -> Float[Tensor, "*batch K"]:
     r"""The price :math:`\bar w_i` of each segment, ``(..., K)``, from the log index at its ends (equation 3)."""
     return math.log(2) - torch.logaddexp(log_index[..., :-1], log_index[..., 1:])
+
+
+def mean_prices(log_index: Float[Tensor, "*batch P"], cells: int) -> Float[Tensor, "*batch K"]:
+    """The mean price of every ``cells`` steps of a fine grid of points, by the trapezoidal rule on the price itself.
+
+    Unlike `prices` it is infinite where a single point lies where the index is 0, and of second order elsewhere.
+    """
+    mean: Tensor = -(0.5 * (log_index[..., 1:] + log_index[..., :-1])).unflatten(-1, (-1, cells)).mean(-1)
+    return mean
 
 
 def times(price: Tensor, size: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from ..audit import Audit
 from ..curves import arc_length, at_arc, even_arc, subdivide
-from ..energy import blocks, chords, times
+from ..energy import chords, cost, decode, mean_prices, times
 from .lbfgs import LBFGS
 from .problem import Problem
 from .protocol import Callback, Outcome, Progress, Solver, State, run, solve, with_interior
@@ -111,20 +111,17 @@ def _never_worse(
     state: State, facts: Audit, problem: Problem, latents: Tensor, audit: Callable[[Tensor], Audit]
 ) -> None:
     """The initial polyline again, as stalled, where the audit finds it cheaper than what was made of it."""
-    initial = problem.evaluate(latents)
-    doubtful = ~(facts.cost <= _CLEARLY * initial.seen.sum(-1))
+    with torch.no_grad():
+        apparent = cost(latents, problem.to_data, problem.log_index, max_points=problem.max_points)
+    doubtful = ~(facts.cost <= _CLEARLY * apparent)
     rows = (doubtful & (state.latents != latents).flatten(1).any(-1)).nonzero()[:, 0]
     if len(rows) == 0:
         return
     found = audit(latents[rows])
     cheaper = found.cost < _CHEAPER * facts.cost[rows]
-    back = copy(state)
-    for name in ("latents", "energy", "gradient", "stiffness", "seen"):
-        whole = latents if name == "latents" else getattr(initial, name)
-        setattr(back, name, whole[rows])
-    spent = state.outcome[rows] == Outcome.BUDGET_SPENT
-    back.gain, back.outcome = state.gain[rows], torch.where(spent, state.outcome[rows], int(Outcome.STALLED))
-    _adopt(state, facts, rows, back, found, cheaper)
+    back = state.keep(rows, cheaper, latents[rows], problem.evaluate(latents[rows]))
+    state.outcome[back[state.outcome[back] != Outcome.BUDGET_SPENT]] = int(Outcome.STALLED)
+    _take(facts, rows, found, cheaper)
 
 
 _KEPT = ("latents", "energy", "gradient", "stiffness", "seen", "gain", "outcome")
@@ -138,23 +135,23 @@ def _copy(state: State) -> State:
 
 
 def _adopt(state: State, facts: Audit, rows: Tensor, finer: State, found: Audit, chosen: Tensor) -> None:
-    """Take over the ``chosen`` (a mask) of the refined paths ``rows``."""
-    good = rows[chosen]
-    for name in _KEPT:
-        getattr(state, name)[good] = getattr(finer, name)[chosen]
+    """Take over the ``chosen`` (a mask) of the refined paths ``rows``, and what was found about them."""
+    good = state.keep(rows, chosen, finer.latents, finer)
+    state.gain[good], state.outcome[good] = finer.gain[chosen], finer.outcome[chosen]
+    _take(facts, rows, found, chosen)
+
+
+def _take(facts: Audit, rows: Tensor, found: Audit, chosen: Tensor) -> None:
     for field in fields(Audit):
-        getattr(facts, field.name)[good] = getattr(found, field.name)[chosen]
+        getattr(facts, field.name)[rows[chosen]] = getattr(found, field.name)[chosen]
 
 
 def _even(latents: Tensor, problem: Problem) -> Tensor:
     """The same curves with points at equal steps of what they cost, between the points too; walled ones as they are."""
     with torch.no_grad():
         fine = subdivide(latents, _FINE)
-        flat = fine.flatten(0, 1)
-        data = torch.cat([problem.to_data(flat[block]) for block in blocks(len(flat), problem.max_points)])
-        logs = problem.log_index(subdivide(fine, _FINE))
-        price = -(0.5 * (logs[:, 1:] + logs[:, :-1])).unflatten(1, (-1, _FINE)).mean(-1)
-        arc = arc_length(times(price, chords(data.unflatten(0, fine.shape[:2]))))
+        size = chords(decode(fine, problem.to_data, max_points=problem.max_points))
+        arc = arc_length(times(mean_prices(problem.log_index(subdivide(fine, _FINE)), _FINE), size))
         usable = arc[:, -1:].isfinite() & (arc[:, -1:] > 0)
         points = at_arc(fine, torch.where(usable, arc, 0), even_arc(torch.where(usable, arc, 0), latents.shape[1]))
         return with_interior(latents, torch.where(usable[..., None], points, latents)[:, 1:-1])

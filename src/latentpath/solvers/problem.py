@@ -8,12 +8,24 @@ import torch
 from torch import Tensor
 
 from ..curves import subdivide
-from ..energy import Embed, Generator, Index, blocks, chords, points_to_data, prices, pushforward, times
+from ..energy import (
+    ABOVE,
+    Embed,
+    Generator,
+    Index,
+    blocks,
+    chords,
+    mean_prices,
+    points_to_data,
+    prices,
+    pushforward,
+    times,
+)
 from ..index import as_log_index
 
 __all__ = ["Evaluation", "Preconditioner", "Problem"]
 
-_METRIC_POINTS, _METRIC_RIDGE, _WEIGHT_FLOOR, _FULL_METRIC, _CELLS, _ABOVE = 4, 0.05, 0.02, 128, 64, 1e-6
+_METRIC_POINTS, _METRIC_RIDGE, _WEIGHT_FLOOR, _FULL_METRIC, _CELLS = 4, 0.05, 0.02, 128, 64
 
 
 @dataclass(frozen=True)
@@ -68,15 +80,15 @@ class Problem:
             price=latents.new_zeros(count, segments),
             walled=torch.zeros(count, dtype=torch.bool, device=latents.device),
         )
-        parts = torch.zeros_like(work.seen, dtype=torch.long) if parts is None else parts
         limit = self.max_points
         paths_at_once = None if limit is None else max(1, limit // points)
         segments_at_once = None if limit is None or limit >= points else max(1, limit - 1)
         for rows in blocks(count, paths_at_once):
             for piece in blocks(segments, segments_at_once):
-                self._at_ends(latents, rows, piece, parts[rows, piece], work)
-        for number in parts[parts > 1].unique().tolist():
-            self._in_parts(latents, (parts == number).nonzero(), number, work)
+                self._at_ends(latents, rows, piece, None if parts is None else parts[rows, piece], work)
+        if parts is not None:
+            for number in parts[parts > 1].unique().tolist():
+                self._in_parts(latents, (parts == number).nonzero(), number, work)
         energy = 0.5 * segments * work.seen.square().sum(-1)
         bad = work.walled | ~energy.isfinite() | ~work.gradient.isfinite().flatten(1).all(-1)
         return Evaluation(
@@ -86,22 +98,23 @@ class Problem:
             seen=work.seen,
         )
 
-    def _at_ends(self, latents: Tensor, rows: slice, piece: slice, parts: Tensor, work: _Work) -> None:
+    def _at_ends(self, latents: Tensor, rows: slice, piece: slice, parts: Tensor | None, work: _Work) -> None:
         """The segments ``piece`` of the paths ``rows``, as far as they are measured in one part or as in equation 3."""
-        span, mask = slice(piece.start, piece.stop + 1), parts < 2
+        span = slice(piece.start, piece.stop + 1)
         with torch.enable_grad():
             z = latents[rows, span].detach().requires_grad_()
             data = self.to_data(z.flatten(0, 1)).unflatten(0, z.shape[:2])
             logs = self.log_index(z)
             price, square = prices(logs), data.diff(dim=1).square().sum(-1)
-            if bool((parts == 1).any()):
-                price = torch.where(parts == 1, self._mean_price(z, 1), price)
-            energy = 0.5 * work.seen.shape[1] * torch.where(mask, price.square() * square, 0).sum()
+            if parts is not None:  # what is measured in several parts is left to those
+                mean = torch.where(parts == 1, self._mean_price(z, 1), price)
+                price, square = torch.where(parts > 1, 0, mean), torch.where(parts > 1, 0, square)
+            energy = 0.5 * work.seen.shape[1] * (price.square() * square).sum()
             (slope,) = torch.autograd.grad(energy, z)
         work.gradient[rows, span] += slope
         work.price[rows, piece] = price.detach()
-        work.seen[rows, piece] = torch.where(mask, times(price, square.sqrt()).detach(), 0)
-        work.walled[rows] |= ((logs == -torch.inf) | (logs > _ABOVE)).any(-1) | (mask & (price == torch.inf)).any(-1)
+        work.seen[rows, piece] = times(price, square.sqrt()).detach()
+        work.walled[rows] |= ((logs == -torch.inf) | (logs > ABOVE)).any(-1) | (price == torch.inf).any(-1)
 
     def _in_parts(self, latents: Tensor, where: Tensor, parts: int, work: _Work) -> None:
         """The segments ``where`` ``(n, 2)`` (path, segment), each measured in ``parts``."""
@@ -124,9 +137,7 @@ class Problem:
     def _mean_price(self, z: Tensor, parts: int) -> Tensor:
         """The mean price ``(n, k * parts)`` on each part of the segments of polylines ``(n, k+1, D)``."""
         cells = max(self.cells // parts, 1)
-        logs = self.log_index(subdivide(z, parts * cells))
-        mean: Tensor = -(0.5 * (logs[:, 1:] + logs[:, :-1])).unflatten(1, (-1, cells)).mean(-1)
-        return mean
+        return mean_prices(self.log_index(subdivide(z, parts * cells)), cells)
 
     def precondition(self, latents: Tensor) -> tuple[Preconditioner, float]:
         """The preconditioner of paths ``(b, K+1, D)``, and what it cost in path evaluations (each)."""

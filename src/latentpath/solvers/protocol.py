@@ -141,7 +141,7 @@ class State:
         """The rows of the paths still running, ``(b,)``."""
         return (self.outcome == Outcome.RUNNING).nonzero().squeeze(-1)
 
-    def keep(self, rows: Tensor, chosen: Tensor, latents: Tensor, found: Evaluation) -> Tensor:
+    def keep(self, rows: Tensor, chosen: Tensor, latents: Tensor, found: Evaluation | State) -> Tensor:
         """Make the ``chosen`` (a mask) of the trials ``latents`` of ``rows`` the best polylines; returns their rows."""
         good = rows[chosen]
         self.latents[good], self.energy[good] = latents[chosen], found.energy[chosen]
