@@ -1,8 +1,9 @@
-# Two commands for everyone: `make demo` and `make test`. Each sets up what it needs in .venv; the second run is quick.
+# Two commands for everyone: `make demo` and `make test`. Every target sets up what it needs in .venv, once.
 
 PYTHON ?= python3
 OUT ?= out/demo
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -11,7 +12,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test check clean
+.PHONY: help demo test bench check clean
 
 help: ## Print the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
@@ -22,6 +23,9 @@ demo: $(VENV)/.installed-demo ## Interpolate between digits and write pictures a
 test: $(VENV)/.installed-test ## Run the tests and the examples in the docstrings (PYTEST_ARGS="-k index").
 	@OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
 
+bench: $(VENV)/.installed-test ## Compare the solvers: hours, or minutes with BENCH_ARGS=--quick (BENCH_ARGS=--help).
+	@$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
 check: $(VENV)/.installed-check ## Check format, style, types and layering.
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
@@ -30,7 +34,7 @@ check: $(VENV)/.installed-check ## Check format, style, types and layering.
 
 clean: ## Remove everything that these targets made.
 	rm -rf $(VENV) out dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage
-	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.installed-demo: EXTRAS := viz
 $(VENV)/.installed-test: EXTRAS := data,viz,test

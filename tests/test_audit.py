@@ -233,7 +233,7 @@ def test_what_cannot_settle_says_so():
     """A jump of the generator has no length: every subdivision makes it steeper, and the price moves with it."""
 
     def rough(z):
-        return torch.cat([z, torch.sin(1e4 * z)], -1)
+        return torch.cat([z, torch.sin(1e5 * z.square())], -1)
 
     facts = lp.audit(unit_line(5), rough, lambda z: -torch.ones_like(z[..., 0]))
     assert facts.settled.shape == ()
@@ -289,7 +289,7 @@ def test_facts_add_up_and_agree_with_the_functionals():
     torch.testing.assert_close(facts.energy, lp.energy(line, rippled, INDEX))
     fine = torch.cat([*(lp.lerp(line[:, i], line[:, i + 1], 400)[:, :-1] for i in range(8)), line[:, -1:]], 1)
     torch.testing.assert_close(facts.cost, lp.cost(fine, rippled, INDEX), rtol=1e-3, atol=0)
-    torch.testing.assert_close(facts.length, lp.length(fine, rippled), rtol=1e-3, atol=0)
+    torch.testing.assert_close(facts.length, lp.length(fine, rippled), rtol=2e-3, atol=0)  # cost is what settles
 
 
 def test_embed_is_the_space_that_is_audited():

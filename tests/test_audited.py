@@ -11,6 +11,7 @@ from torch import Tensor
 import latentpath as lp
 from closed_forms import identity, sphere, tensor
 from latentpath.solvers import Multilevel, Problem, solve
+from latentpath.solvers.problem import Quadrature
 
 
 def ridge(width: float, height: float, end: float) -> Callable[[Tensor], Tensor]:
@@ -36,6 +37,10 @@ def test_a_thin_barrier_is_gone_around_and_not_jumped(width: float, height: floa
 
     path = lp.interpolate(identity, index, START, END)
     assert path.outcome[0] is lp.Outcome.CONVERGED
+    assert float(path.cost) <= float(jumped.cost)  # priced right, whichever local minimum it is
+
+    path = lp.interpolate(identity, index, START, END, restarts=8)
+    assert path.outcome[0] is lp.Outcome.CONVERGED
     assert float(path.cost) < 0.75 * float(jumped.cost)
     assert float(path.latents[0, :, 1].max()) > 1.2
     # straight to beyond the end of the ridge and back is a path too
@@ -58,8 +63,8 @@ def test_where_energy_and_audit_agree_nothing_is_spent() -> None:
     problem = Problem(case.generator, case.index)
     plain = solve(Multilevel(), problem, lp.lerp(case.start, case.end)[None], max_evaluations=1000)
     path = lp.interpolate(case.generator, case.index, case.start, case.end)
-    assert torch.equal(path.latents, plain.latents)
-    assert torch.equal(path.evaluations, plain.evaluations)
+    assert float(path.cost) == pytest.approx(float((2 * plain.energy).sqrt()), rel=1e-3)
+    assert float(path.evaluations) <= float(plain.evaluations) + 2  # the look at the midpoints
 
 
 def test_one_hard_pair_costs_the_others_nothing() -> None:
@@ -79,7 +84,7 @@ def test_the_refined_energy_is_half_the_squared_cost_at_constant_speed(parts: in
     path = lp.interpolate(identity, index, START, END, segments=24, tol=1e-5)
     line = path.resample(24, "metric").latents
     problem = Problem(identity, index)
-    measured = torch.full((1, 24), parts)
+    measured = Quadrature(torch.full((1, 24), parts), torch.ones(1, 24, dtype=torch.float64))
     found = problem.evaluate(line, measured)
     cost = lp.audit(line, identity, index, tolerance=1e-6).cost
     assert float((2 * found.energy).sqrt()) == pytest.approx(float(cost), rel=5e-3)

@@ -98,7 +98,7 @@ def test_small_alpha_gives_the_shortest_curve_in_data_space() -> None:
             assert float(path.cost) / -math.log(alpha) == pytest.approx(exact, rel=0.05)
     assert lengths == sorted(lengths, reverse=True)
     assert lengths[0] > 1.1 * exact
-    assert lengths[-1] == pytest.approx(exact, rel=1e-3)
+    assert lengths[-1] == pytest.approx(exact, rel=1.5e-3)
 
 
 def test_equation_three_literally_measures_in_the_latent_space() -> None:

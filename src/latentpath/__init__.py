@@ -10,7 +10,7 @@ from .index import RealismIndex
 from .interpolate import interpolate
 from .models import Model, load
 from .path import Path
-from .solvers import Outcome, Progress
+from .solvers import Outcome, Progress, Restarts
 
 __version__ = "0.1.0"
 
@@ -23,6 +23,7 @@ __all__ = [
     "Progress",
     "RealismIndex",
     "Report",
+    "Restarts",
     "Source",
     "__version__",
     "audit",

@@ -46,6 +46,7 @@ __all__ = [
     "cost",
     "decode",
     "energy",
+    "jacobian_products",
     "length",
     "mean_prices",
     "metric_tensor",
@@ -234,6 +235,32 @@ def pushforward(to_data: Callable[[Tensor], Tensor], points: Tensor, tangents: T
             return slope
 
 
+def jacobian_products(
+    to_data: Callable[[Tensor], Tensor], points: Tensor, tangents: Tensor, max_points: int | None = None
+) -> tuple[Tensor, int]:
+    r"""Several directional derivatives :math:`J(z)\,v` at every point: ``(N, D)`` and ``(N, r, D)`` to ``(N, r, M)``.
+
+    Where the generator can be vectorised over tangents, the points themselves are decoded once for all of them. Also
+    returns what it cost, in forward passes of each point.
+    """
+    count = tangents.shape[1]
+
+    def push(z: Tensor, v: Tensor) -> Tensor:
+        moved: Tensor = torch.func.vmap(lambda one: torch.func.jvp(to_data, (z,), (one,))[1], 1, 1)(v)
+        return moved
+
+    try:
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*torch.jit.script", DeprecationWarning)  # torch's own, on first use
+            size = None if max_points is None else max(1, max_points // count)
+            return torch.cat([push(points[block], tangents[block]) for block in blocks(len(points), size)]), 2 + count
+    except (NotImplementedError, RuntimeError, ValueError):
+        pass
+    every = points.repeat_interleave(count, 0), tangents.flatten(0, 1)
+    moved = [pushforward(to_data, every[0][block], every[1][block]) for block in blocks(len(every[0]), max_points)]
+    return torch.cat(moved).unflatten(0, (len(points), count)), 3 * count
+
+
 def metric_tensor(
     points: Float[Tensor, "*batch D"],
     generator: Generator,
@@ -267,8 +294,8 @@ def metric_tensor(
     pulled = []
     for block in blocks(len(flat), max_points):
         z = flat[block]
-        jacobian = torch.stack([pushforward(to_data, z, axis.expand_as(z)) for axis in axes], dim=-1)
-        pulled.append(jacobian.mT @ jacobian)
+        jacobian, _ = jacobian_products(to_data, z, axes.expand(len(z), -1, -1), max_points)
+        pulled.append(jacobian @ jacobian.mT)
     with torch.no_grad():
         square = as_log_index(index)(points).square()
     return square[..., None, None] * torch.cat(pulled).reshape(*points.shape, points.shape[-1])

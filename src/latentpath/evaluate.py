@@ -116,10 +116,12 @@ class Report:
     Attributes:
         rows: one for each kind of path, the solved one last.
         outcomes: how many paths of the solved row ended how.
+        searched: what a search from several starts found, in words; empty for a single start.
     """
 
     rows: tuple[Row, ...]
     outcomes: dict[str, int]
+    searched: str = ""
 
     def __getitem__(self, name: str) -> Row:
         for row in self.rows:
@@ -149,14 +151,14 @@ class Report:
         ]
         pairs = len(self.rows[0].cost)
         ended = ", ".join(f"{count} {name}" for name, count in self.outcomes.items())
-        return "\n".join(
-            [*(line.rstrip() for line in lines), f"means over {pairs} pair{'s' * (pairs != 1)}; paths: {ended}"]
-        )
+        last = [f"means over {pairs} pair{'s' * (pairs != 1)}; paths: {ended}", *filter(None, [self.searched])]
+        return "\n".join([*(line.rstrip() for line in lines), *last])
 
     def to_dict(self) -> dict[str, Any]:
         """Everything in the report, for `json`."""
         return {
             "outcomes": self.outcomes,
+            **({"searched": self.searched} if self.searched else {}),
             "rows": [asdict(row) for row in self.rows],
             "means": {r.name: r.means() for r in self.rows},
         }

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from dataclasses import asdict
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -17,7 +18,20 @@ from .errors import InputError, SolveError
 from .evaluate import Source
 from .index import RealismIndex
 from .path import Path
-from .solvers import LBFGS, Adam, Callback, GradientDescent, Multilevel, Outcome, Problem, Solver, solve_audited
+from .solvers import (
+    LBFGS,
+    Adam,
+    Callback,
+    GradientDescent,
+    Minima,
+    Multilevel,
+    Outcome,
+    Problem,
+    Restarts,
+    Solver,
+    search,
+    solve_audited,
+)
 
 __all__ = ["interpolate"]
 
@@ -43,6 +57,8 @@ def interpolate(
     tol: float = 1e-3,
     max_evaluations: float | None = None,
     max_points: int | None = None,
+    restarts: int | Literal["auto"] | Restarts | None = None,
+    seed: int = 0,
     strict: bool = False,
     callback: Callback | None = None,
 ) -> Path:
@@ -65,12 +81,18 @@ def interpolate(
         solver: a solver of `latentpath.solvers`, or the name of one: ``"multilevel"`` (L-BFGS from
             coarse to fine, the default), ``"lbfgs"``, ``"adam"``, ``"gradient_descent"`` (the paper's).
         tol: the relative gain in cost that is not worth more work: a path has converged when its predicted gain stays
-            below a tenth of this, or ten steps together have gained less. On smooth generators the cost is then about
-            this close to the local minimum; on ones with kinks (ReLU) a few per cent may be left at 1e-2. A solver
-            instance carries its own.
-        max_evaluations: path evaluations each path may spend; None for 1,000.
+            below a fiftieth of this, or a step is predicted to bring less than this and the last ones brought little
+            more. On smooth generators the cost is then about this close to the local minimum; on ones with kinks
+            (ReLU) about a per cent may be left. A solver instance carries its own.
+        max_evaluations: path evaluations each path may spend; None for 1,000 from each start. The finest level is
+            always reached, and the audit comes on top (``path.audit.decoded`` says how many points it decoded).
         max_points: the most points the generator is given in one call; None for 512 on a CPU, whose cache is small, and
             4,096 elsewhere, fewer where the generator's output is large.
+        restarts: from how many starts to search for a lower minimum, the straight line among them: a number, ``"auto"``
+            (until more find nothing lower) or a `Restarts`; None for the straight line alone. The path never costs
+            more than that one's. A start along a graph of prior samples needs scipy: ``pip install
+            'latentpath[search]'``.
+        seed: of the starts; a `Restarts` carries its own.
         strict: raise `SolveError` unless every path has converged, to a finite cost.
         callback: called with a `Progress` after every step; a true answer stops, and every path keeps the best it has.
 
@@ -78,8 +100,9 @@ def interpolate(
         A `Path`; a single pair is a batch of one.
 
     Raises:
-        InputError: an argument of the wrong shape, dtype, device or range, NaN or infinite endpoints, or an endpoint
-            where the index is 0.
+        InputError: an argument of the wrong shape, dtype, device or range, NaN or infinite endpoints, an endpoint
+            where the index is 0, or a graph without a prior to sample.
+        MissingDependencyError: a graph was asked for, and scipy is not installed.
         GeneratorError: a generator that is in training mode, random, coupled over the batch, not differentiable, or not
             finite at the endpoints.
         SolveError: see ``strict``; its ``path`` holds what was found.
@@ -103,8 +126,10 @@ def interpolate(
         raise InputError(
             f"max_points must be a whole number of at least 2 (a segment has two ends), got {max_points!r}"
         )
+    plan = Restarts.of(restarts, seed)
     with torch.inference_mode(False):  # gradients are needed, whatever the caller has switched off
         index = checked_index(prior, alpha)
+        plan.check(index)
         start, end = check_endpoints(start, end, index)
         chosen = _solver(solver, tol)
         values = check_generator(generator, embed, start, end, max_points)
@@ -114,7 +139,21 @@ def interpolate(
         problem = Problem(generator, index, embed, max_points)
         budget = _BUDGET if max_evaluations is None else max_evaluations
         line = lerp(start, end, segments)
-        state, facts = solve_audited(chosen, problem, line, source.audit, max_evaluations=budget, callback=callback)
+        minima: Minima | None = None
+        if plan.most == 1:
+            state, facts = solve_audited(chosen, problem, line, source.audit, max_evaluations=budget, callback=callback)
+        else:
+            state, facts, minima = search(
+                chosen,
+                problem,
+                line,
+                source.audit,
+                plan,
+                index,
+                max_evaluations=budget,
+                max_total=max_evaluations,
+                callback=callback,
+            )
         settings = {
             "segments": segments,
             "alpha": getattr(index, "alpha", None),
@@ -123,6 +162,8 @@ def interpolate(
             "tol": getattr(chosen, "tol", None),
             "max_evaluations": budget,
         }
+        if minima is not None:
+            settings["restarts"] = asdict(plan)
         path = Path.measured(
             state.latents,
             source,
@@ -131,6 +172,7 @@ def interpolate(
             evaluations=state.evaluations,
             gain=state.gain,
             settings=settings,
+            minima=minima,
         )
     if strict:
         _insist(path)

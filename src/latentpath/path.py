@@ -20,7 +20,8 @@ from .energy import chords, decode, prices, times
 from .errors import DataError, InputError, MissingDataError
 from .evaluate import Judge, Report, Source, baseline_polylines, compare
 from .index import as_log_index
-from .solvers import Outcome
+from .solvers import Minima, Outcome
+from .solvers.restarts import spread
 
 __all__ = ["Path", "Spacing"]
 
@@ -44,6 +45,7 @@ class Path:
         gain: the relative gain in cost that one more step was predicted to bring when the solve ended, ``(B,)``.
         settings: how the path was made.
         source: generator, index and embedding; None after `load`, until `bind`.
+        found: the `Minima` that a search from several starts found; None for a single start.
     """
 
     latents: Tensor
@@ -55,6 +57,7 @@ class Path:
     gain: Tensor
     settings: dict[str, Any] = field(default_factory=dict)
     source: Source | None = field(default=None, repr=False)
+    found: Minima | None = None
 
     @classmethod
     def measured(
@@ -67,6 +70,7 @@ class Path:
         evaluations: Tensor,
         gain: Tensor,
         settings: dict[str, Any],
+        minima: Minima | None = None,
     ) -> Path:
         """A path from its polylines ``(B, K+1, D)``: audited unless it has been, ``ri`` and ``steps`` measured."""
         with torch.no_grad():
@@ -81,6 +85,7 @@ class Path:
             gain,
             settings,
             source,
+            minima,
         )
 
     @property
@@ -112,6 +117,24 @@ class Path:
     def tunnels(self) -> Tensor:
         """True for the segments that tunnel, ``(B, K)``."""
         return self.audit.tunnels
+
+    @property
+    def minima(self) -> Tensor | None:
+        """The coarse costs that the starts led to, sorted, over the lowest, ``(B, n)``; None for a single start.
+
+        Infinite for starts that were dropped (across a wall), NaN for those that were not tried.
+        """
+        return None if self.found is None else self.found.relative
+
+    @property
+    def lowered(self) -> Tensor | None:
+        """By how much of the single start's cost every path is below it, ``(B,)``; None for a single start."""
+        return None if self.found is None else self.found.lowered
+
+    @property
+    def spread(self) -> Tensor | None:
+        """How far apart the local minima lay: highest over lowest coarse cost, less 1, ``(B,)``; None for one start."""
+        return None if self.found is None else spread(self.found.relative)
 
     @property
     def segments(self) -> int:
@@ -148,6 +171,7 @@ class Path:
             outcome=self.outcome[which],
             evaluations=self.evaluations[chosen],
             gain=self.gain[chosen],
+            found=None if self.found is None else self.found.rows(chosen),
         )
 
     def __repr__(self) -> str:
@@ -221,6 +245,7 @@ class Path:
             evaluations=self.evaluations,
             gain=self.gain,
             settings={**self.settings, "resampled": {"segments": segments, "spacing": spacing}},
+            minima=self.found,
         )
 
     def reversed(self) -> Path:
@@ -254,7 +279,8 @@ class Path:
             evaluations={"path": self.evaluations},
             judges=judges,
         )
-        return Report(rows, dict(Counter(map(str, self.outcome))))
+        searched = "" if self.found is None else str(self.found)
+        return Report(rows, dict(Counter(map(str, self.outcome))), searched)
 
     def save(self, file: str | os.PathLike[str]) -> None:
         """Write the path as safetensors, whole or not at all; the generator and the index are not saved.
@@ -268,6 +294,8 @@ class Path:
         target = FilePath(file)
         tensors = {f"audit.{f.name}": getattr(self.audit, f.name) for f in fields(Audit)}
         tensors |= {name: getattr(self, name) for name in ("latents", "ri", "steps", "evaluations", "gain")}
+        if self.found is not None:
+            tensors |= {f"found.{f.name}": getattr(self.found, f.name) for f in fields(Minima)}
         about = {"outcome": [outcome.name for outcome in self.outcome], "settings": self.settings}
         metadata = {"format": _FORMAT, "about": json.dumps(about)}
         content = save({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, metadata)
@@ -303,9 +331,17 @@ class Path:
                 tensors = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118
             about = json.loads(metadata["about"])
             facts = {f.name: tensors.pop(f"audit.{f.name}") for f in fields(Audit)}
+            minima = {f.name: tensors.pop(f"found.{f.name}") for f in fields(Minima) if f"found.{f.name}" in tensors}
             outcome = tuple(Outcome[name] for name in about["outcome"])
-            if any(len(value) != len(outcome) for value in [*facts.values(), *tensors.values()]):
+            if any(len(value) != len(outcome) for value in [*facts.values(), *minima.values(), *tensors.values()]):
                 raise DataError(f"{target} is damaged: its parts are of different batch sizes")
-            return cls(audit=Audit(**facts), outcome=outcome, settings=about["settings"], source=source, **tensors)
+            return cls(
+                audit=Audit(**facts),
+                outcome=outcome,
+                settings=about["settings"],
+                source=source,
+                found=Minima(**minima) if minima else None,
+                **tensors,
+            )
         except (SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
             raise DataError(f"{target} is damaged or not a path saved by latentpath ({error})") from error

@@ -27,7 +27,7 @@ from latentpath.priors import UniformBall, UniformBox, plateau
 from .kernel import KernelRule, smooth
 from .normal import NormalRule, gamma_table
 
-__all__ = ["Rule", "check_prior", "choose", "moved", "name_of"]
+__all__ = ["Rule", "check_prior", "choose", "draw", "moved", "name_of"]
 
 
 def check_prior(prior: Any) -> int:
@@ -64,7 +64,7 @@ def choose(prior: Any, dim: int, samples: int, seed: int) -> tuple[str, Rule]:
     box = _as_box(core)
     if box is not None:
         return "uniform", _UniformRule(box)
-    points = _draw(prior, dim, samples, seed)
+    points = draw(prior, dim, samples, seed)
     density: Callable[[Tensor], Tensor] = _AnyDensity(_lenient(core), points.dtype, points.device)
     if type(core) is MixtureSameFamily:
         parts = _normal_form(core.component_distribution, dim)
@@ -83,7 +83,8 @@ def choose(prior: Any, dim: int, samples: int, seed: int) -> tuple[str, Rule]:
     return "kde", KernelRule(density, smooth(levels))
 
 
-def _draw(prior: Any, dim: int, samples: int, seed: int) -> Tensor:
+def draw(prior: Any, dim: int, samples: int, seed: int) -> Tensor:
+    """Samples ``(samples, D)`` of a prior out of a seed; the global random state is as before afterwards."""
     parameters = [value for value in vars(_innermost(prior)).values() if isinstance(value, Tensor)]
     with _seeded(seed, parameters[0].device if parameters else torch.device("cpu")):
         points = prior.sample((samples,))

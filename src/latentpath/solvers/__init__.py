@@ -7,18 +7,24 @@ from .lbfgs import LBFGS
 from .multilevel import Multilevel
 from .problem import Problem
 from .protocol import Callback, Outcome, Progress, Solver, State, solve
+from .restarts import Minima, Restarts, search
+from .starts import graph_paths
 
 __all__ = [
     "LBFGS",
     "Adam",
     "Callback",
     "GradientDescent",
+    "Minima",
     "Multilevel",
     "Outcome",
     "Problem",
     "Progress",
+    "Restarts",
     "Solver",
     "State",
+    "graph_paths",
+    "search",
     "solve",
     "solve_audited",
 ]

@@ -1,11 +1,15 @@
 r"""The audit inside the solve: a path is not done before its energy sees what it costs.
 
-After the solve every path is audited. Where the audited cost is above :math:`\sqrt{2E}` by more than the tolerance, the
-path is measured more finely from then on and solved on (see `Problem`): in a first round every segment by its mean
-price, which costs the generator nothing; then the segments that still hide something, and their neighbours, in parts.
-A minimiser of the refined energy has as much audited cost in every segment, so the points are drawn into a barrier that
-the path used to jump; where the points are so uneven that the energy is far above the cost, they are first put at equal
-steps of cost. This is repeated until energy and audit agree, by rounds of at most 40 path evaluations.
+After the solve every path is audited. Where it costs more than :math:`\sqrt{2E}`, by more than the tolerance, it is
+measured differently from then on and solved on (see `Quadrature`): every segment by its mean price, which costs the
+generator nothing; one whose chord hides more than a tenth of its cost in parts; and what is known to be hidden still as
+a factor, measured anew in every round. A minimiser of that energy has as much audited cost in every segment, so the
+points are drawn into a barrier that the path used to jump; where the points are so uneven that the energy is far above
+the cost, they are first put at equal steps of cost. This is repeated until energy and audit agree, by rounds of at most
+40 path evaluations.
+
+Where the solver can make a draft (`Multilevel`), the draft is looked at first, at the midpoints of its segments: the
+usual excess, of a few per cent, shows there, and the path is measured well from the finest level on, and solved once.
 """
 
 from __future__ import annotations
@@ -21,21 +25,23 @@ from torch import Tensor
 
 from ..audit import Audit
 from ..curves import arc_length, at_arc, even_arc, subdivide
-from ..energy import chords, cost, decode, mean_prices, times
-from .lbfgs import LBFGS
-from .problem import Problem
-from .protocol import Callback, Outcome, Progress, Solver, State, run, solve, with_interior
+from ..energy import chords, cost, decode, times
+from .lbfgs import LBFGS, LBFGSState, copy_history
+from .problem import Problem, Quadrature
+from .protocol import CAUTION, Callback, Outcome, Progress, Solver, State, run, solve, with_interior
 
 __all__ = ["GAP", "solve_audited"]
 
 GAP = 0.02
 """The relative excess of the audited cost over what the energy shows that calls for refinement."""
 
-_ROUNDS, _ROUND = 12, 40.0  # rounds of refinement, and the most path evaluations in each
-_FINE, _PARTS, _MOST_PARTS = 16, 8, 64
-_SHARE = 0.1  # of the most hidden cost: what a segment must hide to be measured in parts
+_ROUNDS, _ROUND = 8, 40.0  # rounds of refinement, and the most path evaluations in each
+_ORDER = 2.5  # by which a chord's error falls when halved: 4 where the generator is smooth, 2 where it has many kinks
+_BENT, _MOST_PARTS = 0.1, 64  # of its cost: what a segment may hide that is not measured; and its most parts
+_JUMP = 1.5  # of what the energy shows: above, it is a jump, which a full solve and audit should see first
+_SAME = 0.5  # in the logarithm of the energy: what leaves the history of a path worth keeping
 _STEADY = 0.9  # of the energy's cost: below, the speed is uneven
-_CLEARLY, _CHEAPER = 0.95, 1 - 1e-5
+_CLEARLY, _CHEAPER, _TIE = 0.95, 1 - 1e-5, 1 - 2e-3
 
 
 def solve_audited(
@@ -69,28 +75,41 @@ def solve_audited(
         stopped = stopped or bool(callback is not None and callback(progress))
         return stopped
 
-    state = solve(solver, problem, latents, max_evaluations=max_evaluations, callback=listen)
+    def solve_on(rows: Tensor, begin: Tensor, energy: Tensor) -> LBFGSState:
+        """Solve ``rows`` on from ``begin``, as finely measured as is known to be needed; they had ``energy`` before."""
+        finer = refiner.init(problem, begin, metric=state.metric.rows(rows), rule=rule.rows(rows))
+        same = ((finer.energy / energy).log().abs() < _SAME).nonzero().squeeze(-1)
+        refiner.recall(finer, same, state, rows[same])
+        limit = (most - state.evaluations[rows]).clamp_max(_ROUND)
+        finer = run(refiner, problem, finer, max_evaluations=limit, callback=listen)
+        state.evaluations[rows] += finer.evaluations
+        copy_history(state, rows, finer, torch.arange(len(rows), device=rows.device))
+        return finer
+
+    most = math.inf if max_evaluations is None else max_evaluations
+    refiner = LBFGS(getattr(solver, "tol", 1e-3))
+    rule = Quadrature.plain(latents)
+    state = solve(getattr(solver, "draft", solver), problem, latents, max_evaluations=max_evaluations, callback=listen)
+    if hasattr(solver, "draft") and not stopped:
+        rows = _finish(solver, problem, state, rule, gap, most, listen)
+        if len(rows) and not stopped:
+            finer = solve_on(rows, state.latents[rows], state.energy[rows])
+            _keep(state, rows, finer, finer.energy.isfinite())
     facts = audit(state.latents)
     now, seen = _copy(state), Audit(*(getattr(facts, field.name).clone() for field in fields(Audit)))
-    parts = torch.zeros_like(facts.segment_cost, dtype=torch.long)
-    refiner = LBFGS(getattr(solver, "tol", 1e-3))
-    left = torch.full_like(state.energy, math.inf if max_evaluations is None else max_evaluations) - state.evaluations
     for _ in range(_ROUNDS):
-        hiding, uneven = _hiding(now, seen, gap), _uneven(now)
+        hiding, uneven, left = _hiding(now, seen, gap), _uneven(now), most - state.evaluations
         rows = ((hiding | uneven | _unfinished(now, left)) & (left >= 2)).nonzero().squeeze(-1)
         if len(rows) == 0 or stopped:
             break
-        refined = _refined(parts[rows], now.seen[rows], seen.segment_cost[rows])
-        parts[rows] = torch.where(hiding[rows, None], refined, parts[rows])
         walled = ~seen.cost[rows].isfinite()  # drawn across a wall between its points: from the beginning, then
         begin = torch.where(walled[:, None, None], latents[rows], now.latents[rows])
-        begin = torch.where(uneven[rows, None, None], _even(begin, problem), begin)
-        finer = refiner.init(problem, begin, parts=parts[rows])
-        finer = run(
-            refiner, problem, finer, max_evaluations=left[rows].clamp_max(_ROUND), callback=None if stopped else listen
-        )
-        state.evaluations[rows] += finer.evaluations
-        left[rows] -= finer.evaluations
+        bad = rows[hiding[rows]]
+        if len(bad):
+            _refine(rule, bad, *_measured(problem, now.latents[bad]), seen.segment_cost[bad])
+            state.evaluations[bad] += 1
+        begin = torch.where((uneven[rows] & ~walled)[:, None, None], _even(begin, seen.segment_cost[rows]), begin)
+        finer = solve_on(rows, begin, now.energy[rows])
         found = audit(finer.latents)
         idle = (seen.cost[rows] - found.cost).abs() <= refiner.tol * found.cost
         idle &= (finer.outcome == Outcome.BUDGET_SPENT) & ~_hiding(finer, found, gap) & ~_uneven(finer)
@@ -101,7 +120,7 @@ def solve_audited(
         _adopt(state, facts, rows, finer, found, finer.energy.isfinite() & ((found.cost < best) | honest))
     failed = (state.outcome == Outcome.CONVERGED) & _hiding(state, facts, gap)
     if not stopped:
-        failed |= _unfinished(state, left)
+        failed |= _unfinished(state, most - state.evaluations)
     state.outcome[failed] = int(Outcome.UNRESOLVED)
     _never_worse(state, facts, problem, latents, audit)
     return state, facts
@@ -110,7 +129,7 @@ def solve_audited(
 def _never_worse(
     state: State, facts: Audit, problem: Problem, latents: Tensor, audit: Callable[[Tensor], Audit]
 ) -> None:
-    """The initial polyline again, as stalled, where the audit finds it cheaper than what was made of it."""
+    """The initial polyline again, where the audit finds it cheaper than what was made of it: as stalled, or a tie."""
     with torch.no_grad():
         apparent = cost(latents, problem.to_data, problem.log_index, max_points=problem.max_points)
     doubtful = ~(facts.cost <= _CLEARLY * apparent)
@@ -119,8 +138,9 @@ def _never_worse(
         return
     found = audit(latents[rows])
     cheaper = found.cost < _CHEAPER * facts.cost[rows]
-    back = state.keep(rows, cheaper, latents[rows], problem.evaluate(latents[rows]))
-    state.outcome[back[state.outcome[back] != Outcome.BUDGET_SPENT]] = int(Outcome.STALLED)
+    stalled = rows[cheaper & (found.cost < _TIE * facts.cost[rows]) & (state.outcome[rows] != Outcome.BUDGET_SPENT)]
+    state.keep(rows, cheaper, latents[rows], problem.evaluate(latents[rows]))
+    state.outcome[stalled] = int(Outcome.STALLED)
     _take(facts, rows, found, cheaper)
 
 
@@ -136,9 +156,13 @@ def _copy(state: State) -> State:
 
 def _adopt(state: State, facts: Audit, rows: Tensor, finer: State, found: Audit, chosen: Tensor) -> None:
     """Take over the ``chosen`` (a mask) of the refined paths ``rows``, and what was found about them."""
+    _keep(state, rows, finer, chosen)
+    _take(facts, rows, found, chosen)
+
+
+def _keep(state: State, rows: Tensor, finer: State, chosen: Tensor) -> None:
     good = state.keep(rows, chosen, finer.latents, finer)
     state.gain[good], state.outcome[good] = finer.gain[chosen], finer.outcome[chosen]
-    _take(facts, rows, found, chosen)
 
 
 def _take(facts: Audit, rows: Tensor, found: Audit, chosen: Tensor) -> None:
@@ -146,15 +170,10 @@ def _take(facts: Audit, rows: Tensor, found: Audit, chosen: Tensor) -> None:
         getattr(facts, field.name)[rows[chosen]] = getattr(found, field.name)[chosen]
 
 
-def _even(latents: Tensor, problem: Problem) -> Tensor:
-    """The same curves with points at equal steps of what they cost, between the points too; walled ones as they are."""
-    with torch.no_grad():
-        fine = subdivide(latents, _FINE)
-        size = chords(decode(fine, problem.to_data, max_points=problem.max_points))
-        arc = arc_length(times(mean_prices(problem.log_index(subdivide(fine, _FINE)), _FINE), size))
-        usable = arc[:, -1:].isfinite() & (arc[:, -1:] > 0)
-        points = at_arc(fine, torch.where(usable, arc, 0), even_arc(torch.where(usable, arc, 0), latents.shape[1]))
-        return with_interior(latents, torch.where(usable[..., None], points, latents)[:, 1:-1])
+def _even(latents: Tensor, cost: Tensor) -> Tensor:
+    """The same curves with points at equal steps of what their segments ``(b, K)`` cost."""
+    arc = arc_length(torch.where(cost.isfinite().all(-1, keepdim=True), cost, 1))
+    return with_interior(latents, at_arc(latents, arc, even_arc(arc, latents.shape[1]))[:, 1:-1])
 
 
 def _unfinished(state: State, left: Tensor) -> Tensor:
@@ -172,10 +191,55 @@ def _uneven(state: State) -> Tensor:
     return state.energy.isfinite() & (state.seen.sum(-1) < _STEADY * (2 * state.energy).sqrt())
 
 
-def _refined(parts: Tensor, seen: Tensor, cost: Tensor) -> Tensor:
-    """At first the mean price for every segment; then more parts for those that hide most, and for their neighbours."""
-    hidden = (cost - seen).clamp_min(0)
-    worst = hidden > _SHARE * hidden.amax(-1, keepdim=True)
-    near = torch.nn.functional.max_pool1d(worst.to(seen.dtype)[:, None], 3, stride=1, padding=1)[:, 0] > 0
-    first = (parts == 0).all(-1, keepdim=True)
-    return torch.where(first, 1, torch.where(near, (2 * parts).clamp(_PARTS, _MOST_PARTS), parts))
+def _finish(
+    solver: Solver[Any],
+    problem: Problem,
+    state: State,
+    rule: Quadrature,
+    gap: float,
+    most: float,
+    callback: Callback,
+) -> Tensor:
+    """Solve a draft on, but for the paths that seem to hide more than ``gap``: for those, ``rule``; returns their rows.
+
+    A look at the midpoints is enough to see that, and spares solving twice.
+    """
+    ended = (state.outcome == Outcome.CONVERGED) | (state.outcome == Outcome.BUDGET_SPENT)
+    rows = (ended & (state.energy > 0) & (state.evaluations + 3 <= most)).nonzero().squeeze(-1)
+    if len(rows) == 0:
+        return rows
+    ends, middle = _measured(problem, state.latents[rows])
+    state.evaluations[rows] += 1
+    segments = middle + (middle - ends) / (_ORDER - 1)
+    excess = segments.sum(-1) / (2 * state.energy[rows]).sqrt()
+    hiding = (excess > 1 + gap) & (excess < _JUMP)
+    _refine(rule, rows[hiding], ends[hiding], middle[hiding], segments[hiding])
+    going = rows[~hiding & (state.gain[rows] > CAUTION**2 * solver.tol)]
+    state.outcome[going] = int(Outcome.RUNNING)
+    run(solver, problem, state, max_evaluations=most, callback=callback)
+    return rows[hiding]
+
+
+def _measured(problem: Problem, latents: Tensor) -> tuple[Tensor, Tensor]:
+    """What the segments cost by the mean price, measured at their ends and at their midpoints too, ``(b, K)`` each.
+
+    Two points are decoded for one of the path, and not gone back through: one evaluation.
+    """
+    with torch.no_grad():
+        data = decode(subdivide(latents, 2), problem.to_data, max_points=problem.max_points)
+        price = problem.mean_prices(latents)
+    half: Tensor = chords(data).reshape(*price.shape, 2).sum(-1)
+    return times(price, chords(data[:, ::2])), times(price, half)
+
+
+def _refine(rule: Quadrature, rows: Tensor, ends: Tensor, middle: Tensor, cost: Tensor) -> None:
+    r"""Measure the segments of ``rows``, which cost ``cost`` ``(b, K)``, so that the energy shows it.
+
+    The mean price shows what the index hid. What a segment then still hides, :math:`h_i`, lies in its length, and falls
+    as :math:`h_i / p_i` or faster: as many parts as leave a tenth of the segment's cost, and the known rest as a factor
+    (deferred correction: Pereyra 1968, "Iterated deferred corrections for nonlinear boundary value problems").
+    """
+    share = (1 - ends / cost).nan_to_num(0, 0, 0).clamp(0, 1)
+    parts = torch.maximum(rule.parts[rows], (share / _BENT).ceil().clamp(1, _MOST_PARTS).long())
+    left = torch.where(parts == 2, (1 - middle / cost).nan_to_num(0, 0, 0).clamp(0, 1), share / parts)
+    rule.parts[rows], rule.scale[rows] = parts, 1 / (1 - left).clamp_min(0.5)

@@ -1,13 +1,15 @@
-r"""Batched, preconditioned L-BFGS: the default solver.
+r"""Batched, preconditioned L-BFGS: what the default solver does on every level.
 
 Limited-memory BFGS (Nocedal 1980, "Updating quasi-Newton matrices with limited storage") whose initial inverse Hessian
-is the inverse of path Laplacian :math:`\otimes` mean pullback metric (`Preconditioner`). Every path of a batch has its
-own history, direction and step length; one evaluation of the batch tries them all, and a path whose trial was refused
+is that of Gauss and Newton, block-tridiagonal, from the metric at a few points of the path (`Preconditioner`); it is
+factorised anew every eight evaluations, as the weights of the segments change. Every path of a batch has its own
+history, direction and step length; one evaluation of the batch tries them all, and a path whose trial was refused
 tries a shorter step in the next evaluation while the others go on.
 
-A path ends when its predicted gain stays low (`protocol`), or when ten accepted steps together have lowered its cost by
-less than ``tol``: where the generator has kinks (ReLU) the gradient does not vanish at a minimum, and no prediction
-made from it ever becomes small.
+A path ends when its predicted gain stays low (`protocol`), or when more work is not worth it: the next step promises
+less than ``tol``, and five accepted steps brought less than four times ``tol`` together. The second is how paths
+end on a generator with kinks (ReLU): there the gradient does not vanish at a minimum, and no prediction made from it
+ever becomes small. On the shipped DCGAN, 300 evaluations more lower the cost by about another per cent.
 """
 
 from __future__ import annotations
@@ -17,12 +19,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .problem import Preconditioner, Problem
+from .preconditioner import Metric
+from .problem import Problem, Quadrature
 from .protocol import CAUTION, Base, Outcome, State, predicted_gain, with_interior
 
 __all__ = ["LBFGS", "LBFGSState"]
 
-_SUFFICIENT, _SHORTEST, _PATIENCE, _WINDOW, _CALM = 1e-4, 0.1, 12, 10, 2
+_SUFFICIENT, _SHORTEST, _PATIENCE, _WINDOW, _IDLE, _CALM, _REFRESH = 1e-4, 0.1, 12, 5, 4.0, 2, 8
 
 
 @dataclass
@@ -56,6 +59,13 @@ class LBFGSState(State):
     taken: Tensor
 
 
+def copy_history(state: State, rows: Tensor, past: State, of: Tensor) -> None:
+    """Give ``rows`` of one state what the paths ``of`` of another remember, where both remember as many steps."""
+    if isinstance(state, LBFGSState) and isinstance(past, LBFGSState) and state.moves.shape[1] == past.moves.shape[1]:
+        for name in ("moves", "turns", "curvature", "stored"):
+            getattr(state, name)[rows] = getattr(past, name)[of]
+
+
 class LBFGS(Base[LBFGSState]):
     """Batched, preconditioned L-BFGS with a line search per path.
 
@@ -85,10 +95,10 @@ class LBFGS(Base[LBFGSState]):
         problem: Problem,
         latents: Tensor,
         unit: float = 1.0,
-        preconditioner: Preconditioner | None = None,
-        parts: Tensor | None = None,
+        metric: Metric | None = None,
+        rule: Quadrature | None = None,
     ) -> LBFGSState:
-        base = State.begin(problem, latents, unit, preconditioner, parts)
+        base = State.begin(problem, latents, unit, metric, rule)
         count, size = len(latents), base.gradient[0].numel()
         state = LBFGSState(
             **vars(base),
@@ -109,6 +119,11 @@ class LBFGS(Base[LBFGSState]):
         state.outcome[rows[state.gain[rows] <= CAUTION**2 * self.tol]] = int(Outcome.CONVERGED)
         return state
 
+    def recall(self, state: LBFGSState, rows: Tensor, past: State, of: Tensor) -> None:
+        """Give ``rows`` of a fresh state the history that the paths ``of`` of another had gathered, if it has one."""
+        copy_history(state, rows, past, of)
+        self._turn(state, rows)
+
     def step(self, problem: Problem, state: LBFGSState) -> LBFGSState:
         rows = state.running
         size = state.step[rows, None]
@@ -124,6 +139,7 @@ class LBFGS(Base[LBFGSState]):
         good, bad = accepted.nonzero().squeeze(-1), (~accepted).nonzero().squeeze(-1)
         self._remember(state, rows[good], move[good], (found.gradient.flatten(1) - old)[good])
         state.keep(rows, accepted, trial, found)
+        state.refresh(rows[good][state.tried[rows[good]] % _REFRESH == _REFRESH - 1])
         self._turn(state, rows[good])
         state.step[rows[good]], state.refused[rows[good]] = 1.0, 0
 
@@ -138,7 +154,8 @@ class LBFGS(Base[LBFGSState]):
         state.tried[rows] += 1
         state.taken[rows] += accepted
         due = accepted & (state.taken[rows] % _WINDOW == 0)
-        idle = due & (state.marked[rows] - state.energy[rows] <= 2 * self.tol * state.energy[rows])
+        gained = state.marked[rows] - state.energy[rows]
+        idle = due & (gained <= 2 * _IDLE * self.tol * state.energy[rows]) & (state.gain[rows] <= self.tol)
         ended = (state.calm[rows] >= _CALM) | idle | (state.energy[rows] == 0)
         state.outcome[rows[ended]] = int(Outcome.CONVERGED)
         state.marked[rows[due]] = state.energy[rows[due]]
@@ -162,15 +179,12 @@ class LBFGS(Base[LBFGSState]):
             weight = state.curvature[rows, slot] * (state.moves[rows, slot] * q).sum(-1)
             q = q - weight[:, None] * state.turns[rows, slot]
             weights.append(weight)
-        precondition = state.preconditioner.rows(rows)
-        q = precondition.apply(q.reshape(shape), state.stiffness[rows]).flatten(1)
+        q = state.preconditioner.rows(rows).apply(q.reshape(shape)).flatten(1)
         for slot, weight in zip(reversed(order), reversed(weights), strict=True):
             back = state.curvature[rows, slot] * (state.turns[rows, slot] * q).sum(-1)
             q = q + (weight - back)[:, None] * state.moves[rows, slot]
-        plain = precondition.apply(state.gradient[rows], state.stiffness[rows]).flatten(1)
-        flat = state.gradient[rows].flatten(1)
-        uphill = (flat * q).sum(-1) <= 0
-        q = torch.where(uphill[:, None], plain, q)
+        uphill = (state.gradient[rows].flatten(1) * q).sum(-1) < 0  # by rounding alone
+        q = torch.where(uphill[:, None], -q, q)
         state.direction[rows] = -q
         state.gain[rows] = predicted_gain(state.energy[rows], state.gradient[rows], q)
 

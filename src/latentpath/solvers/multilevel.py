@@ -8,6 +8,7 @@ refined and the initial polyline.
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 
 import torch
@@ -20,7 +21,7 @@ from .protocol import Base, Outcome, with_interior
 
 __all__ = ["Multilevel", "MultilevelState"]
 
-_COARSEST, _HALVINGS = 4, 3
+_COARSEST, _HALVINGS, _COARSER, _DRAFT = 4, 3, 5.0, 3
 
 
 @dataclass
@@ -35,7 +36,7 @@ class Multilevel(Base[MultilevelState]):
     """Batched, preconditioned L-BFGS from coarse to fine.
 
     Args:
-        tol: the relative gain in cost below which a path has converged, on every level.
+        tol: the relative gain in cost below which a path has converged; five times that on the coarse levels.
         memory: the number of past steps that shape the inverse Hessian.
         coarse_evaluations: the most evaluations of a coarse path on each level.
 
@@ -51,7 +52,15 @@ class Multilevel(Base[MultilevelState]):
 
     def __init__(self, tol: float = 1e-3, memory: int = 10, coarse_evaluations: int = 40) -> None:
         self.tol, self.coarse_evaluations = tol, coarse_evaluations
-        self.inner = LBFGS(tol, memory)
+        self.fine_evaluations: int | None = None
+        self.inner, self.coarse = LBFGS(tol, memory), LBFGS(_COARSER * tol, memory)
+
+    @property
+    def draft(self) -> Multilevel:
+        """The same, as rough on the finest level as on the others."""
+        rough = copy(self)
+        rough.inner, rough.fine_evaluations = self.coarse, _DRAFT
+        return rough
 
     @staticmethod
     def levels(segments: int) -> list[int]:
@@ -67,15 +76,17 @@ class Multilevel(Base[MultilevelState]):
     def init(self, problem: Problem, latents: Tensor) -> MultilevelState:
         segments = latents.shape[1] - 1
         first = self.levels(segments)[0]
-        state = self.inner.init(problem, resampled(latents, first), unit=(first + 1) / (segments + 1))
+        inner = self.inner if first == segments else self.coarse
+        state = inner.init(problem, resampled(latents, first), unit=(first + 1) / (segments + 1))
         return MultilevelState(**vars(state), initial=latents, level=0)
 
     def step(self, problem: Problem, state: MultilevelState) -> MultilevelState:
-        if bool((state.outcome == Outcome.RUNNING).any()):
-            self.inner.step(problem, state)
         fine = self._last(state)
-        if not fine:
-            tired = (state.outcome == Outcome.RUNNING) & (state.tried >= self.coarse_evaluations)
+        if bool((state.outcome == Outcome.RUNNING).any()):
+            (self.inner if fine else self.coarse).step(problem, state)
+        most = self.fine_evaluations if fine else self.coarse_evaluations
+        if most is not None:
+            tired = (state.outcome == Outcome.RUNNING) & (state.tried >= most)
             state.outcome[tired] = int(Outcome.BUDGET_SPENT)
         if fine or bool((state.outcome == Outcome.RUNNING).any()):
             return state
@@ -88,18 +99,19 @@ class Multilevel(Base[MultilevelState]):
         return state.latents.shape == state.initial.shape
 
     def _refine(self, problem: Problem, state: MultilevelState) -> MultilevelState:
-        """The state of the next level. The metric of the straight line is measured anew once, then kept."""
+        """The state of the next level. Its metric is measured anew, but on the last level before the finest."""
         segments = state.initial.shape[1] - 1
-        finer = self.levels(segments)[state.level + 1]
+        coarser, finer = self.levels(segments)[state.level : state.level + 2]
         unit = (finer + 1) / (segments + 1)
         latents = self._spread(state, finer)
         spent = state.evaluations
         if finer == segments:
-            first, refined = problem.evaluate(state.initial).energy, problem.evaluate(latents).energy
+            first, refined = problem.energy(state.initial), problem.energy(latents)
             latents = torch.where((refined < first)[:, None, None], latents, state.initial)
-            spent = spent + unit
-        metric = None if state.level == 0 else state.preconditioner
-        new = self.inner.init(problem, latents, unit, metric)
+            spent = spent + unit  # twice there, and not back
+        kept = state.level == _HALVINGS - 2
+        metric = state.metric.finer(finer / coarser) if kept else None
+        new = (self.inner if finer == segments else self.coarse).init(problem, latents, unit, metric)
         new.evaluations += spent
         new.iteration = state.iteration
         return MultilevelState(**vars(new), initial=state.initial, level=state.level + 1)

@@ -8,9 +8,9 @@ more. `solve` is the loop around the three.
 When is a path good enough? All solvers ask the same question. With the preconditioner
 :math:`H \approx (\nabla^2 E)^{-1}` (see `Preconditioner`) a quasi-Newton step would lower the energy by about
 :math:`\tfrac12 \nabla E^T H \nabla E`, and so the cost, :math:`\sqrt{2E}`, relatively by about
-:math:`\nabla E^T H \nabla E / 4E`: the *predicted gain*. H sees neither the curvature of the index nor that of the
-generator, and on the closed forms the cost still to be gained was up to ten times the predicted one; so a path has
-converged when the predicted gain stays below a tenth of the solver's ``tol``.
+:math:`\nabla E^T H \nabla E / 4E`: the *predicted gain*. H knows nothing of the curvature of the index, and on the
+closed forms the cost still to be gained was up to fifty times the predicted one; so a path has converged when the
+predicted gain stays below a fiftieth of the solver's ``tol``. There, that takes one or two steps more.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from typing import Generic, Protocol, TypeVar, runtime_checkable
 import torch
 from torch import Tensor
 
-from .problem import Evaluation, Preconditioner, Problem
+from .preconditioner import Metric, Preconditioner
+from .problem import Evaluation, Problem, Quadrature
 
 __all__ = [
     "CAUTION",
@@ -40,8 +41,10 @@ __all__ = [
     "with_interior",
 ]
 
-CAUTION = 0.1
-"""The share of ``tol`` that the predicted gain must stay below: the prediction is optimistic by up to ten times."""
+_REFRESH = 25
+
+CAUTION = 0.02
+"""The share of ``tol`` that the predicted gain must stay below: the prediction is optimistic by up to fifty times."""
 
 
 class Outcome(IntEnum):
@@ -76,10 +79,11 @@ class State:
         gain: the predicted relative gain in cost, ``(B,)``.
         outcome: `Outcome` codes, ``(B,)``; 0 while a path is running.
         evaluations: path evaluations spent, ``(B,)``.
-        preconditioner: of every path.
+        metric: along every path, as last measured.
+        preconditioner: from that and the weights of the segments, as last refreshed.
         unit: path evaluations that one evaluation of every path counts for, ``(B,)``: 1, less on a coarser level, more
             where segments are measured in parts.
-        parts: in how many parts every segment is measured, ``(B, K)`` (see `Problem`); None for equation 3.
+        rule: how every segment is measured; None for equation 3.
         seen: the cost of every segment as the energy sees it, ``(B, K)``.
         iteration: steps taken.
     """
@@ -91,9 +95,10 @@ class State:
     gain: Tensor
     outcome: Tensor
     evaluations: Tensor
+    metric: Metric
     preconditioner: Preconditioner
     unit: Tensor
-    parts: Tensor | None
+    rule: Quadrature | None
     seen: Tensor
     iteration: int
 
@@ -103,16 +108,17 @@ class State:
         problem: Problem,
         latents: Tensor,
         unit: float = 1.0,
-        preconditioner: Preconditioner | None = None,
-        parts: Tensor | None = None,
+        metric: Metric | None = None,
+        rule: Quadrature | None = None,
     ) -> State:
         """Evaluate the initial polylines. Those of non-finite energy end here, as those of energy 0 do."""
-        found, work = problem.evaluate(latents, parts), 0.0
-        if preconditioner is None:
-            preconditioner, work = problem.precondition(latents)
+        found, work = problem.evaluate(latents, rule), 0.0
+        if metric is None:
+            metric, work = problem.metric(latents)
+        preconditioner = Preconditioner.of(metric, found.stiffness)
         each = torch.full_like(found.energy, unit)
-        if parts is not None:
-            each *= 1 + torch.where(parts > 1, parts + 1, 0).sum(-1) / latents.shape[1]
+        if rule is not None:
+            each *= (rule.parts.sum(-1) + 1) / latents.shape[1]
         finite = found.energy.isfinite()
         outcome = torch.where(finite, int(Outcome.RUNNING), int(Outcome.NON_FINITE))
         outcome = torch.where(found.energy == 0, int(Outcome.CONVERGED), outcome)
@@ -121,12 +127,13 @@ class State:
             energy=found.energy,
             gradient=found.gradient,
             stiffness=found.stiffness,
-            gain=predicted_gain(found.energy, found.gradient, preconditioner.apply(found.gradient, found.stiffness)),
+            gain=predicted_gain(found.energy, found.gradient, preconditioner.apply(found.gradient)),
             outcome=outcome,
             evaluations=each + unit * work,
+            metric=metric,
             preconditioner=preconditioner,
             unit=each,
-            parts=parts,
+            rule=rule,
             seen=found.seen,
             iteration=0,
         )
@@ -134,7 +141,7 @@ class State:
     def evaluate(self, problem: Problem, rows: Tensor, latents: Tensor) -> Evaluation:
         """Evaluate trials ``latents`` of ``rows``, and count it."""
         self.evaluations[rows] += self.unit[rows]
-        return problem.evaluate(latents, None if self.parts is None else self.parts[rows])
+        return problem.evaluate(latents, None if self.rule is None else self.rule.rows(rows))
 
     @property
     def running(self) -> Tensor:
@@ -149,9 +156,15 @@ class State:
         self.seen[good] = found.seen[chosen]
         return good
 
+    def refresh(self, rows: Tensor) -> None:
+        """The preconditioner of ``rows`` anew, for the weights that their segments have now."""
+        self.preconditioner.put(rows, Preconditioner.of(self.metric.rows(rows), self.stiffness[rows]))
+
     def judge(self, rows: Tensor, tol: float) -> None:
         """Predict the gain of a preconditioned step for ``rows``; end those where it is below ``tol``."""
-        direction = self.preconditioner.rows(rows).apply(self.gradient[rows], self.stiffness[rows])
+        if self.iteration % _REFRESH == 0:
+            self.refresh(rows)
+        direction = self.preconditioner.rows(rows).apply(self.gradient[rows])
         self.gain[rows] = predicted_gain(self.energy[rows], self.gradient[rows], direction)
         self.outcome[rows[self.gain[rows] <= tol]] = int(Outcome.CONVERGED)
 

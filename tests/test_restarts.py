@@ -1,0 +1,287 @@
+"""The search over several starts: it finds the lower minimum, never loses, and depends on its seed alone."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+import latentpath as lp
+from closed_forms import flat, identity, normal_index, polar, tensor
+from latentpath.errors import InputError, MissingDependencyError
+from latentpath.solvers import Problem, Progress, graph_paths
+from latentpath.solvers.restarts import spread
+from latentpath.solvers.starts import _shares, bends, resampled
+
+
+def two_valleys(z: Tensor) -> Tensor:
+    """A ridge along y = 0.3: below it the price is 0.7 and more, far above it little over 0.15."""
+    y = z[..., 1]
+    return -0.15 - torch.exp(-(((y - 0.3) / 0.4) ** 2)) - 0.55 * torch.sigmoid(-8 * (y - 0.5)) - 0.02 * (y - 1) ** 2
+
+
+class Arch(torch.distributions.Distribution):
+    """Uniform on a box with a slot: the straight line between its feet runs through the wall."""
+
+    arg_constraints: dict[str, torch.distributions.constraints.Constraint] = {}  # noqa: RUF012
+
+    def __init__(self) -> None:
+        super().__init__(event_shape=torch.Size([2]), validate_args=False)
+
+    @staticmethod
+    def inside(z: Tensor) -> Tensor:
+        box = (z.abs() <= 1).all(-1)
+        return box & ~((z[..., 0].abs() < 0.3) & (z[..., 1] < 0.4))
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        return torch.where(self.inside(value), 0.0, -math.inf).to(value) + 0 * value.clamp(-1, 1).sum(-1)
+
+    def sample(self, sample_shape: torch.Size | tuple[int, ...] = ()) -> Tensor:
+        found = 2 * torch.rand(20 * math.prod(sample_shape), 2, dtype=torch.float64) - 1
+        return found[self.inside(found)][: math.prod(sample_shape)].reshape(*sample_shape, 2)
+
+
+@pytest.mark.parametrize(
+    ("dim", "exact", "within"), [(2, 2.666667, 1e-3), (3, 1.504304, 5e-3)], ids=["case 1", "case 2"]
+)
+def test_beyond_the_critical_angle_the_path_goes_through_the_origin(dim: int, exact: float, within: float) -> None:
+    path = lp.interpolate(
+        identity, normal_index(dim), polar(2, 0, dim), polar(2, 90, dim), restarts="auto", strict=True
+    )
+    assert float(path.cost) == pytest.approx(exact, rel=within)
+    assert float(path.cost) > exact * (1 - 1e-5)
+    assert float(path.latents.norm(dim=-1).min()) < 0.02
+
+
+def test_the_lower_of_two_valleys() -> None:
+    start, end = tensor(-3.0, 0.0), tensor(3.0, 0.0)
+    below = 0.7 * 6  # no path that stays below the ridge costs less
+    one = lp.interpolate(identity, two_valleys, start, end)
+    many = lp.interpolate(identity, two_valleys, start, end, restarts=4)
+    assert one.latents[0, 25, 1] < 0, "the straight line leads to the dear valley"
+    assert many.latents[0, 25, 1] > 0.3
+    assert float(one.cost) >= below > 1.1 * float(many.cost)
+    assert many.found is not None
+    assert float(many.found.lowered) == pytest.approx(1 - float(many.cost / one.cost))
+    assert float(spread(many.found.relative)) > 0.05
+    assert many.settings["restarts"]["starts"] == 4
+    assert "4 starts: 1 of 1 pair improved, by " in str(many.report())
+
+
+def test_one_start_is_what_it_always_was() -> None:
+    ends = polar(2, 0), polar(2, 90)
+    plain = lp.interpolate(identity, normal_index(2), *ends)
+    for restarts in (1, None, lp.Restarts(starts=1)):
+        path = lp.interpolate(identity, normal_index(2), *ends, restarts=restarts)
+        assert torch.equal(path.latents, plain.latents)
+        assert path.minima is None
+        assert path.spread is None
+        assert "start" not in str(path.report())
+
+
+def test_deterministic_for_a_seed_and_the_global_state_is_left_alone() -> None:
+    torch.manual_seed(7)
+    state = torch.get_rng_state()
+    one, two = (
+        lp.interpolate(identity, normal_index(2), polar(2, 0), polar(2, 80), restarts=6, seed=5) for _ in range(2)
+    )
+    assert torch.equal(torch.get_rng_state(), state)
+    other = lp.interpolate(identity, normal_index(2), polar(2, 0), polar(2, 80), restarts=6, seed=6)
+    assert torch.equal(one.latents, two.latents)
+    assert one.minima is not None
+    assert two.minima is not None
+    assert other.minima is not None
+    assert torch.equal(one.minima, two.minima)
+    assert not torch.equal(one.minima, other.minima)
+
+
+def test_never_worse_and_a_batch_is_a_loop() -> None:
+    torch.manual_seed(3)
+    prior = lp.priors.standard_normal(3, dtype=torch.float64)
+    index = lp.RealismIndex(prior)
+    matrix = torch.randn(3, 6, dtype=torch.float64)
+
+    def generator(z: Tensor) -> Tensor:
+        return torch.sin(0.5 * z @ matrix)
+
+    start, end = prior.sample((2, 3))
+    single = lp.interpolate(generator, index, start, end, segments=10)
+    batch = lp.interpolate(generator, index, start, end, segments=10, restarts=5)
+    assert (batch.cost <= single.cost).all()
+    assert (batch.evaluations > single.evaluations).all()
+    alone = lp.interpolate(generator, index, start[1], end[1], segments=10, restarts=5)
+    assert float(alone.cost) == pytest.approx(float(batch.cost[1]), rel=1e-4)
+    assert batch.minima is not None
+    assert alone.minima is not None
+    assert torch.allclose(alone.minima[0], batch.minima[1], rtol=1e-4)
+
+
+def test_around_a_wall_that_the_straight_line_crosses() -> None:
+    ends = tensor(-0.8, -0.5), tensor(0.8, -0.5)
+    one = lp.interpolate(identity, Arch(), *ends, segments=32)
+    many = lp.interpolate(
+        identity, Arch(), *ends, segments=32, restarts=lp.Restarts(3, samples=128), max_evaluations=150
+    )
+    assert math.isinf(float(one.cost))
+    around = -math.log(0.9) * (2 * math.dist((0.8, -0.5), (0.3, 0.4)) + 0.6)
+    assert around <= float(many.cost) < 1.15 * around
+    assert many.found is not None
+    assert many.found.lowered.tolist() == [1.0]
+    assert math.isinf(float(many.found.relative[0, -1])), "the straight line was dropped"
+
+
+def test_there_is_nothing_lower_in_a_ball() -> None:
+    prior = lp.priors.uniform_ball(3, dtype=torch.float64)
+    path = lp.interpolate(identity, prior, tensor(0.9, 0.3, 0), tensor(-0.2, 0.95, 0), restarts=8)
+    assert path.found is not None
+    assert path.found.lowered.tolist() == [0.0]
+    assert torch.allclose(path.latents[0], lp.lerp(tensor(0.9, 0.3, 0), tensor(-0.2, 0.95, 0)))
+    assert "8 starts: found nothing lower" in str(path.found)
+
+
+def test_a_graph_over_a_flat_plane_gives_the_straight_line() -> None:
+    nodes = torch.rand(60, 2, dtype=torch.float64)
+    start, end = torch.rand(2, 5, 2, dtype=torch.float64)
+    paths, _ = graph_paths(Problem(identity, flat), nodes, start, end)
+    for path, a, b in zip(paths, start, end, strict=True):
+        assert torch.equal(path, torch.stack([a, b]))
+
+
+def test_a_graph_finds_the_cheapest_way_through_given_points() -> None:
+    """Price 1 on the corners of a detour, 10 elsewhere: by hand the detour costs less."""
+
+    def log_index(z: Tensor) -> Tensor:
+        return torch.where(z[..., 1] >= 1, -1.0, -10.0).to(z)
+
+    nodes = torch.stack([tensor(0, 1), tensor(2, 1), tensor(4, 1), tensor(2, 0.5)])
+    (path,), _ = graph_paths(Problem(identity, log_index), nodes, tensor(-0.1, 1)[None], tensor(4.1, 1.2)[None])
+    direct = float(torch.cat([path.diff(dim=0).norm(dim=-1).sum()[None]]))
+    assert direct == pytest.approx(math.hypot(4.2, 0.2))
+    (path,), _ = graph_paths(Problem(identity, log_index), nodes, tensor(0, 0)[None], tensor(4, 0)[None])
+    assert path.tolist() == [[0, 0], [0, 1], [4, 1], [4, 0]] or path.tolist() == [
+        [0, 0],
+        [0, 1],
+        [2, 1],
+        [4, 1],
+        [4, 0],
+    ]
+
+
+def test_corners_stay_where_they_are() -> None:
+    corner = torch.stack([tensor(0, 0), tensor(1, 3), tensor(1.5, 3), tensor(4, 0)])[None]
+    found = resampled(corner, Problem(identity, flat), 9)
+    assert found.shape == (1, 10, 2)
+    for point in corner[0]:
+        assert (found[0] - point).norm(dim=-1).min() < 1e-12
+    assert float(found.diff(dim=1).norm(dim=-1).sum()) == pytest.approx(float(corner.diff(dim=1).norm(dim=-1).sum()))
+    assert _shares(tensor(0.0, 1.0, 3.0)[None], 11).tolist() == [[1, 3, 7]]
+    many = torch.rand(1, 30, 2, dtype=torch.float64)
+    assert resampled(many, Problem(identity, flat), 6).shape == (1, 7, 2)
+
+
+def test_bends_come_in_opposite_pairs_and_scale_with_the_distance() -> None:
+    line = lp.lerp(torch.zeros(2, 3, dtype=torch.float64), torch.stack([tensor(1, 0, 0), tensor(2, 0, 0)]), 8)
+    found = bends(line, 4, seed=0) - line
+    assert torch.allclose(found[0], -found[1])
+    assert torch.allclose(2 * found[2, 0], found[2, 1])
+    assert found[2].norm() < 0.8 * found[0].norm()
+    assert (found[..., [0, -1], :] == 0).all()
+
+
+def test_a_search_survives_a_file(tmp_path: Path) -> None:
+    ends = torch.stack([polar(2, 0), polar(1, 10)]), torch.stack([polar(2, 90), polar(2, 50)])
+    path = lp.interpolate(identity, normal_index(2), *ends, restarts="auto")
+    assert path.found is not None
+    assert path.minima is not None
+    assert path.minima.shape == (2, 16)
+    path.save(tmp_path / "path.safetensors")
+    loaded = lp.Path.load(tmp_path / "path.safetensors")
+    assert loaded.found is not None
+    assert torch.equal(loaded.found.lowered, path.found.lowered)
+    assert torch.allclose(loaded.found.relative, path.minima, rtol=0, atol=0, equal_nan=True)
+    assert loaded.settings["restarts"] == {"starts": "auto", "graph": None, "samples": 256, "seed": 0}
+    assert path[1].minima is not None
+    assert torch.allclose(path[1].minima, path.minima[1:], equal_nan=True)
+    assert path.resample(10).found is path.found
+    single = lp.interpolate(identity, normal_index(2), *ends)
+    single.save(tmp_path / "single.safetensors")
+    assert lp.Path.load(tmp_path / "single.safetensors").found is None
+
+
+def test_a_true_answer_stops_the_search_and_keeps_the_best() -> None:
+    single = lp.interpolate(identity, normal_index(2), polar(2, 0), polar(2, 90))
+    told: list[Progress] = []
+
+    def stop_in_the_search(progress: Progress) -> bool:
+        told.append(progress)
+        return progress.latents.shape[1] == 13 and len(progress.latents) > 1
+
+    path = lp.interpolate(identity, normal_index(2), polar(2, 0), polar(2, 90), restarts=4, callback=stop_in_the_search)
+    assert told[-1].latents.shape == (4, 13, 2)
+    assert sum(len(progress.latents) == 4 for progress in told) == 1
+    assert torch.equal(path.latents, single.latents)
+    assert path.minima is not None
+
+
+@pytest.mark.parametrize("budget", [5, 20, 60, 200])
+def test_the_budget_bounds_everything(budget: int) -> None:
+    ends = polar(2, 0), polar(2, 90)
+    single = lp.interpolate(identity, normal_index(2), *ends, max_evaluations=budget)
+    path = lp.interpolate(identity, normal_index(2), *ends, max_evaluations=budget, restarts=6)
+    assert float(path.evaluations) <= max(budget, float(single.evaluations))
+    assert float(path.cost) <= float(single.cost)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"restarts": 0}, "restarts must be a whole number of at least 1"),
+        ({"restarts": True}, "restarts must be a whole number of at least 1"),
+        ({"restarts": 4, "seed": -1}, "seed must be a whole number of at least 0, got -1"),
+        ({"restarts": lp.Restarts(seed=1), "seed": 2}, "set it there"),
+    ],
+)
+def test_bad_input(options: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message.replace("(", r"\(")):
+        lp.interpolate(identity, normal_index(2), polar(2, 0), polar(2, 9), **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("asked", "seed", "message"),
+    [(1.5, 0, "got 1.5"), ("foo", 0, "\"auto\" or None, got 'foo'"), (4, 0.5, "got 0.5"), (4, True, "got True")],
+)
+def test_wrong_types(asked: object, seed: object, message: str) -> None:
+    """As without the test run's own checks of types, which would come first."""
+    made = lp.Restarts.__new__(lp.Restarts)
+    made.__dict__.update(starts=asked, graph=None, samples=256, seed=seed)
+    with pytest.raises(InputError, match=message):
+        made.__post_init__()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"samples": 1}, "samples must be"),
+        ({"starts": 1, "graph": True}, "two starts"),
+    ],
+)
+def test_bad_restarts(options: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        lp.Restarts(**options)  # type: ignore[arg-type]
+
+
+def test_a_graph_needs_a_prior_and_scipy(monkeypatch: pytest.MonkeyPatch) -> None:
+    ends = tensor(-1.0, 0.0), tensor(1.0, 0.0)
+    asked = lp.Restarts(starts=4, graph=True, samples=32)
+    with pytest.raises(InputError, match="a callable index has none"):
+        lp.interpolate(identity, two_valleys, *ends, restarts=asked)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(MissingDependencyError, match=r"pip install 'latentpath\[search\]'"):
+        lp.interpolate(identity, normal_index(2), *ends, restarts=asked)
+    path = lp.interpolate(identity, normal_index(2), *ends, restarts=4)  # nobody asked for the graph
+    assert path.minima is not None
+    assert path.minima.isfinite().all()
