@@ -25,7 +25,7 @@ class Case:
     start: Tensor
     end: Tensor
     cost: float
-    within: float = 0.01
+    within: float = 0.001
 
     def __repr__(self) -> str:
         return self.name
@@ -119,7 +119,7 @@ def cases() -> list[Case]:
             polar(2, 0, 3),
             polar(2, degrees, 3),
             cost,
-            0.02,
+            0.005,
         )
         for degrees, cost in ((30, 1.217911), (45, 1.495087))
     ]

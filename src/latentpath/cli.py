@@ -56,7 +56,7 @@ def _console(*, stderr: bool = False) -> Console:
 @app.command(
     epilog="Examples:\n\n[bold]latentpath demo[/bold]   16 pairs, about half a minute on two cores"
     "\n\n[bold]latentpath demo --pairs 4[/bold]   a quick look"
-    "\n\n[bold]latentpath demo --pairs 1 --seed 7 --tol 0.001 --out out/one[/bold]   one other pair, solved further"
+    "\n\n[bold]latentpath demo --pairs 1 --seed 7 --tol 0.0001 --out out/one[/bold]   one other pair, solved further"
 )
 @one_line_errors
 def demo(
@@ -64,9 +64,7 @@ def demo(
     pairs: Annotated[int, typer.Option(help="Pairs of endpoints, solved together.")] = 16,
     segments: Annotated[int, typer.Option(help="Segments of every curve.")] = 50,
     alpha: Annotated[float, typer.Option(help="Scale of the realism index, in (0, 1].")] = 0.9,
-    tol: Annotated[
-        float, typer.Option(help="Gain in cost that is not worth more work; 0.001 takes several times as long as 0.01.")
-    ] = 1e-2,
+    tol: Annotated[float, typer.Option(help="Gain in cost that is not worth more work.")] = 1e-3,
     seed: Annotated[int, typer.Option(help="Of the endpoints.")] = 0,
     threads: Annotated[
         int | None, typer.Option(help="CPU threads; PyTorch's choice by default.", show_default=False)

@@ -77,7 +77,7 @@ class Demo:
     pairs: int = 16
     segments: int = 50
     alpha: float = 0.9
-    tol: float = 1e-2
+    tol: float = 1e-3
     seed: int = 0
     threads: int | None = None
 

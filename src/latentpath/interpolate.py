@@ -81,8 +81,7 @@ def interpolate(
         solver: a solver of `latentpath.solvers`, or the name of one: ``"multilevel"`` (L-BFGS from
             coarse to fine, the default), ``"lbfgs"``, ``"adam"``, ``"gradient_descent"`` (the paper's).
         tol: the relative gain in cost that is not worth more work: a path has converged when its predicted gain stays
-            below a fiftieth of this, or a step is predicted to bring less than this and the last ones brought little
-            more. On smooth generators the cost is then about this close to the local minimum; on ones with kinks
+            below a fiftieth of this, or is below this and falls slowly. On smooth generators the cost is then about this close to the local minimum; on ones with kinks
             (ReLU) about a per cent may be left. A solver instance carries its own.
         max_evaluations: path evaluations each path may spend; None for 1,000 from each start. The finest level is
             always reached, and the audit comes on top (``path.audit.decoded`` says how many points it decoded).
