@@ -684,3 +684,7 @@ def test_more_wrong_types_are_refused_in_plain_words(plain, options, says):
 def test_a_batch_of_one_endpoint_serves_all_pairs_too():
     ends = randn(3, 2, seed=1)
     assert torch.equal(solve(start=START[None], end=ends).latents, solve(start=START, end=ends).latents)
+
+
+def test_true_is_no_budget():
+    refused(InputError, ["max_evaluations must be a number"], curved, max_evaluations=True)

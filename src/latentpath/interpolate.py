@@ -81,8 +81,9 @@ def interpolate(
         solver: a solver of `latentpath.solvers`, or the name of one: ``"multilevel"`` (L-BFGS from
             coarse to fine, the default), ``"lbfgs"``, ``"adam"``, ``"gradient_descent"`` (the paper's).
         tol: the relative gain in cost that is not worth more work: a path has converged when its predicted gain stays
-            below a fiftieth of this, or is below this and falls slowly. On smooth generators the cost is then about this close to the local minimum; on ones with kinks
-            (ReLU) about a per cent may be left. A solver instance carries its own.
+            below a fiftieth of this, or is below this and falls slowly. On smooth generators the cost is then about
+            this close to the local minimum; on ones with kinks (ReLU) one or two per cent may be left. A solver
+            instance carries its own.
         max_evaluations: path evaluations each path may spend; None for 1,000 from each start. The finest level is
             always reached, and the audit comes on top (``path.audit.decoded`` says how many points it decoded).
         max_points: the most points the generator is given in one call; None for 512 on a CPU, whose cache is small, and
@@ -117,7 +118,8 @@ def interpolate(
         raise InputError(f"segments must be a whole number of at least 2, got {segments!r}")
     if not isinstance(tol, int | float) or not 0 < tol < math.inf:
         raise InputError(f"tol must be above 0 and finite, got {tol!r}")
-    if max_evaluations is not None and (not isinstance(max_evaluations, int | float) or not max_evaluations >= 1):
+    number = isinstance(max_evaluations, int | float) and not isinstance(max_evaluations, bool)
+    if max_evaluations is not None and not (number and max_evaluations >= 1):
         raise InputError(f"max_evaluations must be a number of at least 1, got {max_evaluations!r}")
     if callback is not None and not callable(callback):
         raise InputError(f"callback must be callable, got {type(callback).__name__}")

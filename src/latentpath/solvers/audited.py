@@ -25,7 +25,7 @@ from torch import Tensor
 
 from ..audit import Audit
 from ..curves import arc_length, at_arc, even_arc, subdivide
-from ..energy import chords, cost, decode, times
+from ..energy import chords, decode, times
 from .lbfgs import LBFGS, LBFGSState, copy_history
 from .problem import Problem, Quadrature
 from .protocol import CAUTION, Callback, Outcome, Progress, Solver, State, run, solve, with_interior
@@ -39,6 +39,7 @@ _ROUNDS, _ROUND = 8, 40.0  # rounds of refinement, and the most path evaluations
 _ORDER = 2.5  # by which a chord's error falls when halved: 4 where the generator is smooth, 2 where it has many kinks
 _BENT, _MOST_PARTS = 0.1, 64  # of its cost: what a segment may hide that is not measured; and its most parts
 _JUMP = 1.5  # of what the energy shows: above, it is a jump, which a full solve and audit should see first
+_LITTLE = 10  # times the tolerance: a gain that an idle round may promise still
 _SAME = 0.5  # in the logarithm of the energy: what leaves the history of a path worth keeping
 _STEADY = 0.9  # of the energy's cost: below, the speed is uneven
 _CLEARLY, _CHEAPER, _TIE = 0.95, 1 - 1e-5, 1 - 2e-3
@@ -113,7 +114,10 @@ def solve_audited(
         found = audit(finer.latents)
         idle = (seen.cost[rows] - found.cost).abs() <= refiner.tol * found.cost
         idle &= (finer.outcome == Outcome.BUDGET_SPENT) & ~_hiding(finer, found, gap) & ~_uneven(finer)
-        finer.outcome[idle] = int(Outcome.CONVERGED)  # a whole round has moved its cost by less than asked for
+        # a whole round has moved its cost by less than asked for; did it promise more?
+        finer.outcome[idle] = torch.where(
+            finer.gain[idle] <= _LITTLE * refiner.tol, int(Outcome.CONVERGED), int(Outcome.STALLED)
+        )
         _adopt(now, seen, rows, finer, found, torch.ones_like(idle))
         best = facts.cost[rows]
         honest = ~_hiding(finer, found, gap) & (found.cost <= (1 + gap) * best)
@@ -130,8 +134,9 @@ def _never_worse(
     state: State, facts: Audit, problem: Problem, latents: Tensor, audit: Callable[[Tensor], Audit]
 ) -> None:
     """The initial polyline again, where the audit finds it cheaper than what was made of it: as stalled, or a tie."""
-    with torch.no_grad():
-        apparent = cost(latents, problem.to_data, problem.log_index, max_points=problem.max_points)
+    with torch.no_grad():  # no more than it costs: chords are shorter than what they span
+        size = chords(decode(latents, problem.to_data, max_points=problem.max_points))
+        apparent = times(problem.mean_prices(latents), size).sum(-1)
     doubtful = ~(facts.cost <= _CLEARLY * apparent)
     rows = (doubtful & (state.latents != latents).flatten(1).any(-1)).nonzero()[:, 0]
     if len(rows) == 0:

@@ -9,7 +9,7 @@ tries a shorter step in the next evaluation while the others go on.
 A path ends when its predicted gain stays low (`protocol`), or when more work is not worth it: the next step promises
 less than ``tol``, and not much less than it did four accepted steps ago. The second is how paths
 end on a generator with kinks (ReLU): there the gradient does not vanish at a minimum, and no prediction made from it
-ever becomes small. On the shipped DCGAN, 300 evaluations more lower the cost by about another per cent.
+ever becomes small. On the shipped DCGAN, 300 evaluations more lower the cost by another one or two per cent.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ from .tridiagonal import BlockTridiagonal
 __all__ = ["Metric", "Preconditioner"]
 
 _RANK, _TANGENTS, _MOST = 32, 192, 8
-_RIDGE, _WEIGHT_FLOOR = 0.05, 0.02
+_RIDGE, _WEIGHT_FLOOR, _VALUES = 0.05, 0.02, 2**22
 
 
 @dataclass(frozen=True)
@@ -131,10 +131,10 @@ class Preconditioner:
         """For the weights ``stiffness`` ``(b, K)`` of the segments."""
         mean = stiffness.mean(-1, keepdim=True)
         weight = torch.where(mean > 0, stiffness / torch.where(mean > 0, mean, 1), 1) + _WEIGHT_FLOOR
-        outside, segments = None, stiffness.shape[1]
+        outside = None
         if metric.rest is not None:
-            outside = _factor(weight, *(_between(metric.rest[:, :, i], segments) for i in (0, 1)))
-        inside = _factor(weight, _between(metric.metric, segments), _between(metric.turn, segments))
+            outside = _factor(weight, metric.rest[:, :, 0], metric.rest[:, :, 1])
+        inside = _factor(weight, metric.metric, metric.turn)
         return cls(inside, metric.span, outside, mean[:, 0] * metric.scale)
 
     def rows(self, rows: Tensor) -> Preconditioner:
@@ -164,12 +164,16 @@ class Preconditioner:
 
 
 def _factor(weight: Tensor, metric: Tensor, turn: Tensor) -> BlockTridiagonal:
-    """The Hessian for weights ``(b, K)``, C and N ``(b, K, r, r)`` of all segments, with the two ends held fixed."""
+    """The Hessian for weights ``(b, K)``, from C and N ``(b, s, r, r)``, with the two ends held fixed."""
     wide = torch.float32 if weight.device.type == "mps" else torch.float64
-    dtype, weight = metric.dtype, weight.to(wide)[..., None, None]
-    metric, turn = metric.to(wide), turn.to(wide)
-    own, cross = weight * (metric + turn / 4), -weight * (metric - turn / 4)
-    return BlockTridiagonal.factor(own[:, :-1] + own[:, 1:], cross[:, 1:-1], dtype)
+    segments, found = weight.shape[1], []
+    at_once = max(1, _VALUES // (segments * metric.shape[-1] ** 2))
+    for rows in [*blocks(len(weight), at_once)] or [slice(0)]:
+        heavy = weight[rows].to(wide)[..., None, None]
+        C, N = _between(metric[rows], segments).to(wide), _between(turn[rows], segments).to(wide)
+        own, cross = heavy * (C + N / 4), -heavy * (C - N / 4)
+        found.append(BlockTridiagonal.factor(own[:, :-1] + own[:, 1:], cross[:, 1:-1], metric.dtype))
+    return found[0] if len(found) == 1 else BlockTridiagonal.cat(found)
 
 
 def _between(measured: Tensor, segments: int) -> Tensor:

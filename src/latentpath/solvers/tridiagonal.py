@@ -7,6 +7,7 @@ the rows, and after the factorisation a solve is nothing but products.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -73,6 +74,19 @@ class BlockTridiagonal:
             found = right.new_empty(even.shape[0], even.shape[1] + odd.shape[1], *even.shape[2:])
             found[:, ::2], found[:, 1::2] = filled, odd
         return found
+
+    @classmethod
+    def cat(cls, some: Sequence[BlockTridiagonal]) -> BlockTridiagonal:
+        """Those of several batches, one after the other."""
+        stages = [
+            _Stage(
+                torch.cat([stage.inverse for stage in same]),
+                torch.cat([stage.ahead for stage in same]),
+                torch.cat([stage.behind for stage in same]),
+            )
+            for same in zip(*(one.stages for one in some), strict=True)
+        ]
+        return cls(tuple(stages), torch.cat([one.last for one in some]))
 
     def rows(self, rows: Tensor) -> BlockTridiagonal:
         """The factors of some of the matrices."""
