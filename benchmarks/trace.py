@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 import latentpath as lp
+from latentpath.solvers.multilevel import resampled
 
 from .counting import Meter
 from .problems import MAX_POINTS, Problem
@@ -151,12 +152,3 @@ class Tracer:
         ends = torch.cat([self.problem.start, self.problem.end], dim=-1)
         these = torch.cat([latents[:, 0], latents[:, -1]], dim=-1)
         return (these[:, None] == ends).all(-1).long().argmax(-1).tolist()
-
-
-def resampled(latents: Tensor, segments: int) -> Tensor:
-    """Polylines with ``segments`` segments, at evenly spaced indices, their ends copied."""
-    last = latents.shape[1] - 1
-    at = torch.linspace(0, last, segments + 1, dtype=latents.dtype, device=latents.device)
-    low = at.floor().long().clamp_max(last - 1)
-    points = torch.lerp(latents[:, low], latents[:, low + 1], (at - low)[:, None])
-    return torch.cat([latents[:, :1], points[:, 1:-1], latents[:, -1:]], dim=1)
