@@ -67,11 +67,13 @@ class _Measured:
         cost: by all parts, by half and by a quarter of them, ``(n, 3)``.
         length: likewise.
         coarse: the cost by all parts and half the cells, ``(n,)``.
+        chord: the distance of the two ends, ``(n,)``.
     """
 
     cost: Tensor
     length: Tensor
     coarse: Tensor
+    chord: Tensor
 
     def update(self, rows: Tensor, other: _Measured) -> None:
         for mine, theirs in zip(vars(self).values(), vars(other).values(), strict=True):
@@ -106,6 +108,7 @@ class _Ruler:
             cost=torch.stack([per_segment(self._integral(logs, size)) for size in sizes], dim=-1),
             length=torch.stack([per_segment(size) for size in sizes], dim=-1),
             coarse=per_segment(self._integral(logs[:, ::2], sizes[0])),
+            chord=per_segment(chords(data[:, ::parts])),
         )
 
     @staticmethod
@@ -175,12 +178,11 @@ def audit(
     batch, segments = latents.shape[:-2], latents.shape[-2] - 1
     ruler = _Ruler(generator, index, embed, max_points)
     with torch.no_grad():
-        size = chords(decode(latents, generator, embed, max_points))
-        apparent = times(prices(ruler.log_index(latents)), size)
+        facts = ruler.measure(latents.reshape(-1, *latents.shape[-2:]), _PARTS, _CELLS)
+        apparent = times(prices(ruler.log_index(latents)), facts.chord.reshape(*batch, segments))
         energy = 0.5 * segments * apparent.square().sum(-1)
         ends = torch.stack([latents[..., :-1, :], latents[..., 1:, :]], dim=-2).reshape(-1, 2, latents.shape[-1])
-        facts = ruler.measure(latents.reshape(-1, *latents.shape[-2:]), _PARTS, _CELLS)
-        decoded = torch.full_like(facts.coarse, _PARTS + 1 + 2 / segments)
+        decoded = torch.full_like(facts.coarse, _PARTS + 1 / segments)
         for doubling in range(1, _DOUBLINGS + 2):
             excess = _excess(facts.cost, segments)
             cost = facts.cost[:, 0] + excess

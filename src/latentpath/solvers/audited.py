@@ -26,7 +26,7 @@ from torch import Tensor
 from ..audit import Audit
 from ..curves import arc_length, at_arc, even_arc, subdivide
 from ..energy import chords, decode, times
-from .lbfgs import LBFGS, LBFGSState, copy_history
+from .lbfgs import LBFGS, LBFGSState
 from .problem import Problem, Quadrature
 from .protocol import CAUTION, Callback, Outcome, Progress, Solver, State, run, solve, with_interior
 
@@ -40,7 +40,6 @@ _ORDER = 2.5  # by which a chord's error falls when halved: 4 where the generato
 _BENT, _MOST_PARTS = 0.1, 64  # of its cost: what a segment may hide that is not measured; and its most parts
 _JUMP = 1.5  # of what the energy shows: above, it is a jump, which a full solve and audit should see first
 _LITTLE = 10  # times the tolerance: a gain that an idle round may promise still
-_SAME = 0.5  # in the logarithm of the energy: what leaves the history of a path worth keeping
 _STEADY = 0.9  # of the energy's cost: below, the speed is uneven
 _CLEARLY, _CHEAPER, _TIE = 0.95, 1 - 1e-5, 1 - 2e-3
 
@@ -76,15 +75,12 @@ def solve_audited(
         stopped = stopped or bool(callback is not None and callback(progress))
         return stopped
 
-    def solve_on(rows: Tensor, begin: Tensor, energy: Tensor) -> LBFGSState:
-        """Solve ``rows`` on from ``begin``, as finely measured as is known to be needed; they had ``energy`` before."""
+    def solve_on(rows: Tensor, begin: Tensor) -> LBFGSState:
+        """Solve ``rows`` on from ``begin``, as finely measured as is known to be needed."""
         finer = refiner.init(problem, begin, metric=state.metric.rows(rows), rule=rule.rows(rows))
-        same = ((finer.energy / energy).log().abs() < _SAME).nonzero().squeeze(-1)
-        refiner.recall(finer, same, state, rows[same])
         limit = (most - state.evaluations[rows]).clamp_max(_ROUND)
         finer = run(refiner, problem, finer, max_evaluations=limit, callback=listen)
         state.evaluations[rows] += finer.evaluations
-        copy_history(state, rows, finer, torch.arange(len(rows), device=rows.device))
         return finer
 
     most = math.inf if max_evaluations is None else max_evaluations
@@ -94,7 +90,7 @@ def solve_audited(
     if hasattr(solver, "draft") and not stopped:
         rows = _finish(solver, problem, state, rule, gap, most, listen)
         if len(rows) and not stopped:
-            finer = solve_on(rows, state.latents[rows], state.energy[rows])
+            finer = solve_on(rows, state.latents[rows])
             _keep(state, rows, finer, finer.energy.isfinite())
     facts = audit(state.latents)
     now, seen = _copy(state), Audit(*(getattr(facts, field.name).clone() for field in fields(Audit)))
@@ -110,7 +106,7 @@ def solve_audited(
             _refine(rule, bad, *_measured(problem, now.latents[bad]), seen.segment_cost[bad])
             state.evaluations[bad] += 1
         begin = torch.where((uneven[rows] & ~walled)[:, None, None], _even(begin, seen.segment_cost[rows]), begin)
-        finer = solve_on(rows, begin, now.energy[rows])
+        finer = solve_on(rows, begin)
         found = audit(finer.latents)
         idle = (seen.cost[rows] - found.cost).abs() <= refiner.tol * found.cost
         idle &= (finer.outcome == Outcome.BUDGET_SPENT) & ~_hiding(finer, found, gap) & ~_uneven(finer)

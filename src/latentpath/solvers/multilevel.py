@@ -50,7 +50,7 @@ class Multilevel(Base[MultilevelState]):
         'converged'
     """
 
-    def __init__(self, tol: float = 1e-3, memory: int = 10, coarse_evaluations: int = 16) -> None:
+    def __init__(self, tol: float = 1e-3, memory: int = 6, coarse_evaluations: int = 16) -> None:
         self.tol, self.coarse_evaluations = tol, coarse_evaluations
         self.fine_evaluations: int | None = None
         self.inner, self.coarse = LBFGS(tol, memory), LBFGS(_COARSER * tol, memory)

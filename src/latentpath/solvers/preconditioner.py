@@ -15,7 +15,7 @@ not the same in the data, and costs: on a DCGAN the second term is up to forty t
 Both together are block-tridiagonal, and solved as that (`BlockTridiagonal`).
 
 C and N are measured at a few segments by forward-mode products, and interpolated along the path. Up to D = 32 they are
-measured in all directions; beyond, in the 32 directions that a randomised range finder sees (Halko, Martinsson and
+measured in all directions; beyond, in the 16 directions that a randomised range finder sees (Halko, Martinsson and
 Tropp 2011, "Finding structure with randomness", from vector-Jacobian products), and the rest of the space shares one
 number of each.
 """
@@ -33,7 +33,7 @@ from .tridiagonal import BlockTridiagonal
 
 __all__ = ["Metric", "Preconditioner"]
 
-_RANK, _TANGENTS, _MOST = 32, 192, 8
+_WHOLE, _RANK, _TANGENTS, _FEWEST, _MOST = 32, 16, 192, 4, 8
 _RIDGE, _WEIGHT_FLOOR, _VALUES = 0.05, 0.02, 2**22
 
 
@@ -61,12 +61,12 @@ class Metric:
     ) -> tuple[Metric, float]:
         """Of paths ``(b, K+1, D)``; and what it cost, in path evaluations of each."""
         _, points, dim = latents.shape
-        rank = min(dim, _RANK)
+        rank = dim if dim <= _WHOLE else _RANK
         segments = _sites(points - 1, rank)
         at = sorted({*segments, *(i + 1 for i in segments)})
         sites = latents[:, at].detach()
         span, outside, work = None, None, 0.0
-        if dim > _RANK:
+        if dim > rank:
             span, outside = _range(to_data, sites, rank, max_points)
             work = (2 + -(-rank // len(at))) * len(at) / (2 * points)
         first = torch.tensor([at.index(i) for i in segments], device=latents.device)
@@ -187,7 +187,8 @@ def _between(measured: Tensor, segments: int) -> Tensor:
 
 def _sites(segments: int, rank: int) -> list[int]:
     """The segments at whose ends the Jacobian is measured: few, and the same from either end of the path."""
-    half = max(1, min(_MOST, segments, _TANGENTS // rank) // 2)
+    few = min(max(segments // 4, _FEWEST), _MOST, segments)
+    half = max(1, min(few, _TANGENTS // rank) // 2)
     near = [(2 * i + 1) * segments // (4 * half) for i in range(half)]
     return near + [segments - 1 - i for i in reversed(near)]
 

@@ -80,7 +80,7 @@ class State:
         outcome: `Outcome` codes, ``(B,)``; 0 while a path is running.
         evaluations: path evaluations spent, ``(B,)``.
         metric: along every path, as last measured.
-        preconditioner: from that and the weights of the segments, as last refreshed.
+        preconditioner: from that and the weights that the segments had.
         unit: path evaluations that one evaluation of every path counts for, ``(B,)``: 1, less on a coarser level, more
             where segments are measured in parts.
         rule: how every segment is measured; None for equation 3.
@@ -156,14 +156,10 @@ class State:
         self.seen[good] = found.seen[chosen]
         return good
 
-    def refresh(self, rows: Tensor) -> None:
-        """The preconditioner of ``rows`` anew, for the weights that their segments have now."""
-        self.preconditioner.put(rows, Preconditioner.of(self.metric.rows(rows), self.stiffness[rows]))
-
     def judge(self, rows: Tensor, tol: float) -> None:
         """Predict the gain of a preconditioned step for ``rows``; end those where it is below ``tol``."""
         if self.iteration % _REFRESH == 0:
-            self.refresh(rows)
+            self.preconditioner.put(rows, Preconditioner.of(self.metric.rows(rows), self.stiffness[rows]))
         direction = self.preconditioner.rows(rows).apply(self.gradient[rows])
         self.gain[rows] = predicted_gain(self.energy[rows], self.gradient[rows], direction)
         self.outcome[rows[self.gain[rows] <= tol]] = int(Outcome.CONVERGED)

@@ -64,13 +64,13 @@ class BlockTridiagonal:
         for stage in self.stages:
             even, odd = right[:, ::2], right[:, 1::2]
             kept.append(even)
-            right = odd - stage.ahead.mT @ even[:, : odd.shape[1]]
-            right[:, : stage.behind.shape[1]] -= stage.behind.mT @ even[:, 1:]
-        found = self.last @ right
+            right = odd - _times(stage.ahead.mT, even[:, : odd.shape[1]])
+            right[:, : stage.behind.shape[1]] -= _times(stage.behind.mT, even[:, 1:])
+        found = _times(self.last, right)
         for stage, even in zip(reversed(self.stages), reversed(kept), strict=True):
-            odd, filled = found, stage.inverse @ even
-            filled[:, : odd.shape[1]] -= stage.ahead @ odd
-            filled[:, 1:] -= stage.behind @ odd[:, : stage.behind.shape[1]]
+            odd, filled = found, _times(stage.inverse, even)
+            filled[:, : odd.shape[1]] -= _times(stage.ahead, odd)
+            filled[:, 1:] -= _times(stage.behind, odd[:, : stage.behind.shape[1]])
             found = right.new_empty(even.shape[0], even.shape[1] + odd.shape[1], *even.shape[2:])
             found[:, ::2], found[:, 1::2] = filled, odd
         return found
@@ -98,6 +98,11 @@ class BlockTridiagonal:
         for mine, theirs in zip(self.stages, other.stages, strict=True):
             mine.inverse[rows], mine.ahead[rows], mine.behind[rows] = theirs.inverse, theirs.ahead, theirs.behind
         self.last[rows] = other.last
+
+
+def _times(blocks: Tensor, right: Tensor) -> Tensor:
+    """The product; numbers are no matter for a matrix product."""
+    return blocks * right if blocks.shape[-1] == 1 else blocks @ right
 
 
 def _inverse(blocks: Tensor) -> Tensor:
