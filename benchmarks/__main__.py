@@ -14,6 +14,7 @@ EXAMPLES = """examples:
   python -m benchmarks                                    everything: hours, but what is done is kept
   python -m benchmarks --quick                            a few pairs, 100 evaluations: about two minutes
   python -m benchmarks --fresh ours overhead memory growth   after a change of the library: ours again, with restarts
+  python -m benchmarks --methods ours ours-restarts --onto benchmarks/results/bench.json   the rest as it was
   python -m benchmarks --problems mlp closed-forms --methods ours adam --parts convergence
 
 Every measurement is kept in OUT/cache as soon as it is made; one that is there is not made again, so a run that was
@@ -38,6 +39,7 @@ def parser() -> argparse.ArgumentParser:
     add("--parts", nargs="+", choices=PARTS, default=list(PARTS), metavar="PART", help=f"of {', '.join(PARTS)}")
     add("--fresh", nargs="+", metavar="METHOD", default=[], help="measure these methods or parts (or 'all') again")
     add("--out", type=Path, default=Path("out/bench"), help="folder of the cache and the report (%(default)s)")
+    add("--onto", type=Path, metavar="FILE", help="an earlier bench.json: what it has and this run has not is kept")
     add("--seed", type=int, default=0, help="of the endpoints and the random network (%(default)s)")
     add("--threads", type=int, help="CPU threads; PyTorch's choice by default")
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import re
@@ -20,7 +21,7 @@ from .problems import ALPHA, SEGMENTS, Problem, generators, mlp_problem, problem
 from .progress import Progress
 from .report import markdown
 from .store import Record, Store, slug, write
-from .summary import against, summarise
+from .summary import against, as_record, summarise
 
 _RESULTS, _IMAGES = Path(__file__).parent / "results", Path(__file__).parents[1] / "docs" / "images"
 _REPEATS, _MOST = 5, 40.0  # of a timed solve: how often, and the evaluations of each path
@@ -40,6 +41,7 @@ class Settings:
     parts: list[str]
     fresh: list[str]
     out: Path
+    onto: Path | None
     seed: int
     threads: int | None
     limit: int
@@ -50,11 +52,30 @@ class Settings:
         return not (self.quick or self.problems or self.methods or set(self.parts) != set(PARTS))
 
 
+def earlier(report: Path | None) -> dict[tuple[str, str], Record]:
+    """What an earlier ``bench.json`` says of the methods, by the names of problem and method."""
+    if report is None:
+        return {}
+    try:
+        found = json.loads(report.read_text(encoding="utf-8"))["convergence"]
+        return {(one["problem"], one["method"]): as_record(one) for one in found}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise Unknown(f"--onto {report} is no bench.json of this version ({error!r})") from error
+
+
+def in_order(records: dict[tuple[str, str], Record]) -> dict[tuple[str, str], Record]:
+    """By problem, as they come, then by method, as in `methods`."""
+    problem_order, method_order = [*dict.fromkeys(p for p, _ in records)], [method.name for method in methods()]
+    where = {(p, m): (problem_order.index(p), method_order.index(m)) for p, m in records if m in method_order}
+    return {names: records[names] for names in sorted(where, key=lambda names: where[names])}
+
+
 def run(settings: Settings, progress: Progress) -> float:
     """Measure what is not known yet, write the report; returns the seconds it took."""
     began = time.monotonic()
     if settings.threads is not None:
         torch.set_num_threads(settings.threads)
+    before = earlier(settings.onto)
     store = Store(settings.out / "cache")
     chosen = choose("problem", problems(quick=settings.quick, seed=settings.seed), settings.problems)
     using = choose("method", methods(), settings.methods)
@@ -65,11 +86,11 @@ def run(settings: Settings, progress: Progress) -> float:
             convergence.run(chosen, using, settings.limit, store, progress)
         results |= _costs(settings, store, progress)
     finally:
-        records = convergence.finished(chosen, using, settings.limit, store)
+        records = in_order(before | convergence.finished(chosen, using, settings.limit, store))
         results["convergence"] = summarise(records)
         verdicts = [
-            against(results["convergence"], problem.name, ours)
-            for problem in chosen
+            against(results["convergence"], problem, ours)
+            for problem in dict.fromkeys(problem for problem, _ in records)
             for ours in ("ours", "ours-restarts")
         ]
         results["against"] = [one for one in verdicts if one is not None]

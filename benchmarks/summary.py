@@ -86,6 +86,23 @@ def _known(values: Iterable[float | None]) -> list[float]:
     return [math.inf if value is None else value for value in values]
 
 
+def as_record(one: Record) -> Record:
+    """The measurement that a summary was made of, as far as the summary tells."""
+    final, tunnels = one["final"], one["final"]["tunnelling_pairs"]
+    return {
+        **{name: one[name] for name in ("group", "label", "pairs", "exact", "outcomes")},
+        "spent": one["trace"]["evaluations"],
+        "energy": [[energy] for energy in one["trace"]["energy"]],
+        "held": {n: {"energy": [one["energy"][n]], "cost": [one["cost"][n]]} for n in one["energy"]},
+        "final": {
+            "energy": final["energies"],
+            "cost": final["costs"],
+            "tunnels": [int(row < tunnels) for row in range(one["pairs"])],
+        },
+        "evaluations": {"counted": one["evaluations"], "own": one["own_count"]},
+    }
+
+
 def _thin(spent: list[float], energy: list[float]) -> dict[str, Any]:
     """The steps of a curve, but not more than `_POINTS`, evenly spaced on a logarithmic axis; the last one always."""
     step = math.log(max(*spent, 2.0) + 1) / _POINTS

@@ -217,8 +217,30 @@ def test_the_report_can_be_read(problem, tmp_path):
     assert (tmp_path / "plot.svg").stat().st_size > 1000
 
 
+def test_a_report_can_be_made_onto_an_earlier_one():
+    """The committed results, read back as measurements, give the same summary."""
+    path = Path(__file__).parents[1] / "benchmarks" / "results" / "bench.json"
+    before = json.loads(path.read_text(encoding="utf-8"))["convergence"]
+    again = summary.summarise({(one["problem"], one["method"]): summary.as_record(one) for one in before})
+    assert [(one["problem"], one["method"], one["shown"]) for one in again] == [
+        (one["problem"], one["method"], one["shown"]) for one in before
+    ]
+    for one, other in zip(again, before, strict=True):
+        assert one["energy"] == other["energy"]
+        assert one["cost"] == other["cost"]
+        assert one["final"] == other["final"]
+        assert one["evaluations"] == other["evaluations"]
+
+
 def test_the_command_refuses_what_it_does_not_know(capsys, tmp_path):
     assert main(["--quick", "--problems", "nonsense", "--out", str(tmp_path)]) == 2
     assert "there are closed-forms" in capsys.readouterr().err
     assert main(["--quick", "--fresh", "nonsense", "--out", str(tmp_path)]) == 2
     assert "--fresh takes methods" in capsys.readouterr().err
+
+
+def test_the_command_refuses_an_earlier_report_that_is_none(capsys, tmp_path):
+    (tmp_path / "bench.json").write_text('{"convergence": 3}', encoding="utf-8")
+    for name in ("bench.json", "absent.json"):
+        assert main(["--quick", "--onto", str(tmp_path / name), "--out", str(tmp_path)]) == 2
+        assert "bench.json of this version" in capsys.readouterr().err

@@ -41,6 +41,7 @@ class Audit:
             below 0 where the speed along the path is uneven; 0 where cost and energy are both 0.
         segment_cost: of each segment, ``(..., K)``.
         segment_length: of each decoded segment, ``(..., K)``.
+        steps: the distance of its two ends, ``(..., K)``.
         tunnels: True where a segment hides, behind its endpoints, more than 1 % of the path's cost and more than a
             quarter of what it seems to cost, ``(..., K)``.
         decoded: the points that the audit had the generator decode, ``(...)``.
@@ -54,6 +55,7 @@ class Audit:
     gap: Float[Tensor, "*batch"]
     segment_cost: Float[Tensor, "*batch K"]
     segment_length: Float[Tensor, "*batch K"]
+    steps: Float[Tensor, "*batch K"]
     tunnels: Bool[Tensor, "*batch K"]
     settled: Bool[Tensor, "*batch"]
     decoded: Float[Tensor, "*batch"]
@@ -179,7 +181,8 @@ def audit(
     ruler = _Ruler(generator, index, embed, max_points)
     with torch.no_grad():
         facts = ruler.measure(latents.reshape(-1, *latents.shape[-2:]), _PARTS, _CELLS)
-        apparent = times(prices(ruler.log_index(latents)), facts.chord.reshape(*batch, segments))
+        steps = facts.chord.reshape(*batch, segments)
+        apparent = times(prices(ruler.log_index(latents)), steps)
         energy = 0.5 * segments * apparent.square().sum(-1)
         ends = torch.stack([latents[..., :-1, :], latents[..., 1:, :]], dim=-2).reshape(-1, 2, latents.shape[-1])
         decoded = torch.full_like(facts.coarse, _PARTS + 1 / segments)
@@ -208,6 +211,7 @@ def audit(
             gap=torch.where(total == seen, 0, total / seen - 1),
             segment_cost=segment_cost,
             segment_length=segment_length,
+            steps=steps,
             tunnels=much | (hidden == torch.inf),
             settled=~(rough | coarse).reshape(*batch, segments).any(-1),
             decoded=decoded.reshape(*batch, segments).sum(-1),

@@ -39,7 +39,6 @@ class Path:
         latents: ``(B, K+1, D)``; first and last points are bit-identical to the endpoints asked for.
         audit: the `Audit`; its facts are also attributes of the path: ``energy, cost, length, gap, tunnels``.
         ri: the realism index at every point, ``(B, K+1)``, in [0, 1] (without alpha).
-        steps: the distance of consecutive decoded points, ``(B, K)``, in units of the measured space.
         outcome: an `Outcome` for every path.
         evaluations: path evaluations spent, ``(B,)``: one is a forward and a backward pass over all points of a path.
         gain: the relative gain in cost that one more step was predicted to bring when the solve ended, ``(B,)``.
@@ -51,7 +50,6 @@ class Path:
     latents: Tensor
     audit: Audit
     ri: Tensor
-    steps: Tensor
     outcome: tuple[Outcome, ...]
     evaluations: Tensor
     gain: Tensor
@@ -72,14 +70,11 @@ class Path:
         settings: dict[str, Any],
         minima: Minima | None = None,
     ) -> Path:
-        """A path from its polylines ``(B, K+1, D)``: audited unless it has been, ``ri`` and ``steps`` measured."""
-        with torch.no_grad():
-            steps = chords(decode(latents, source.generator, source.embed, source.max_points))
+        """A path from its polylines ``(B, K+1, D)``: audited unless it has been, and ``ri`` measured."""
         return cls(
             latents,
             audit or source.audit(latents),
             source.ri(latents),
-            steps,
             outcome,
             evaluations,
             gain,
@@ -102,6 +97,11 @@ class Path:
     def log_index(self) -> Tensor:
         r"""The logarithm of the realism index of the curve, :math:`\log ri(\gamma) = -cost`, ``(B,)``."""
         return -self.audit.cost
+
+    @property
+    def steps(self) -> Tensor:
+        """The distance of consecutive decoded points, ``(B, K)``, in units of the measured space."""
+        return self.audit.steps
 
     @property
     def length(self) -> Tensor:
@@ -167,7 +167,6 @@ class Path:
             latents=self.latents[chosen],
             audit=Audit(**facts),
             ri=self.ri[chosen],
-            steps=self.steps[chosen],
             outcome=self.outcome[which],
             evaluations=self.evaluations[chosen],
             gain=self.gain[chosen],
@@ -252,9 +251,7 @@ class Path:
         """The same paths from end to start."""
         facts = {f.name: getattr(self.audit, f.name) for f in fields(Audit)}
         facts = {name: value.flip(-1) if value.ndim == 2 else value for name, value in facts.items()}
-        return replace(
-            self, latents=self.latents.flip(1), audit=Audit(**facts), ri=self.ri.flip(-1), steps=self.steps.flip(-1)
-        )
+        return replace(self, latents=self.latents.flip(1), audit=Audit(**facts), ri=self.ri.flip(-1))
 
     def report(self, baselines: Iterable[str] = ("lerp", "slerp"), judges: Mapping[str, Judge] | None = None) -> Report:
         """Compare with the baselines between the same endpoints.
@@ -293,7 +290,7 @@ class Path:
 
         target = FilePath(file)
         tensors = {f"audit.{f.name}": getattr(self.audit, f.name) for f in fields(Audit)}
-        tensors |= {name: getattr(self, name) for name in ("latents", "ri", "steps", "evaluations", "gain")}
+        tensors |= {name: getattr(self, name) for name in ("latents", "ri", "evaluations", "gain")}
         if self.found is not None:
             tensors |= {f"found.{f.name}": getattr(self.found, f.name) for f in fields(Minima)}
         about = {"outcome": [outcome.name for outcome in self.outcome], "settings": self.settings}

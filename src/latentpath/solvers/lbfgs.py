@@ -7,10 +7,10 @@ whose trial was refused tries a shorter step in the next evaluation while the ot
 whole steps are often too long; the next one then starts at twice the length that was accepted.
 
 A path ends when its predicted gain stays low (`protocol`), or when more work is not worth it: the next step promises
-less than ``tol``, or the last four accepted ones brought no more than ``tol`` each; and it promises not much less than
-it did four steps ago. The second is how paths end on a generator with kinks (ReLU): there the gradient does not vanish
-at a minimum, and no prediction made from it ever becomes small. On the shipped DCGAN, 300 evaluations more lower the
-cost by another one or two per cent.
+less than ``tol`` (ten times that, where the last three accepted ones brought no more than ``tol`` each), and not much
+less than it did three steps ago. The second is how paths end on a generator with kinks (ReLU): there the gradient does
+not vanish at a minimum, and no prediction made from it ever becomes small. On the shipped DCGAN, 300 evaluations more
+lower the cost by another one or two per cent.
 """
 
 from __future__ import annotations
@@ -22,14 +22,15 @@ import torch
 from torch import Tensor
 
 from .preconditioner import Metric, Preconditioner
-from .problem import Problem, Quadrature
+from .problem import Evaluation, Problem, Quadrature
 from .protocol import CAUTION, Base, Outcome, State, predicted_gain, with_interior
 
 __all__ = ["LBFGS", "LBFGSState"]
 
-_SLOW = 0.2  # of the gain predicted a window of steps ago: above, the path no longer converges fast
+_SLOW = 0.3  # of the gain predicted a window of steps ago: above, the path no longer converges fast
+_LITTLE = 10  # times the tolerance: a gain that a creeping path may promise still
 _GROWTH = 2.0  # of the accepted step: the next trial, up to 1
-_SUFFICIENT, _SHORTEST, _PATIENCE, _WINDOW, _IDLE, _CALM = 1e-4, 0.1, 12, 4, 20.0, 2
+_SUFFICIENT, _SHORTEST, _PATIENCE, _WINDOW, _IDLE, _CALM = 1e-4, 0.1, 12, 3, 20.0, 2
 
 
 class Pair(NamedTuple):
@@ -105,8 +106,9 @@ class LBFGS(Base[LBFGSState]):
         unit: float = 1.0,
         metric: Metric | None = None,
         rule: Quadrature | None = None,
+        found: Evaluation | None = None,
     ) -> LBFGSState:
-        base = State.begin(problem, latents, unit, metric, rule)
+        base = State.begin(problem, latents, unit, metric, rule, found)
         zero = torch.zeros(len(latents), dtype=torch.long, device=latents.device)
         state = LBFGSState(
             **vars(base),
@@ -174,8 +176,9 @@ class LBFGS(Base[LBFGSState]):
         due = accepted & (state.taken[rows] % _WINDOW == 0)
         gained = state.marked[rows] - state.energy[rows]
         percent = gained / (2 * self.tol * state.energy[rows])  # of the cost, in units of the tolerance
-        idle = due & ((state.gain[rows] <= self.tol) & (percent <= _IDLE) | (percent <= _WINDOW))
-        idle &= state.gain[rows] >= _SLOW * state.promised[rows]
+        gain = state.gain[rows]
+        idle = (gain <= self.tol) & (percent <= _IDLE) | (gain <= _LITTLE * self.tol) & (percent <= _WINDOW)
+        idle &= due & (gain >= _SLOW * state.promised[rows])
         ended = (state.calm[rows] >= _CALM) | idle | (state.energy[rows] == 0)
         state.outcome[rows[ended]] = int(Outcome.CONVERGED)
         state.marked[rows[due]], state.promised[rows[due]] = state.energy[rows[due]], state.gain[rows[due]]

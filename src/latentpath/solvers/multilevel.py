@@ -105,13 +105,16 @@ class Multilevel(Base[MultilevelState]):
         unit = (finer + 1) / (segments + 1)
         latents = self._spread(state, finer)
         spent = state.evaluations
+        found = problem.evaluate(latents)
         if finer == segments:
-            first, refined = problem.energy(state.initial), problem.energy(latents)
-            latents = torch.where((refined < first)[:, None, None], latents, state.initial)
-            spent = spent + unit  # twice there, and not back
+            worse = (~(found.energy < problem.energy(state.initial))).nonzero().squeeze(-1)
+            latents[worse] = state.initial[worse]
+            found.put(worse, problem.evaluate(latents[worse]))
+            spent = spent + unit / 2  # there, and not back
+            spent[worse] += unit
         kept = state.level == _HALVINGS - 2
         metric = state.metric.finer(finer / coarser) if kept else None
-        new = (self.inner if finer == segments else self.coarse).init(problem, latents, unit, metric)
+        new = (self.inner if finer == segments else self.coarse).init(problem, latents, unit, metric, found=found)
         new.evaluations += spent
         new.iteration = state.iteration
         return MultilevelState(**vars(new), initial=state.initial, level=state.level + 1)

@@ -46,6 +46,11 @@ class Evaluation:
     stiffness: Tensor
     seen: Tensor
 
+    def put(self, rows: Tensor, other: Evaluation) -> None:
+        """Replace what was found of some of the paths."""
+        for field in fields(self):
+            getattr(self, field.name)[rows] = getattr(other, field.name)
+
 
 @dataclass(frozen=True)
 class Quadrature:
@@ -96,7 +101,7 @@ class Problem:
         ``rule`` says how each segment is measured; None for equation 3. A path with a point where the index is 0 (or,
         against its definition, above 1) has infinite energy: a wall is never crossed.
         """
-        count, points, _ = latents.shape
+        count, points, dim = latents.shape
         segments = points - 1
         work = _Work(
             gradient=torch.zeros_like(latents),
@@ -105,10 +110,10 @@ class Problem:
             walled=torch.zeros(count, dtype=torch.bool, device=latents.device),
         )
         if rule is None:
-            for rows in blocks(count, max(1, _VALUES // latents[:1].numel())):
+            for rows in blocks(count, max(1, _VALUES // (points * dim))):
                 self._at_ends(latents[rows], work.rows(rows))
         else:
-            for piece in self._pieces(rule.parts, latents.shape[-1]):
+            for piece in self._pieces(rule.parts, dim):
                 self._in_parts(latents, piece, rule.parts.flatten()[piece], rule.scale.flatten()[piece], work)
         energy = 0.5 * segments * work.seen.square().sum(-1)
         bad = work.walled | ~energy.isfinite() | ~work.gradient.isfinite().flatten(1).all(-1)

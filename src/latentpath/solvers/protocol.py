@@ -110,9 +110,13 @@ class State:
         unit: float = 1.0,
         metric: Metric | None = None,
         rule: Quadrature | None = None,
+        found: Evaluation | None = None,
     ) -> State:
-        """Evaluate the initial polylines. Those of non-finite energy end here, as those of energy 0 do."""
-        found, work = problem.evaluate(latents, rule), 0.0
+        """Evaluate the initial polylines, unless it is known what is ``found``.
+
+        Those of non-finite energy end here, as those of energy 0 do.
+        """
+        found, work = found or problem.evaluate(latents, rule), 0.0
         if metric is None:
             metric, work = problem.metric(latents)
         preconditioner = Preconditioner.of(metric, found.stiffness)

@@ -51,10 +51,10 @@ class BlockTridiagonal:
             odds = count // 2
             inverse = _inverse(diagonal[:, ::2])
             left, right = upper[:, ::2], upper[:, 1::2]
-            ahead, behind = inverse[:, :odds] @ left, inverse[:, 1:] @ right.mT
-            diagonal = diagonal[:, 1::2] - left.mT @ ahead
-            diagonal[:, : right.shape[1]] -= right @ behind
-            upper = -(behind[:, : odds - 1].mT @ left[:, 1:])
+            ahead, behind = _times(inverse[:, :odds], left), _times(inverse[:, 1:], right.mT)
+            diagonal = diagonal[:, 1::2] - _times(left.mT, ahead)
+            diagonal[:, : right.shape[1]] -= _times(right, behind)
+            upper = -_times(behind[:, : odds - 1].mT, left[:, 1:])
             stages.append(_Stage(inverse.to(dtype), ahead.to(dtype), behind.to(dtype)))
         return cls(tuple(stages), _inverse(diagonal).to(dtype))
 
@@ -107,6 +107,8 @@ def _times(blocks: Tensor, right: Tensor) -> Tensor:
 
 def _inverse(blocks: Tensor) -> Tensor:
     """The inverses of positive definite blocks; the identity where a block is not, which only slows a solver."""
+    if blocks.shape[-1] == 1:
+        return torch.where(blocks > 0, 1 / blocks, 1)
     factor, failed = torch.linalg.cholesky_ex(blocks)
     eye = torch.eye(blocks.shape[-1], dtype=blocks.dtype, device=blocks.device)
     return torch.cholesky_inverse(torch.where(failed[..., None, None] == 0, factor, eye))
