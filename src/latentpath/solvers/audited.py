@@ -28,7 +28,7 @@ from ..curves import arc_length, at_arc, even_arc, subdivide
 from ..energy import chords, decode, times
 from .lbfgs import LBFGS, LBFGSState
 from .problem import Problem, Quadrature
-from .protocol import CAUTION, Callback, Outcome, Progress, Solver, State, run, solve, with_interior
+from .protocol import CAUTION, LITTLE, Callback, Outcome, Progress, Solver, State, run, solve, with_interior
 
 __all__ = ["GAP", "solve_audited"]
 
@@ -39,7 +39,6 @@ _ROUNDS, _ROUND = 8, 40.0  # rounds of refinement, and the most path evaluations
 _ORDER = 2.5  # by which a chord's error falls when halved: 4 where the generator is smooth, 2 where it has many kinks
 _BENT, _MOST_PARTS = 0.1, 64  # of its cost: what a segment may hide that is not measured; and its most parts
 _JUMP = 1.5  # of what the energy shows: above, it is a jump, which a full solve and audit should see first
-_LITTLE = 10  # times the tolerance: a gain that an idle round may promise still
 _STEADY = 0.9  # of the energy's cost: below, the speed is uneven
 _CLEARLY, _CHEAPER, _TIE = 0.95, 1 - 1e-5, 1 - 2e-3
 
@@ -112,7 +111,7 @@ def solve_audited(
         idle &= (finer.outcome == Outcome.BUDGET_SPENT) & ~_hiding(finer, found, gap) & ~_uneven(finer)
         # a whole round has moved its cost by less than asked for; did it promise more?
         finer.outcome[idle] = torch.where(
-            finer.gain[idle] <= _LITTLE * refiner.tol, int(Outcome.CONVERGED), int(Outcome.STALLED)
+            finer.gain[idle] <= LITTLE * refiner.tol, int(Outcome.CONVERGED), int(Outcome.STALLED)
         )
         _adopt(now, seen, rows, finer, found, torch.ones_like(idle))
         best = facts.cost[rows]

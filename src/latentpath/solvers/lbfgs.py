@@ -7,7 +7,7 @@ whose trial was refused tries a shorter step in the next evaluation while the ot
 whole steps are often too long; the next one then starts at twice the length that was accepted.
 
 A path ends when its predicted gain stays low (`protocol`), or when more work is not worth it: the next step promises
-less than ``tol`` (ten times that, where the last three accepted ones brought no more than ``tol`` each), and not much
+less than ``tol`` (twenty times that, where the last three accepted ones brought no more than ``tol`` each) and not much
 less than it did three steps ago. The second is how paths end on a generator with kinks (ReLU): there the gradient does
 not vanish at a minimum, and no prediction made from it ever becomes small. On the shipped DCGAN, 300 evaluations more
 lower the cost by another one or two per cent.
@@ -23,12 +23,11 @@ from torch import Tensor
 
 from .preconditioner import Metric, Preconditioner
 from .problem import Evaluation, Problem, Quadrature
-from .protocol import CAUTION, Base, Outcome, State, predicted_gain, with_interior
+from .protocol import CAUTION, LITTLE, Base, Outcome, State, predicted_gain, with_interior
 
 __all__ = ["LBFGS", "LBFGSState"]
 
 _SLOW = 0.3  # of the gain predicted a window of steps ago: above, the path no longer converges fast
-_LITTLE = 10  # times the tolerance: a gain that a creeping path may promise still
 _GROWTH = 2.0  # of the accepted step: the next trial, up to 1
 _SUFFICIENT, _SHORTEST, _PATIENCE, _WINDOW, _IDLE, _CALM = 1e-4, 0.1, 12, 3, 20.0, 2
 
@@ -177,7 +176,7 @@ class LBFGS(Base[LBFGSState]):
         gained = state.marked[rows] - state.energy[rows]
         percent = gained / (2 * self.tol * state.energy[rows])  # of the cost, in units of the tolerance
         gain = state.gain[rows]
-        idle = (gain <= self.tol) & (percent <= _IDLE) | (gain <= _LITTLE * self.tol) & (percent <= _WINDOW)
+        idle = (gain <= self.tol) & (percent <= _IDLE) | (gain <= LITTLE * self.tol) & (percent <= _WINDOW)
         idle &= due & (gain >= _SLOW * state.promised[rows])
         ended = (state.calm[rows] >= _CALM) | idle | (state.energy[rows] == 0)
         state.outcome[rows[ended]] = int(Outcome.CONVERGED)

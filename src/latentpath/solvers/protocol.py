@@ -29,6 +29,7 @@ from .problem import Evaluation, Problem, Quadrature
 
 __all__ = [
     "CAUTION",
+    "LITTLE",
     "Base",
     "Callback",
     "Outcome",
@@ -45,6 +46,10 @@ _REFRESH = 25
 
 CAUTION = 0.02
 """The share of ``tol`` that the predicted gain must stay below: the prediction is optimistic by up to fifty times."""
+
+
+LITTLE = 20
+"""Times ``tol``: what a path that creeps may still promise."""
 
 
 class Outcome(IntEnum):
