@@ -174,9 +174,9 @@ class LBFGS(Base[LBFGSState]):
         state.taken[rows] += accepted
         due = accepted & (state.taken[rows] % _WINDOW == 0)
         gained = state.marked[rows] - state.energy[rows]
-        percent = gained / (2 * self.tol * state.energy[rows])  # of the cost, in units of the tolerance
+        brought = gained / (2 * self.tol * state.energy[rows])  # off the cost, in units of the tolerance
         gain = state.gain[rows]
-        idle = (gain <= self.tol) & (percent <= _IDLE) | (gain <= LITTLE * self.tol) & (percent <= _WINDOW)
+        idle = (gain <= self.tol) & (brought <= _IDLE) | (gain <= LITTLE * self.tol) & (brought <= _WINDOW)
         idle &= due & (gain >= _SLOW * state.promised[rows])
         ended = (state.calm[rows] >= _CALM) | idle | (state.energy[rows] == 0)
         state.outcome[rows[ended]] = int(Outcome.CONVERGED)
@@ -186,6 +186,7 @@ class LBFGS(Base[LBFGSState]):
         """Store the pairs of positive curvature; the others would spoil the inverse Hessian."""
         product = (move * turn).sum(-1)
         fit = accepted & (product > 1e-10 * move.norm(dim=-1) * turn.norm(dim=-1))
+        move, turn = (torch.where(fit[:, None], values, 0) for values in (move, turn))
         state.history.append(Pair(move, turn, torch.where(fit, 1 / product, 0)))
         del state.history[: -self.memory]
 

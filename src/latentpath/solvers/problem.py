@@ -129,8 +129,7 @@ class Problem:
         with torch.no_grad():
             found = energy(latents, self.to_data, self.log_index, max_points=self.max_points)
             logs = self.log_index(latents)
-        walled = ((logs == -torch.inf) | (logs > ABOVE)).any(-1)
-        return torch.where(walled | ~found.isfinite(), torch.inf, found)
+        return torch.where(_walled(logs) | ~found.isfinite(), torch.inf, found)
 
     def _at_ends(self, latents: Tensor, work: _Work) -> None:
         """Some paths, as in equation 3.
@@ -153,7 +152,7 @@ class Problem:
             work.gradient += torch.autograd.grad(0.5 * (stiffness * length.square()).sum(), z)[0]
         work.price[:] = price.detach()
         work.seen[:] = times(work.price, length)
-        work.walled |= ((logs == -torch.inf) | (logs > ABOVE)).any(-1) | (work.price == torch.inf).any(-1)
+        work.walled |= _walled(logs) | (work.price == torch.inf).any(-1)
 
     def _pulled(self, latents: Tensor, stiffness: Tensor) -> tuple[Tensor, Tensor]:
         """The chords of ``latents`` ``(b, k+1, D)``; and of half the weighted sum of their squares, the gradient."""
@@ -207,7 +206,7 @@ class Problem:
         work.seen.view(-1)[piece] = found
         still = scale * prices(logs.detach()[:, [0, -1]])[:, 0]
         work.price.view(-1)[piece] = torch.where(length > 0, found / length, still)
-        work.walled[row[((logs == -torch.inf) | (logs > ABOVE)).any(-1)]] = True
+        work.walled[row[_walled(logs)]] = True
 
     def _mean_prices(self, logs: Tensor, of: Tensor, start: Tensor, stop: Tensor) -> Tensor:
         """The mean price between ``start`` and ``stop`` (shares of the segment ``of``), from logs on a fine grid."""
@@ -233,6 +232,11 @@ class Problem:
     def metric(self, latents: Tensor) -> tuple[Metric, float]:
         """The metric along paths ``(b, K+1, D)``, and what it cost in path evaluations of each."""
         return Metric.measure(self.to_data, latents, self.max_points)
+
+
+def _walled(logs: Tensor) -> Tensor:
+    """Which rows have a point where the index is 0 or, against its definition, above 1."""
+    return ((logs == -torch.inf) | (logs > ABOVE)).any(-1)
 
 
 @dataclass
