@@ -16,6 +16,8 @@ from latentpath.data import mnist, to_unit_range
 from latentpath.errors import DataError, InputError, MissingDataError
 from latentpath.models import DCGANDiscriminator, DCGANGenerator, DigitClassifier, available, digit_classifier, load
 from latentpath.models.cards import make_card
+from latentpath.models.model import Model
+from latentpath.models.pretrained import as_stored
 from latentpath.models.quality import (
     frechet_distance,
     gaussian_frechet_distance,
@@ -23,7 +25,7 @@ from latentpath.models.quality import (
     measure_generator,
     nearest_distances,
 )
-from latentpath.models.registry import WEIGHTS, Model, as_stored, named_prior, read_model, write_model
+from latentpath.models.registry import WEIGHTS, named_prior, read_model, write_model
 from latentpath.models.sampling import contact_sheet, draw
 
 GENERATOR, JUDGE = "mnist-dcgan-semicircle", "mnist-classifier"
@@ -82,7 +84,7 @@ def test_shipped_models_come_frozen_with_a_whole_card(name: str) -> None:
     assert all(p.dtype == torch.float32 and not p.requires_grad for p in model.generator.parameters())
     assert set(model.card) == {
         "name", "description", "licence", "date", "prior", "value_range", "data", "training", "seed", "steps",
-        "minutes", "command", "software", "hardware", "quality", "architecture", "weights_file", "sha256",
+        "minutes", "command", "software", "hardware", "quality", "architecture", "sha256",
     }  # fmt: skip
     assert model.card["name"] == name
     assert model.card["licence"] == "MIT"
@@ -138,30 +140,40 @@ def test_truncated_weights_and_missing_files_are_noticed(copy: Path) -> None:
     with pytest.raises(DataError, match="SHA-256"):
         read_model(copy)
     path.unlink()
-    with pytest.raises(MissingDataError, match=r"model\.safetensors, which its card names"):
+    with pytest.raises(MissingDataError, match=r"model\.safetensors is not in it$"):
         read_model(copy)
-    (copy / "card.json").unlink()
-    with pytest.raises(MissingDataError, match=r"card\.json is not in it"):
+    (copy / "weights.pt").write_bytes(b"")
+    with pytest.raises(MissingDataError, match=r"weights\.pt is a pickle, which can run any code"):
+        read_model(copy)
+    (copy / "config.json").unlink()
+    with pytest.raises(MissingDataError, match=r"config\.json is not in it"):
         read_model(copy)
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("file", "change", "message"),
     [
-        lambda card: card.pop("sha256"),
-        lambda card: card["architecture"].update({"class": "Sequential"}),
-        lambda card: card["prior"].update(name="triangle"),
-        lambda card: card.pop("prior"),
+        ("card.json", lambda card: card.pop("sha256"), "is not the card of a model: it has no sha256"),
+        ("card.json", lambda card: card.pop("prior"), "is not the card of a model: it has no prior"),
+        ("card.json", lambda card: card["prior"].update(name="triangle"), "semicircle"),
+        ("config.json", lambda config: config.update({"class": "Sequential"}), "'Sequential'"),
+        ("config.json", lambda config: config.update(depth=3), "'depth'"),
+        ("config.json", lambda config: config.pop("class"), "does not say what is in"),
     ],
 )
-def test_a_card_that_says_too_little_is_refused(copy: Path, change: object) -> None:
-    card = json.loads((copy / "card.json").read_text())
-    change(card)  # type: ignore[operator]
-    (copy / "card.json").write_text(json.dumps(card))
-    with pytest.raises(DataError, match="is not the card of a model"):
+def test_a_folder_that_says_too_little_or_nonsense_is_refused(
+    copy: Path, file: str, change: object, message: str
+) -> None:
+    content = json.loads((copy / file).read_text())
+    change(content)  # type: ignore[operator]
+    (copy / file).write_text(json.dumps(content))
+    with pytest.raises(DataError, match=message):
         read_model(copy)
-    (copy / "card.json").write_text("{")
-    with pytest.raises(DataError, match="is not the card of a model"):
+    (copy / file).write_text("{")
+    with pytest.raises(DataError, match="cannot be read"):
+        read_model(copy)
+    (copy / file).write_text("[]")
+    with pytest.raises(DataError, match="should hold a JSON object, it holds a list"):
         read_model(copy)
 
 
@@ -173,7 +185,7 @@ def test_weights_of_another_architecture_are_refused(copy: Path) -> None:
         (copy / "model.safetensors").write_bytes(content)
         card["sha256"] = hashlib.sha256(content).hexdigest()
         (copy / "card.json").write_text(json.dumps(card))
-        with pytest.raises(DataError, match="does not fit the architecture"):
+        with pytest.raises(DataError, match=r"does not fit config\.json beside it"):
             read_model(copy)
 
 
@@ -208,10 +220,10 @@ def test_what_is_written_is_read(tmp_path: Path, dtype: torch.dtype) -> None:
 
 
 def test_a_model_that_could_not_be_read_is_not_written(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="DCGANGenerator"):
-        write_model(tmp_path / "x", nn.Linear(2, 2), tiny_card())
+    with pytest.raises(InputError, match="got DCGANDiscriminator"):
+        write_model(tmp_path / "x", DCGANDiscriminator(width=2), tiny_card())
     with pytest.raises(InputError, match="name and prior"):
-        write_model(tmp_path / "x", DCGANGenerator(4, 2), {"name": "x"})
+        write_model(tmp_path / "x", DCGANGenerator(latent_dim=4, width=2), {"name": "x"})
     assert not (tmp_path / "x").exists()
     with pytest.raises(InputError, match="no card can describe the data 'cats'"):
         make_card("x", "", {"data": "cats"}, command="", version="", steps=1, seconds=0.0, images=1, value_range=None)

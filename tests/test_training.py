@@ -334,10 +334,10 @@ class TestCommands:
         dcgan = ["dcgan", *options, "--out", str(run), "--steps", "3"]
         result = CliRunner().invoke(app, dcgan)
         assert result.exit_code == 0, result.output
-        model = read_model(run)
+        model = read_model(run / "model")
         assert model.card["steps"] == 3
         assert "--steps 3 " in model.card["command"]
-        assert str(tmp_path) not in (run / "card.json").read_text()
+        assert str(tmp_path) not in (run / "model" / "card.json").read_text()
         assert model.prior is not None
         assert model.generator(model.prior.sample(torch.Size([2]))).shape == (2, 1, 28, 28)
 

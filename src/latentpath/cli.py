@@ -94,6 +94,7 @@ def models() -> None:
     from rich.table import Table
 
     from .models import available, load
+    from .models.pretrained import WEIGHTS_FILE
     from .models.registry import WEIGHTS
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
@@ -103,7 +104,7 @@ def models() -> None:
     table.add_column("what it is, and how good")
     for name in available():
         card = load(name).card
-        size = (WEIGHTS / name / card["weights_file"]).stat().st_size
+        size = (WEIGHTS / name / WEIGHTS_FILE).stat().st_size
         dim = str(card["prior"]["dim"]) if card["prior"] else ""
         lines = [card["description"], *_quality(card.get("quality") or {})]
         table.add_row(name, dim, f"{size / 1000:.0f} kB", "\n".join(lines))

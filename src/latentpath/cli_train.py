@@ -14,7 +14,7 @@ import typer
 from .errors import InputError, LatentPathError
 
 if TYPE_CHECKING:
-    from .models.registry import Model
+    from .models import Model
     from .training import Progress
 
 __all__ = ["app"]
@@ -151,7 +151,7 @@ def dcgan(
     """Train a DCGAN on MNIST.
 
     Ctrl-C stops between two steps and loses nothing; go on with --resume. The folder gets samples.png as the run goes,
-    and at the end generator.safetensors with card.json.
+    and at the end a folder model/ with weights and card.json.
     """
     _use_threads(threads)
     from dataclasses import asdict
@@ -195,8 +195,8 @@ def dcgan(
         value_range=(-1.0, 1.0),
         prior={"name": config.prior, "dim": config.latent_dim},
     )
-    write_model(out, generator, card, dtype=torch.float32, weights_file="generator.safetensors")
-    typer.echo(f"{step} steps in {seconds / 60:.1f} minutes: {out / 'generator.safetensors'}")
+    write_model(out / "model", generator, card, dtype=torch.float32)
+    typer.echo(f"{step} steps in {seconds / 60:.1f} minutes: {out / 'model'}")
     if step < steps:
         typer.echo(f"The run is not finished ({step} of {steps} steps): go on with --resume.")
 
@@ -218,7 +218,7 @@ def classifier(
 ) -> None:
     """Train the digit classifier, the judge of generated digits.
 
-    Takes some minutes. The folder gets classifier.safetensors and card.json, with the accuracy on the test images.
+    Takes some minutes. The folder gets the weights and card.json, with the accuracy on the test images.
     """
     _use_threads(threads)
     import time
@@ -235,7 +235,7 @@ def classifier(
     with _shown("classifier", steps) as progress:
         network = train_classifier(config, images, labels, progress=progress)
     accuracy = _finish_classifier(network, config, len(images), test, out, time.monotonic() - began)
-    typer.echo(f"test accuracy {accuracy:.2%}: {out / 'classifier.safetensors'}")
+    typer.echo(f"test accuracy {accuracy:.2%}: {out}")
 
 
 def _finish_classifier(
@@ -247,8 +247,9 @@ def _finish_classifier(
     from . import __version__
     from .data import to_unit_range
     from .models.cards import make_card
+    from .models.pretrained import as_stored
     from .models.quality import measure_classifier
-    from .models.registry import as_stored, write_model
+    from .models.registry import write_model
 
     network.load_state_dict(as_stored(network))  # judge what will be stored
     quality = measure_classifier(network, to_unit_range(test[0]), test[1])
@@ -264,7 +265,7 @@ def _finish_classifier(
         value_range=None,
         quality=asdict(quality),
     )
-    write_model(out, network, card, weights_file="classifier.safetensors")
+    write_model(out, network, card)
     return quality.accuracy
 
 
@@ -289,10 +290,12 @@ def package(
     if not name or Path(name).name != name or name.startswith("."):
         raise InputError(f"a model's name becomes the name of a folder, got {name!r}")
     _use_threads(threads)
+    from .models.pretrained import Pretrained
     from .models.registry import read_model, write_model
 
     if not (run / "state.safetensors").exists():
         model = read_model(run)
+        assert isinstance(model.generator, Pretrained)
         write_model(out / name, model.generator, {**model.card, "name": name})
     else:
         _package_generator(run, name, out, data, samples)
@@ -308,8 +311,9 @@ def _package_generator(run: Path, name: str, out: Path, data: Path | None, sampl
     from . import __version__
     from .data import mnist, to_unit_range
     from .models.cards import make_card
+    from .models.pretrained import as_stored
     from .models.quality import measure_generator
-    from .models.registry import as_stored, digit_classifier, named_prior, write_model
+    from .models.registry import digit_classifier, named_prior, write_model
     from .models.sampling import contact_sheet, draw
     from .training import averaged_generator, read_config
 

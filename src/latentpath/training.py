@@ -341,7 +341,9 @@ def averaged_generator(run: str | Path, prior: Distribution) -> tuple[DCGANGener
     """
     config = read_config(run)
     tensors, step, seconds = read_checkpoint(run)
-    generator = DCGANGenerator(config.latent_dim, config.width, config.size, config.channels)
+    generator = DCGANGenerator(
+        latent_dim=config.latent_dim, width=config.width, size=config.size, channels=config.channels
+    )
     try:
         generator.load_state_dict(
             {k.removeprefix("averaged/"): v for k, v in tensors.items() if k.startswith("averaged/")}
@@ -424,9 +426,13 @@ def train_dcgan(
     run = _Run(out, config, resume)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        generator = DCGANGenerator(config.latent_dim, config.width, config.size, config.channels)
-        averaged = DCGANGenerator(config.latent_dim, config.width, config.size, config.channels)
-        discriminator = DCGANDiscriminator(config.discriminator_width, config.size, config.channels)
+        generator = DCGANGenerator(
+            latent_dim=config.latent_dim, width=config.width, size=config.size, channels=config.channels
+        )
+        averaged = DCGANGenerator(
+            latent_dim=config.latent_dim, width=config.width, size=config.size, channels=config.channels
+        )
+        discriminator = DCGANDiscriminator(width=config.discriminator_width, size=config.size, channels=config.channels)
     averaged.load_state_dict(generator.state_dict())
     betas = (config.beta1, config.beta2)
     rates = {"opt_g": config.learning_rate, "opt_d": config.learning_rate * config.discriminator_rate}
@@ -514,7 +520,7 @@ def train_classifier(
         raise InputError(f"labels must be ({len(images)},), one for each image, got {tuple(labels.shape)}")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        model = DigitClassifier(config.width)
+        model = DigitClassifier(width=config.width)
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # faster on CPU
         steps = config.epochs * (len(images) // config.batch)
         optimiser = torch.optim.AdamW(model.parameters(), config.learning_rate, weight_decay=config.weight_decay)

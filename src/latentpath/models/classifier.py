@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from torch import Tensor, nn
+
+from .pretrained import Pretrained
 
 __all__ = ["FEATURES", "DigitClassifier"]
 
@@ -12,7 +12,7 @@ FEATURES = 64
 """How many numbers `DigitClassifier.features` gives per image."""
 
 
-class DigitClassifier(nn.Module):
+class DigitClassifier(Pretrained):
     """Images ``(N, 1, 28, 28)`` in [-1, 1] to logits ``(N, 10)``; their softmax is the judge's confidence.
 
     `features` gives the 64 numbers before the last layer, a space in which to compare images.
@@ -24,9 +24,8 @@ class DigitClassifier(nn.Module):
         torch.Size([2, 10])
     """
 
-    def __init__(self, width: int = 24) -> None:
+    def __init__(self, *, width: int = 24) -> None:
         super().__init__()
-        self.config: dict[str, Any] = {"width": width}
 
         def block(before: int, after: int) -> list[nn.Module]:
             return [nn.Conv2d(before, after, 3, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]

@@ -4,22 +4,24 @@ The generator projects a latent to a small image with many channels and doubles 
 convolutions, with batch normalisation and ReLU between and tanh at the end; the discriminator mirrors it with strided
 convolutions and leaky ReLU (Radford, Metz, Chintala 2015, "Unsupervised Representation Learning with Deep
 Convolutional Generative Adversarial Networks"). One departure: the discriminator is normalised spectrally
-(Miyato et al. 2018) rather than by batches, which is what keeps small ones stable.
+(Miyato et al. 2018) rather than by batches, which is what keeps small ones stable. Since a leaky ReLU halves what
+passes on average, layers of norm one would hand on almost nothing; each is followed by a gain of two.
 """
 
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any
 
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from ..errors import InputError
+from .pretrained import Pretrained
 
-__all__ = ["DCGANDiscriminator", "DCGANGenerator"]
+__all__ = ["DCGAN", "DCGANDiscriminator", "DCGANGenerator"]
 
 _FIRST_SIDE = {28: 7, 64: 4}
+_GAIN = 2.0
 
 
 def _widths(size: int, width: int) -> list[int]:
@@ -30,7 +32,7 @@ def _widths(size: int, width: int) -> list[int]:
     return [width * 2**i for i in reversed(range(doublings))]
 
 
-class DCGANGenerator(nn.Module):
+class DCGANGenerator(Pretrained):
     """Latents ``(N, D)`` to images ``(N, channels, size, size)`` in [-1, 1].
 
     Args:
@@ -44,14 +46,13 @@ class DCGANGenerator(nn.Module):
 
     Example:
         >>> import torch
-        >>> from latentpath.models.dcgan import DCGANGenerator
+        >>> from latentpath.models import DCGANGenerator
         >>> DCGANGenerator(latent_dim=20, width=8).eval()(torch.zeros(2, 20)).shape
         torch.Size([2, 1, 28, 28])
     """
 
-    def __init__(self, latent_dim: int = 20, width: int = 64, size: int = 28, channels: int = 1) -> None:
+    def __init__(self, *, latent_dim: int = 20, width: int = 64, size: int = 28, channels: int = 1) -> None:
         super().__init__()
-        self.config: dict[str, Any] = {"latent_dim": latent_dim, "width": width, "size": size, "channels": channels}
         widths, side = _widths(size, width), _FIRST_SIDE.get(size, 4)
         layers: list[nn.Module] = [
             nn.Linear(latent_dim, widths[0] * side**2, bias=False),
@@ -77,23 +78,85 @@ class DCGANGenerator(nn.Module):
         return images
 
 
-class DCGANDiscriminator(nn.Module):
+class DCGANDiscriminator(Pretrained):
     """Images ``(N, channels, size, size)`` to one logit each ``(N,)``: positive means real.
 
-    Arguments as for `DCGANGenerator`; every weight is divided by its largest singular value.
+    Every weight is divided by its largest singular value, every layer's output doubled.
+
+    Args:
+        width: channels of the first layer; each later one has twice as many.
+        size: 28 or 64.
+        channels: 1 for grey, 3 for colour.
+
+    Raises:
+        InputError: another size.
     """
 
-    def __init__(self, width: int = 64, size: int = 28, channels: int = 1) -> None:
+    def __init__(self, *, width: int = 64, size: int = 28, channels: int = 1) -> None:
         super().__init__()
-        self.config: dict[str, Any] = {"width": width, "size": size, "channels": channels}
-        widths, side = [channels, *reversed(_widths(size, width))], _FIRST_SIDE.get(size, 4)
+        widths = [channels, *reversed(_widths(size, width))]
         layers: list[nn.Module] = []
         for before, after in pairwise(widths):
-            layers += [spectral_norm(nn.Conv2d(before, after, 4, stride=2, padding=1)), nn.LeakyReLU(0.2)]
-        layers += [nn.Flatten(), spectral_norm(nn.Linear(widths[-1] * side**2, 1))]
+            layers += _layer(nn.Conv2d(before, after, 4, stride=2, padding=1))
+        if _FIRST_SIDE[size] == 7:  # one more, down to 4 x 4
+            layers += _layer(nn.Conv2d(widths[-1], 2 * widths[-1], 3, stride=2, padding=1))
+            widths.append(2 * widths[-1])
+        layers += [nn.Flatten(), *_layer(nn.Linear(widths[-1] * 16, 1))[:-1]]
         self.net = nn.Sequential(*layers)
 
     def forward(self, images: Tensor) -> Tensor:
         """Images ``(N, channels, size, size)`` to logits ``(N,)``."""
         logits: Tensor = self.net(images)
         return logits.squeeze(1)
+
+
+class _Gain(nn.Module):
+    def forward(self, values: Tensor) -> Tensor:
+        return _GAIN * values
+
+
+def _layer(linear: nn.Module) -> list[nn.Module]:
+    return [spectral_norm(linear), _Gain(), nn.LeakyReLU(0.2)]
+
+
+class DCGAN(Pretrained):
+    """A generator with its discriminator, and the name of the prior that they were trained with.
+
+    Args:
+        latent_dim: ``D``.
+        width: of the generator: channels of its last hidden layer.
+        discriminator_width: channels of the discriminator's first layer.
+        size: 28 or 64.
+        channels: 1 for grey, 3 for colour.
+        prior: what `latentpath.models.named_prior` calls the distribution of the latents.
+
+    Raises:
+        InputError: another size.
+
+    Example:
+        >>> import torch
+        >>> from latentpath.models import DCGAN
+        >>> network = DCGAN(latent_dim=100, width=8, discriminator_width=8, size=64, channels=3).eval()
+        >>> images = network(torch.zeros(2, 100))
+        >>> images.shape, network.discriminator(images).shape
+        (torch.Size([2, 3, 64, 64]), torch.Size([2]))
+    """
+
+    def __init__(
+        self,
+        *,
+        latent_dim: int = 20,
+        width: int = 64,
+        discriminator_width: int = 64,
+        size: int = 28,
+        channels: int = 1,
+        prior: str = "normal",
+    ) -> None:
+        super().__init__()
+        self.generator = DCGANGenerator(latent_dim=latent_dim, width=width, size=size, channels=channels)
+        self.discriminator = DCGANDiscriminator(width=discriminator_width, size=size, channels=channels)
+
+    def forward(self, latents: Tensor) -> Tensor:
+        """Latents ``(N, D)`` to images ``(N, channels, size, size)``."""
+        images: Tensor = self.generator(latents)
+        return images

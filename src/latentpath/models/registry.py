@@ -1,10 +1,10 @@
 """The models that ship with the package, by name, each with a card.
 
 A model is a folder: ``model.safetensors`` (weights, in half precision where that loses nothing that can be measured),
-``card.json`` and, for a generator, ``samples.png``. The card says what the model is and where it comes from:
-architecture and configuration, training data with source and terms, prior, training configuration, seed, steps,
-software, licence, measured quality, range of the output, and the SHA-256 of the weights, which is checked on every
-load. Nothing is pickled, nothing is fetched.
+``config.json`` (what the network is built with), ``card.json`` and, for a generator, ``samples.png``. The card says
+what the model is and where it comes from: training data with source and terms, prior, training configuration, seed,
+steps, software, licence, measured quality, range of the output, and the SHA-256 of the weights, which is checked on
+every load. Nothing is pickled, nothing is fetched.
 
 Example:
     >>> import latentpath.models as models
@@ -18,31 +18,30 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
-from safetensors.torch import save as save_tensors
-from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from .. import priors
 from ..errors import DataError, InputError, MissingDataError
 from .classifier import DigitClassifier
-from .dcgan import DCGANGenerator
+from .dcgan import DCGAN, DCGANGenerator
+from .model import Card, Model
+from .pretrained import CONFIG_FILE, WEIGHTS_FILE, Pretrained, in_float32, weights_in
+from .wae import WAE
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 __all__ = [
+    "ARCHITECTURES",
     "WEIGHTS",
-    "Card",
-    "Model",
-    "as_stored",
+    "as_model",
     "available",
     "digit_classifier",
     "load",
@@ -51,41 +50,14 @@ __all__ = [
     "write_model",
 ]
 
-Card = dict[str, Any]
-"""The content of ``card.json``."""
-
+CARD_FILE = "card.json"
 WEIGHTS = Path(__file__).parent / "weights"
 """The folder of the shipped models."""
 
-_ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
-    "DCGANGenerator": DCGANGenerator,
-    "DigitClassifier": DigitClassifier,
+ARCHITECTURES: dict[str, type[Pretrained]] = {
+    kind.__name__: kind for kind in (DCGAN, DCGANGenerator, WAE, DigitClassifier)
 }
-
-
-@dataclass(frozen=True)
-class Model:
-    """A trained network and what one needs to use it.
-
-    Attributes:
-        name: its name in the registry.
-        generator: the network, in eval mode, float32, its weights frozen. Latents ``(N, D)`` to images
-            ``(N, C, H, W)`` for a generator; images to logits for a classifier.
-        prior: the distribution of its latents; None for a classifier.
-        card: what is known about it.
-        encoder: images to latents, where there is one.
-    """
-
-    name: str
-    generator: nn.Module
-    prior: Distribution | None
-    card: Card
-    encoder: nn.Module | None = None
-
-    def __repr__(self) -> str:
-        return (
-            f"Model({self.name!r}, {type(self.generator).__name__}, {self.card.get('description', 'no description')})"
-        )
+"""The networks that a folder can hold, by the name of their class."""
 
 
 def available() -> list[str]:
@@ -139,101 +111,110 @@ def named_prior(name: str, dim: int) -> Distribution:
     raise InputError(f'a prior is called "semicircle" or "normal", got {name!r}')
 
 
-def read_model(folder: str | Path) -> Model:
-    """The model in ``folder``, as `write_model` left it.
+def read_model(folder: str | Path, prior: Distribution | None = None) -> Model:
+    """The model in ``folder``, as `write_model` or a network's ``save_pretrained`` left it.
+
+    Args:
+        folder: with ``config.json`` and ``model.safetensors``; and ``card.json``, where `write_model` made it.
+        prior: of the latents, where neither the card nor the configuration names one.
 
     Raises:
-        MissingDataError: the card or the weights that it names are not there.
-        DataError: the card cannot be read, or the weights do not match it.
+        MissingDataError: a file is not there.
+        DataError: a file cannot be read, or does not fit the others.
     """
     folder = Path(folder)
-    card_path = folder / "card.json"
-    if not card_path.is_file():
-        raise MissingDataError(f"{folder} is not a model: card.json is not in it")
-    try:
-        card: Card = json.loads(card_path.read_text(encoding="utf-8"))
-        name, expected = str(card["name"]), str(card["sha256"])
-        weights_path = folder / Path(str(card["weights_file"])).name
-        build, config = _ARCHITECTURES[card["architecture"]["class"]], dict(card["architecture"]["config"])
+    config, card = _read_json(folder / CONFIG_FILE), {}
+    described = {"name": config["prior"], "dim": config.get("latent_dim")} if "prior" in config else None
+    if (folder / CARD_FILE).is_file():
+        card = _read_json(folder / CARD_FILE)
+        lacking = [key for key in ("name", "prior", "sha256") if key not in card]
+        if lacking:
+            raise DataError(f"{folder / CARD_FILE} is not the card of a model: it has no {', '.join(lacking)}")
         described = card["prior"]
-        prior = None if described is None else named_prior(described["name"], int(described["dim"]))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{card_path} is not the card of a model that this version knows ({error!r})") from error
-    if not weights_path.is_file():
-        raise MissingDataError(f"{folder} is not complete: {weights_path.name}, which its card names, is not in it")
-    content = weights_path.read_bytes()
+    if "class" not in config:
+        raise DataError(f"{folder / CONFIG_FILE} does not say what is in {folder}: it was not saved by latentpath")
+    weights = weights_in(folder)
+    content = weights.read_bytes()
     found = hashlib.sha256(content).hexdigest()
-    if found != expected:
+    if card and found != card["sha256"]:
         raise DataError(
-            f"{weights_path} is damaged or was changed: its SHA-256 is {found}, its card says {expected}. "
+            f"{weights} is damaged or was changed: its SHA-256 is {found}, its card says {card.get('sha256')}. "
             "Install the package anew, or train and package the model again"
         )
     try:
-        network = build(**config)
-        tensors = load_tensors(content)
-        network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in tensors.items()})
-    except (SafetensorError, RuntimeError, TypeError) as error:
-        raise DataError(f"{weights_path} does not fit the architecture on its card: {error}") from error
-    return Model(name, network.eval().requires_grad_(False), prior, card)
+        kind = config.pop("class")
+        network = ARCHITECTURES[kind](**config)
+        if prior is None and described is not None:
+            prior = named_prior(described["name"], int(described["dim"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{folder} does not hold a model that this version knows ({error!r})") from error
+    try:
+        network.load_state_dict(in_float32(load_tensors(content)))
+    except (SafetensorError, RuntimeError) as error:
+        raise DataError(f"{weights} does not fit {CONFIG_FILE} beside it: {error}") from error
+    return as_model(network.eval().requires_grad_(False), prior, str(card.get("name", folder.resolve().name)), card)
 
 
-def as_stored(network: nn.Module, dtype: torch.dtype = torch.float16) -> dict[str, Tensor]:
-    """The weights of ``network`` as `write_model` stores them: parameters in ``dtype``, statistics as they are."""
-    parameters = dict(network.named_parameters())
-    return {
-        key: value.detach().to(dtype if key in parameters else value.dtype).contiguous()
-        for key, value in network.state_dict().items()
-    }
+def as_model(network: Pretrained, prior: Distribution | None, name: str, card: Card) -> Model:
+    """The parts of a network where `Model` has them."""
+    if isinstance(network, DCGAN):
+        return Model(network.generator, prior, name=name, card=card, discriminator=network.discriminator)
+    if isinstance(network, WAE):
+        return Model(network.decoder, prior, network.encoder, name, card)
+    return Model(network, prior, name=name, card=card)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise MissingDataError(f"{path.parent} is not a model: {path.name} is not in it") from None
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read: {error}") from error
+    if not isinstance(content, dict):
+        raise DataError(f"{path} should hold a JSON object, it holds a {type(content).__name__}")
+    return content
 
 
 def write_model(
     folder: str | Path,
-    network: nn.Module,
+    network: Pretrained,
     card: Mapping[str, Any],
     samples: Image | None = None,
     *,
     dtype: torch.dtype = torch.float16,
-    weights_file: str = "model.safetensors",
 ) -> None:
-    """Write a model that `read_model` reads; the weights' SHA-256 is added to the card.
+    """Write a model that `read_model` reads; the network's configuration and the weights' SHA-256 join the card.
 
     Args:
         folder: made if it is not there; what it holds of another model is replaced.
-        network: a `DCGANGenerator` or a `DigitClassifier`.
+        network: one of this package's.
         card: at least ``name`` and ``prior`` (None or ``{"name", "dim"}``).
         samples: the picture for ``samples.png``.
         dtype: of the stored parameters.
-        weights_file: how the file of the weights is called.
 
     Raises:
         InputError: a network of another kind, or a card that lacks these.
     """
     kind = type(network).__name__
-    if kind not in _ARCHITECTURES or not {"name", "prior"} <= set(card):
+    if kind not in ARCHITECTURES or not {"name", "prior"} <= set(card):
         raise InputError(
-            f"a model needs a network of {sorted(_ARCHITECTURES)} and a card with name and prior, "
+            f"a model needs a network of {sorted(ARCHITECTURES)} and a card with name and prior, "
             f"got {kind} and {sorted(card)}"
         )
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    content = save_tensors(as_stored(network, dtype))
+    (folder / CARD_FILE).unlink(missing_ok=True)  # it comes last
+    network.write(folder, dtype)
     architecture = {
         "class": kind,
         "config": network.config,
         "parameters": sum(p.numel() for p in network.parameters()),
         "stored_as": str(dtype).removeprefix("torch."),
     }
-    full = {
-        **card,
-        "architecture": architecture,
-        "weights_file": weights_file,
-        "sha256": hashlib.sha256(content).hexdigest(),
-    }
-    # the card last: until it is there, the folder is not a model
-    (folder / "card.json").unlink(missing_ok=True)
-    (folder / weights_file).write_bytes(content)
+    digest = hashlib.sha256((folder / WEIGHTS_FILE).read_bytes()).hexdigest()
     if samples is not None:
         samples.save(folder / "samples.png", optimize=True)
-    partial = folder / "card.json.partial"
+    partial = folder / f"{CARD_FILE}.partial"
+    full = {**card, "architecture": architecture, "sha256": digest}
     partial.write_text(json.dumps(full, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    partial.replace(folder / "card.json")
+    partial.replace(folder / CARD_FILE)

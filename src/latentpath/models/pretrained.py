@@ -1,0 +1,132 @@
+"""Saving networks and getting them back: ``save_pretrained``, ``from_pretrained``, a folder or the Hub, no pickles.
+
+Every network of this package is a `Pretrained`: what it was built with is its ``config``, a plain dictionary, written
+to ``config.json`` beside ``model.safetensors`` together with the name of its class. So a folder says what is in it.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from huggingface_hub import PyTorchModelHubMixin
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import Tensor, nn
+
+from ..errors import DataError, MissingDataError
+
+__all__ = ["CONFIG_FILE", "WEIGHTS_FILE", "Pretrained", "as_stored"]
+
+CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
+
+_PICKLES = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
+_REFUSED = (
+    "is a pickle, which can run any code when it is read, and is not loaded. Where you trust it, convert it: "
+    "safetensors.torch.save_file(torch.load(FILE, weights_only=True), 'model.safetensors')"
+)
+
+T = TypeVar("T", bound="Pretrained")
+
+
+class Pretrained(
+    nn.Module,
+    PyTorchModelHubMixin,
+    library_name="latentpath",
+    tags=["latentpath"],
+    license="mit",
+):
+    """A network with ``save_pretrained(folder)``, ``from_pretrained(folder or Hub id)`` and ``push_to_hub``.
+
+    Those are `huggingface_hub.PyTorchModelHubMixin`'s, with three differences: weights are safetensors or nothing (a
+    repository that only has a pickle is refused), ``config.json`` names the class, and a file that is damaged or of
+    another network raises `DataError`. ``from_pretrained`` gives a network in eval mode, its parameters in float32
+    whatever precision they were stored in.
+
+    Example:
+        >>> import tempfile, torch
+        >>> from latentpath.models import DCGAN
+        >>> network = DCGAN(latent_dim=5, width=4, discriminator_width=4)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = network.save_pretrained(folder)
+        ...     again = DCGAN.from_pretrained(folder)
+        >>> again.config == network.config
+        True
+    """
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What the network was built with."""
+        assert isinstance(self._hub_mixin_config, dict)
+        return dict(self._hub_mixin_config)
+
+    def write(self, folder: Path, dtype: torch.dtype | None = None) -> None:
+        """Write weights (parameters in ``dtype``; None: as they are) and ``config.json``, each whole or not at all."""
+        folder.mkdir(parents=True, exist_ok=True)
+        _replace(folder / WEIGHTS_FILE, save_tensors(as_stored(self, dtype)))
+        text = json.dumps({"class": type(self).__name__, **self.config}, indent=2) + "\n"
+        _replace(folder / CONFIG_FILE, text.encode())
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        self.write(save_directory)
+
+    @classmethod
+    def _from_pretrained(
+        cls: type[T], *, model_id: str, map_location: str = "cpu", strict: bool = True, **rest: Any
+    ) -> T:
+        if not Path(model_id).is_dir():
+            found: T = super()._from_pretrained(model_id=model_id, map_location=map_location, strict=strict, **rest)
+            return found
+        for option in ("revision", "cache_dir", "force_download", "local_files_only", "token"):
+            rest.pop(option, None)  # of the Hub
+        return cls._load_as_safetensor(cls(**rest), str(weights_in(Path(model_id))), map_location, strict)
+
+    @classmethod
+    def _load_as_safetensor(cls, model: T, model_file: str, map_location: str, strict: bool) -> T:  # type: ignore[override]
+        try:
+            tensors = load_tensors(Path(model_file).read_bytes())
+            model.load_state_dict(in_float32(tensors), strict=strict)
+        except (OSError, SafetensorError, RuntimeError) as error:
+            raise DataError(f"{model_file} is damaged or holds the weights of another network: {error}") from error
+        return model.to(map_location).eval()
+
+    @classmethod
+    def _load_as_pickle(cls, model: T, model_file: str, map_location: str, strict: bool) -> T:  # type: ignore[override]
+        raise DataError(f"{model_file} {_REFUSED}")
+
+
+def weights_in(folder: Path) -> Path:
+    """The file of the weights in ``folder``.
+
+    Raises:
+        MissingDataError: there is none; pickles that lie there instead are named.
+    """
+    path = folder / WEIGHTS_FILE
+    if path.is_file():
+        return path
+    pickles = [file.name for pattern in _PICKLES for file in sorted(folder.glob(pattern))]
+    instead = f"; {', '.join(pickles)} {_REFUSED}" if pickles else ""
+    raise MissingDataError(f"{folder} is not complete: {WEIGHTS_FILE} is not in it{instead}")
+
+
+def in_float32(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Stored tensors as networks use them: whatever floats in float32."""
+    return {key: value.float() if value.is_floating_point() else value for key, value in tensors.items()}
+
+
+def as_stored(network: nn.Module, dtype: torch.dtype | None = torch.float16) -> dict[str, Tensor]:
+    """The weights of ``network`` as they are stored: parameters in ``dtype`` (None: theirs), statistics as they are."""
+    parameters = dict(network.named_parameters())
+    return {
+        key: value.detach().to(dtype if dtype is not None and key in parameters else value.dtype).contiguous()
+        for key, value in network.state_dict().items()
+    }
+
+
+def _replace(path: Path, content: bytes) -> None:
+    partial = path.with_name(path.name + ".partial")
+    partial.write_bytes(content)
+    partial.replace(path)
