@@ -40,9 +40,23 @@ def parser() -> argparse.ArgumentParser:
     add("--fresh", nargs="+", metavar="METHOD", default=[], help="measure these methods or parts (or 'all') again")
     add("--out", type=Path, default=Path("out/bench"), help="folder of the cache and the report (%(default)s)")
     add("--onto", type=Path, metavar="FILE", help="an earlier bench.json: what it has and this run has not is kept")
-    add("--seed", type=int, default=0, help="of the endpoints and the random network (%(default)s)")
-    add("--threads", type=int, help="CPU threads; PyTorch's choice by default")
+    add("--seed", type=_seed, default=0, help="of the endpoints and the random network (%(default)s)")
+    add("--threads", type=_threads, help="CPU threads; PyTorch's choice by default")
     return found
+
+
+def _threads(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {number}")
+    return number
+
+
+def _seed(text: str) -> int:
+    number = int(text)
+    if not 0 <= number < 2**63:
+        raise argparse.ArgumentTypeError(f"must be at least 0 and below 2 ** 63, got {number}")
+    return number
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -63,6 +77,9 @@ def main(arguments: list[str] | None = None) -> int:
     except (Unknown, Failed) as error:
         print(f"python -m benchmarks: {error}", file=sys.stderr)
         return 2 if isinstance(error, Unknown) else 1
+    except OSError as error:
+        print(f"python -m benchmarks: cannot write to {options.out} ({error})", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         progress.say(
             f"\nStopped. What is finished is kept in {options.out / 'cache'}; the same command goes on from there."

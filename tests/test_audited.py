@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import pytest
@@ -150,3 +151,19 @@ def test_a_generator_of_any_scale_gives_the_same_path() -> None:
     start, end = torch.tensor([2.0, 0.0]), torch.tensor([1.0, 1.8])
     costs = [float(lp.interpolate(lambda z, s=s: s * z, prior, start, end).cost) / s for s in (1e-12, 1.0, 1e12)]
     assert costs == pytest.approx([costs[1]] * 3, rel=1e-3)
+
+
+def test_energy_gap_and_tunnels_are_of_what_was_minimised() -> None:
+    """A barrier that cannot be gone around is crossed at its price, and seen, though equation 3 would hide it."""
+
+    def index(z: Tensor) -> Tensor:
+        return -(1 + 200 * torch.exp(-(((z[..., 0] - 0.313) / 0.001) ** 2)))
+
+    path = lp.interpolate(identity, index, tensor(-1.0, 0.0), tensor(1.0, 0.0), strict=True)
+    exact = 2 + 200 * 0.001 * math.pi**0.5
+    assert float(path.cost) == pytest.approx(exact, rel=1e-3)
+    assert float((2 * path.energy).sqrt()) >= 0.98 * exact
+    assert float(path.gap) <= 0.02  # below 0: the line's points are not at equal steps of cost
+    assert not path.tunnels.any()
+    assert int(path.audit.tunnels.sum()) == 1
+    assert float(path.audit.gap) > 0.1

@@ -285,3 +285,25 @@ def test_a_graph_needs_a_prior_and_scipy(monkeypatch: pytest.MonkeyPatch) -> Non
     path = lp.interpolate(identity, normal_index(2), *ends, restarts=4)  # nobody asked for the graph
     assert path.minima is not None
     assert path.minima.isfinite().all()
+
+
+@pytest.mark.parametrize("starts", [6, 8, 16, 32])
+def test_a_minimum_that_crosses_a_wall_when_refined_gives_way_to_the_next(starts: int) -> None:
+    def slit(z: Tensor) -> Tensor:  # open above 0.3
+        return torch.where(((z[..., 0] - 0.313).abs() < 0.1) & (z[..., 1] < 0.3), -torch.inf, -1.0)
+
+    path = lp.interpolate(lambda z: z, slit, torch.tensor([-1.0, 0.0]), torch.tensor([1.0, 0.0]), restarts=starts)
+    around = math.hypot(1.213, 0.3) + 0.2 + math.hypot(0.587, 0.3)  # over the two corners
+    assert around <= float(path.cost) <= 1.2 * around
+
+
+def test_a_search_that_was_stopped_at_once_says_so() -> None:
+    path = lp.interpolate(
+        lambda z: z,
+        lp.priors.standard_normal(2),
+        torch.tensor([2.0, 0.0]),
+        torch.tensor([0.0, 2.0]),
+        restarts=4,
+        callback=lambda progress: True,
+    )
+    assert str(path.found) == "no other start was tried"

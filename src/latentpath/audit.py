@@ -22,7 +22,7 @@ from .energy import Embed, Generator, Index, blocks, chords, decode, mean_prices
 from .errors import InputError
 from .index import as_log_index
 
-__all__ = ["Audit", "audit"]
+__all__ = ["Audit", "audit", "hides"]
 
 _PARTS, _CELLS, _DOUBLINGS, _VALUES = 8, 128, 6, 2**22
 _DOUBT = 0.25  # of what extrapolation adds: its error, on a DCGAN a fifth at most
@@ -201,8 +201,6 @@ def audit(
         segment_cost = cost.reshape(*batch, segments)
         segment_length = (facts.length[:, 0] + _excess(facts.length, segments)).reshape(*batch, segments)
         total = segment_cost.sum(-1)
-        hidden = segment_cost - apparent
-        much = (hidden > _TUNNEL_OF_PATH * total[..., None]) & (hidden > _TUNNEL_OF_SEGMENT * apparent)
         seen = (2 * energy).sqrt()
         return Audit(
             cost=total,
@@ -212,10 +210,17 @@ def audit(
             segment_cost=segment_cost,
             segment_length=segment_length,
             steps=steps,
-            tunnels=much | (hidden == torch.inf),
+            tunnels=hides(segment_cost, apparent),
             settled=~(rough | coarse).reshape(*batch, segments).any(-1),
             decoded=decoded.reshape(*batch, segments).sum(-1),
         )
+
+
+def hides(segment_cost: Float[Tensor, "*batch K"], seen: Float[Tensor, "*batch K"]) -> Bool[Tensor, "*batch K"]:
+    """Where a segment costs more than it is ``seen`` to: by 1 % of the path's cost and by a quarter, or infinitely."""
+    hidden = segment_cost - seen
+    much = (hidden > _TUNNEL_OF_PATH * segment_cost.sum(-1, keepdim=True)) & (hidden > _TUNNEL_OF_SEGMENT * seen)
+    return much | (hidden == torch.inf)
 
 
 def _worst(error: Tensor, allowed: Tensor, segments: int) -> Tensor:

@@ -169,6 +169,7 @@ def interpolate(
             state.latents,
             source,
             facts,
+            state.seen,
             outcome=tuple(Outcome(code) for code in state.outcome.tolist()),
             evaluations=state.evaluations,
             gain=state.gain,

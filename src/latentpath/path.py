@@ -14,7 +14,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from .audit import Audit
+from .audit import Audit, hides
 from .curves import arc_length, at_arc, even_arc, subdivide
 from .energy import chords, decode, prices, times
 from .errors import DataError, InputError, MissingDataError
@@ -37,7 +37,9 @@ class Path:
 
     Attributes:
         latents: ``(B, K+1, D)``; first and last points are bit-identical to the endpoints asked for.
-        audit: the `Audit`; its facts are also attributes of the path: ``energy, cost, length, gap, tunnels``.
+        audit: the `Audit`, which compares with equation 3 at the path's own points.
+        seen: the cost of each segment as the solver saw it, ``(B, K)``: as equation 3 does, or more finely where that
+            hides something (`latentpath.solvers.Quadrature`). ``energy``, ``gap`` and ``tunnels`` are those of this.
         ri: the realism index at every point, ``(B, K+1)``, in [0, 1] (without alpha).
         outcome: an `Outcome` for every path.
         evaluations: path evaluations spent, ``(B,)``: one is a forward and a backward pass over all points of a path.
@@ -49,6 +51,7 @@ class Path:
 
     latents: Tensor
     audit: Audit
+    seen: Tensor
     ri: Tensor
     outcome: tuple[Outcome, ...]
     evaluations: Tensor
@@ -63,6 +66,7 @@ class Path:
         latents: Tensor,
         source: Source,
         audit: Audit | None = None,
+        seen: Tensor | None = None,
         *,
         outcome: tuple[Outcome, ...],
         evaluations: Tensor,
@@ -70,10 +74,17 @@ class Path:
         settings: dict[str, Any],
         minima: Minima | None = None,
     ) -> Path:
-        """A path from its polylines ``(B, K+1, D)``: audited unless it has been, and ``ri`` measured."""
+        """A path from its polylines ``(B, K+1, D)``: audited unless it has been, and ``ri`` measured.
+
+        Unless it is said how they were ``seen`` ``(B, K)``, that is as equation 3 does.
+        """
+        facts = audit or source.audit(latents)
+        with torch.no_grad():
+            plain = times(prices(as_log_index(source.index)(latents)), facts.steps) if seen is None else seen
         return cls(
             latents,
-            audit or source.audit(latents),
+            facts,
+            plain,
             source.ri(latents),
             outcome,
             evaluations,
@@ -85,8 +96,8 @@ class Path:
 
     @property
     def energy(self) -> Tensor:
-        """Of equation 3, ``(B,)``."""
-        return self.audit.energy
+        r"""What the solver minimised, :math:`\tfrac12 K \sum_i c_i^2` with the costs ``seen``, ``(B,)``."""
+        return 0.5 * self.segments * self.seen.square().sum(-1)
 
     @property
     def cost(self) -> Tensor:
@@ -110,13 +121,21 @@ class Path:
 
     @property
     def gap(self) -> Tensor:
-        r""":math:`cost / \sqrt{2E} - 1`, ``(B,)``; well above 0 where the energy hides what lies between points."""
-        return self.audit.gap
+        r""":math:`cost / \sqrt{2E} - 1`, ``(B,)``; above 0 where the solver did not see what the audit finds.
+
+        Below 0 where the speed along the path is uneven; 0 where cost and energy are both 0. That of equation 3 at the
+        same points, which may hide more, is ``audit.gap``.
+        """
+        apparent = (2 * self.energy).sqrt()
+        return torch.where(self.cost == apparent, 0, self.cost / apparent - 1)
 
     @property
     def tunnels(self) -> Tensor:
-        """True for the segments that tunnel, ``(B, K)``."""
-        return self.audit.tunnels
+        """True for the segments whose cost the solver did not see, ``(B, K)``; none is in a path that converged.
+
+        Those of equation 3 at the same points are ``audit.tunnels``: a thin barrier that nothing leads around is there.
+        """
+        return hides(self.audit.segment_cost, self.seen)
 
     @property
     def minima(self) -> Tensor | None:
@@ -166,6 +185,7 @@ class Path:
             self,
             latents=self.latents[chosen],
             audit=Audit(**facts),
+            seen=self.seen[chosen],
             ri=self.ri[chosen],
             outcome=self.outcome[which],
             evaluations=self.evaluations[chosen],
@@ -251,7 +271,9 @@ class Path:
         """The same paths from end to start."""
         facts = {f.name: getattr(self.audit, f.name) for f in fields(Audit)}
         facts = {name: value.flip(-1) if value.ndim == 2 else value for name, value in facts.items()}
-        return replace(self, latents=self.latents.flip(1), audit=Audit(**facts), ri=self.ri.flip(-1))
+        return replace(
+            self, latents=self.latents.flip(1), audit=Audit(**facts), seen=self.seen.flip(-1), ri=self.ri.flip(-1)
+        )
 
     def report(self, baselines: Iterable[str] = ("lerp", "slerp"), judges: Mapping[str, Judge] | None = None) -> Report:
         """Compare with the baselines between the same endpoints.
@@ -290,7 +312,7 @@ class Path:
 
         target = FilePath(file)
         tensors = {f"audit.{f.name}": getattr(self.audit, f.name) for f in fields(Audit)}
-        tensors |= {name: getattr(self, name) for name in ("latents", "ri", "evaluations", "gain")}
+        tensors |= {name: getattr(self, name) for name in ("latents", "seen", "ri", "evaluations", "gain")}
         if self.found is not None:
             tensors |= {f"found.{f.name}": getattr(self.found, f.name) for f in fields(Minima)}
         about = {"outcome": [outcome.name for outcome in self.outcome], "settings": self.settings}

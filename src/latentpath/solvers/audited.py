@@ -23,7 +23,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..audit import Audit
+from ..audit import Audit, hides
 from ..curves import arc_length, at_arc, even_arc, subdivide
 from ..energy import chords, decode, times
 from .lbfgs import LBFGS, LBFGSState
@@ -117,16 +117,17 @@ def solve_audited(
         best = facts.cost[rows]
         honest = ~_hiding(finer, found, gap) & (found.cost <= (1 + gap) * best)
         _adopt(state, facts, rows, finer, found, finer.energy.isfinite() & ((found.cost < best) | honest))
-    failed = (state.outcome == Outcome.CONVERGED) & _hiding(state, facts, gap)
+    _never_worse(state, facts, problem, latents, audit, rule)
+    tunnels = hides(facts.segment_cost, state.seen).any(-1)
+    failed = (state.outcome == Outcome.CONVERGED) & (_hiding(state, facts, gap) | tunnels)
     if not stopped:
         failed |= _unfinished(state, most - state.evaluations)
     state.outcome[failed] = int(Outcome.UNRESOLVED)
-    _never_worse(state, facts, problem, latents, audit)
     return state, facts
 
 
 def _never_worse(
-    state: State, facts: Audit, problem: Problem, latents: Tensor, audit: Callable[[Tensor], Audit]
+    state: State, facts: Audit, problem: Problem, latents: Tensor, audit: Callable[[Tensor], Audit], rule: Quadrature
 ) -> None:
     """The initial polyline again, where the audit finds it cheaper than what was made of it: as stalled, or a tie."""
     segments = latents.shape[1] - 1
@@ -142,9 +143,13 @@ def _never_worse(
     found = audit(latents[rows])
     cheaper = found.cost < _CHEAPER * facts.cost[rows]
     stalled = rows[cheaper & (found.cost < _TIE * facts.cost[rows]) & (state.outcome[rows] != Outcome.BUDGET_SPENT)]
-    state.keep(rows, cheaper, latents[rows], problem.evaluate(latents[rows]))
-    state.outcome[stalled] = int(Outcome.STALLED)
     _take(facts, rows, found, cheaper)
+    state.outcome[stalled] = int(Outcome.STALLED)
+    rows = rows[cheaper]
+    if len(rows):
+        _refine(rule, rows, *_measured(problem, latents[rows]), facts.segment_cost[rows])
+        every = torch.ones_like(rows, dtype=torch.bool)
+        state.keep(rows, every, latents[rows], problem.evaluate(latents[rows], rule.rows(rows)))
 
 
 _KEPT = ("latents", "energy", "gradient", "stiffness", "seen", "gain", "outcome")

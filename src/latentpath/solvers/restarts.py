@@ -10,7 +10,7 @@ auto-encoders the energy had one minimum from every start tried; for GANs it had
    each; a start counts as it was where the solver made it dearer.
 3. The two best are refined on all ``K`` segments where they promise something: lower than the coarse minimum of the
    straight line by 1 % or more, or lower already than the solved one is. The cheapest of all by the audit is kept.
-   (Two, since the coarse ranks are right to a few per cent only.)
+   (Two, since the coarse ranks are right to a few per cent only; more while all of them cross a wall.)
 
 The starts, in this order:
 
@@ -163,6 +163,8 @@ class Minima:
     def __str__(self) -> str:
         pairs, starts = len(self.lowered), (~self.relative.isnan()).sum(-1).tolist()
         few, many = min(starts), max(starts)
+        if many == 0:
+            return "no other start was tried"
         tried = f"{many} start{'s' * (many != 1)}" if few == many else f"{few} to {many} starts"
         better = self.lowered[self.lowered > 0]
         if len(better) == 0:
@@ -217,8 +219,10 @@ def search(
     hunt.run(total - state.evaluations)
     state.evaluations += hunt.evaluations
     tol = getattr(solver, "tol", 1e-3)
-    for best, costs in hunt.best(_REFINED):
+    for number, (best, costs) in enumerate(hunt.best(restarts.most)):
         promising = (costs < (1 - _LOWER) * hunt.costs[:, 0]) | (costs < (1 - tol) * single)
+        if number >= _REFINED:  # only where those before are drawn across a wall on K segments
+            promising &= facts.cost.isinf() & costs.isfinite()
         for rows, most in _affordable(promising, total - state.evaluations, max_evaluations):
             if listen.stopped:
                 break
