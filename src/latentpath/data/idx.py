@@ -1,8 +1,7 @@
-"""Image data sets as tensors.
+"""MNIST, from its four IDX files as published, packed (``.gz``) or not.
 
-MNIST is read from its four IDX files as published, packed (``.gz``) or not. Where the data lie is one setting:
-the ``folder`` argument, or the environment variable ``LATENTPATH_DATA``, whose sub-folder ``mnist`` is looked at
-first. Nothing is downloaded.
+Where the data lie is one setting: the ``folder`` argument, or the environment variable ``LATENTPATH_DATA``, whose
+sub-folder ``mnist`` is looked at first. Nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .errors import DataError, InputError, MissingDataError
+from ..errors import DataError, InputError, MissingDataError
 
 __all__ = ["DATA_VARIABLE", "find_folder", "mnist", "read_idx", "to_unit_range"]
 

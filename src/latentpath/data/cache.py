@@ -1,0 +1,147 @@
+"""Decoded pixels, kept on disk: a data set is decoded once for each frame, and later mapped into memory.
+
+The cache is the folder in ``LATENTPATH_CACHE``, or ``latentpath`` in ``XDG_CACHE_HOME`` or ``~/.cache``; it can be
+deleted at any time. A data set is one ``.npy`` file ``NAME-KEY-DIGEST.npy``: the key says what was decoded and how, the
+digest is of the pixels, and is checked on every load, so that a damaged file is noticed and made anew. It is written
+beside its place and renamed when it is whole: a killed run leaves nothing that is taken for a cache, and of two runs at
+once the later replaces the earlier by the same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import DataError, LatentPathError
+from .listing import Source, fingerprint
+from .pictures import Frame
+
+__all__ = ["CACHE_VARIABLE", "cache_folder", "cached_pixels"]
+
+CACHE_VARIABLE = "LATENTPATH_CACHE"
+_VERSION = 1  # of what `pictures` makes of a picture
+_BLOCK = 64
+_IN_MEMORY = 256 << 20
+_ABANDONED = 24 * 3600.0
+
+
+def cache_folder() -> Path:
+    """Where decoded pixels are kept: ``$LATENTPATH_CACHE``, or ``latentpath`` in the user's cache folder."""
+    named = os.environ.get(CACHE_VARIABLE)
+    if named:
+        return Path(named).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "latentpath"
+
+
+def cached_pixels(
+    source: Source, frame: Frame, folder: Path, progress: Callable[[int, int], None] | None = None
+) -> tuple[Tensor, str]:
+    """The pixels of ``source`` in ``frame``, ``(N, channels, H, W)``, and their SHA-256; decoded unless they are there.
+
+    Up to 256 MiB they are read into memory; more are mapped, so that the system reads what is used and drops what is
+    not. Changing them changes no file.
+
+    Args:
+        source: where the pictures come from.
+        frame: what is made of each.
+        folder: of the cache; made if it is not there.
+        progress: called with pictures decoded and their number.
+
+    Raises:
+        DataError: a picture cannot be read, or the cache cannot be written; the message says which.
+    """
+    shape = (source.count, *frame.shape)
+    key = fingerprint([_VERSION, source.key, frame])[:20]
+    stem = f"{re.sub(r'[^A-Za-z0-9._-]+', '-', source.name)[:40]}-{key}"
+    for path in sorted(folder.glob(f"{stem}-*.npy")):
+        found = _read(path, shape)
+        if found is not None:
+            return found
+        with contextlib.suppress(OSError):
+            path.unlink()
+    path = _write(folder, stem, shape, _decoded(source, frame, progress))
+    found = _read(path, shape)
+    if found is None:
+        raise DataError(f"{path} was damaged while it was written: check the disk of {folder}, or set {CACHE_VARIABLE}")
+    return found
+
+
+def _read(path: Path, shape: tuple[int, ...]) -> tuple[Tensor, str] | None:
+    """What is in a file of the cache, or None if it is damaged."""
+    try:
+        pixels = np.load(path, mmap_mode="c")
+    except (OSError, ValueError, EOFError):
+        return None
+    if pixels.shape != shape or pixels.dtype != np.uint8:
+        return None
+    if pixels.nbytes <= _IN_MEMORY:
+        pixels = np.array(pixels)
+    digest = hashlib.sha256(pixels.data).hexdigest()
+    return (torch.from_numpy(pixels), digest) if path.stem.endswith(f"-{digest[:20]}") else None
+
+
+def _decoded(source: Source, frame: Frame, progress: Callable[[int, int], None] | None) -> Iterator[np.ndarray]:
+    """Every picture, a block at a time, decoded by as many threads as PyTorch may use."""
+    with ThreadPoolExecutor(torch.get_num_threads()) as threads:
+        for first in range(0, source.count, _BLOCK):
+            block = range(first, min(first + _BLOCK, source.count))
+            yield np.stack(list(threads.map(lambda i: source.read(i, frame), block)))
+            if progress is not None:
+                progress(block.stop, source.count)
+
+
+def _write(folder: Path, stem: str, shape: tuple[int, ...], blocks: Iterator[np.ndarray]) -> Path:
+    """Write the file under another name, and rename it when it is whole."""
+    size = int(np.prod(shape))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(folder)
+        if shutil.disk_usage(folder).free < size:
+            raise OSError(None, "No space left on device")
+        partial = folder / f"{stem}-{secrets.token_hex(8)}.partial"
+        try:
+            with partial.open("xb") as file:
+                digest = _fill(file, shape, blocks)
+            path = folder / f"{stem}-{digest[:20]}.npy"
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+    except LatentPathError:
+        raise
+    except OSError as error:
+        raise DataError(
+            f"the cache of decoded images in {folder} cannot be written ({error.strerror or error}), it needs "
+            f"{size / 1e6:.0f} MB: make room there, or name another folder in {CACHE_VARIABLE}"
+        ) from error
+    return path
+
+
+def _fill(file: BinaryIO, shape: tuple[int, ...], blocks: Iterator[np.ndarray]) -> str:
+    """Write a ``.npy`` file; the digest of its values."""
+    digest = hashlib.sha256()
+    np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
+    for block in blocks:
+        digest.update(block.data)
+        file.write(block.data)
+    return digest.hexdigest()
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Remove what killed runs left: files under way that nobody has written to for a day."""
+    for path in folder.glob("*.partial"):
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > _ABANDONED:
+                path.unlink()

@@ -1,0 +1,102 @@
+"""Data sets of images as tensors, ready to train on."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..errors import InputError
+from .cache import cache_folder, cached_pixels
+from .listing import fingerprint
+from .pictures import Frame
+from .sources import find_source
+
+__all__ = ["Images", "load_images"]
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """A data set: all its images in one shape, some of them held out.
+
+    Attributes:
+        pixels: ``uint8`` ``(N, channels, H, W)``, in the order of their names; mapped from the cache when large.
+        held_out: the images after those, kept out of ``pixels``.
+        name: what the data set is called.
+        fingerprint: a hash that changes with the images, their size, crop and channels, and how many are held out.
+    """
+
+    pixels: Tensor
+    held_out: Tensor
+    name: str
+    fingerprint: str
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+
+def load_images(
+    source: str | Path | None,
+    *,
+    size: int,
+    channels: int,
+    split: str = "train",
+    hold_out: int = 0,
+    crop: float | None = None,
+    cache: Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Images:
+    """The images of a folder, an archive or a named data set, decoded once and then read from the cache.
+
+    Args:
+        source: what `latentpath.data.sources` says; None is the folder in ``LATENTPATH_DATA``.
+        size: of the square images, in pixels.
+        channels: 1 for grey, 3 for RGB.
+        split: for data sets that have several.
+        hold_out: how many images, the last ones by name, go into ``held_out``.
+        crop: width of the centred square that is taken, as a fraction of the picture's; by default 108/178 for CelebA
+            (108 of the published 178 pixels, the same part at any size), the largest square for everything else.
+        cache: folder for decoded images; by default `latentpath.data.cache_folder`.
+        progress: called with images decoded and their number, when they are not in the cache.
+
+    Raises:
+        InputError: a size, number of channels, crop, split or ``hold_out`` that means nothing here.
+        MissingDataError: there is no such data set, no image in it, or no such split.
+        DataError: a file cannot be read, or the cache cannot be written; the message names it.
+        MissingDependencyError: a folder or a data set of the Hub, and ``datasets`` is not installed.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> from zipfile import ZipFile
+        >>> from PIL import Image
+        >>> with TemporaryDirectory() as folder:
+        ...     Image.new("RGB", (89, 109), "red").save(Path(folder) / "red.png")
+        ...     with ZipFile(Path(folder) / "faces.zip", "w") as archive:
+        ...         for i in range(10):
+        ...             archive.write(Path(folder) / "red.png", f"{i}.png")
+        ...     images = load_images(f"{folder}/faces.zip", size=64, channels=3, hold_out=2, cache=Path(folder))
+        >>> images.name, len(images), images.pixels.shape, len(images.held_out)
+        ('faces', 8, torch.Size([8, 3, 64, 64]), 2)
+    """
+    frame = Frame((size, size), channels, 1.0 if crop is None else crop)
+    if hold_out < 0:
+        raise InputError(f"hold_out must be at least 0, got {hold_out}")
+    with contextlib.closing(find_source(source, split)) as found:
+        if crop is None:
+            frame = Frame((size, size), channels, found.crop)
+        if hold_out >= found.count:
+            raise InputError(
+                f"hold_out must leave images to train on: {found.name} ({split}) has {found.count}, got {hold_out}"
+            )
+        if found.pixels is not None and found.pixels.shape[1:] == frame.shape and frame.crop == 1:
+            pixels, digest = torch.from_numpy(found.pixels), hashlib.sha256(found.pixels.data).hexdigest()
+        else:
+            pixels, digest = cached_pixels(found, frame, cache or cache_folder(), progress)
+    kept = len(pixels) - hold_out
+    return Images(pixels[:kept], pixels[kept:], found.name, fingerprint([digest, len(pixels), frame, hold_out]))

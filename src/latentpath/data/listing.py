@@ -1,0 +1,119 @@
+"""What every source of pictures comes down to: a list of them, in the order of their names.
+
+Numbers in names count by their value: 9 comes before 10. Where all pictures lie in folders called ``train``, ``test``,
+``validation``, ``valid`` or ``val``, these are the splits; otherwise there is one, ``train``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from ..errors import MissingDataError
+from .pictures import Frame
+
+__all__ = ["CELEBA", "CELEBA_CROP", "Source", "check_there_are", "fingerprint", "in_split", "is_picture"]
+
+CELEBA = "img_align_celeba"
+"""The name of CelebA's folder of aligned faces, and of its archive."""
+
+CELEBA_CROP = 108 / 178
+"""The width of the face in CelebA's pictures, as DCGANs take it: 108 of 178 pixels."""
+
+_SUFFIXES = frozenset(
+    f".{suffix}"
+    for suffix in (
+        *("jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp", "tif", "tiff"),
+        *("ppm", "pgm", "pbm", "pnm", "jp2", "avif", "tga"),
+    )
+)
+_SPLITS = frozenset(("train", "test", "validation", "valid", "val"))
+
+
+@dataclass(frozen=True)
+class Source:
+    """Pictures in their order, to be read one by one, from several threads if need be.
+
+    Attributes:
+        name: of the data set.
+        key: a hash that changes with what the pictures are read from.
+        count: how many pictures there are.
+        read: the i-th one, in a frame: ``uint8`` ``(channels, H, W)``.
+        crop: what is usual for this data set.
+        pixels: all of them ``(N, channels, H, W)``, if they are in memory anyway.
+        close: lets go of what is open.
+    """
+
+    name: str
+    key: str
+    count: int
+    read: Callable[[int, Frame], np.ndarray]
+    crop: float = 1.0
+    pixels: np.ndarray | None = None
+    close: Callable[[], None] = lambda: None
+
+
+def is_picture(name: PurePosixPath) -> bool:
+    """Whether a file is one by its suffix, and no hidden one, as some systems put beside each."""
+    hidden = any(part.startswith(".") or part == "__MACOSX" for part in name.parts)
+    return name.suffix.lower() in _SUFFIXES and not hidden
+
+
+def in_split(names: Sequence[PurePosixPath], split: str, where: Path) -> list[PurePosixPath]:
+    """The names that belong to ``split``, in natural order.
+
+    Raises:
+        MissingDataError: there is no such split.
+
+    Example:
+        >>> names = [PurePosixPath(name) for name in ("faces/10.png", "faces/9.png")]
+        >>> [str(name) for name in in_split(names, "train", Path("faces.zip"))]
+        ['faces/9.png', 'faces/10.png']
+    """
+    depth = 0
+    while len({name.parts[depth] for name in names}) == 1 and names[0].parts[depth] not in _SPLITS:
+        if any(len(name.parts) <= depth + 2 for name in names):
+            break
+        depth += 1
+    tops = {name.parts[depth] for name in names if len(name.parts) > depth + 1}
+    has_splits = bool(tops) and tops <= _SPLITS and all(len(name.parts) > depth + 1 for name in names)
+    there = sorted(tops) if has_splits else ["train"]
+    if split not in there:
+        raise MissingDataError(f"{where} has no split {split!r}: there is {', '.join(there)}")
+    chosen = [name for name in names if name.parts[depth] == split] if has_splits else names
+    return sorted(chosen, key=_natural)
+
+
+def _natural(name: PurePosixPath) -> tuple[list[list[str | tuple[int, str]]], str]:
+    """A key that puts 9 before 10."""
+    parts = [re.split(r"([0-9]+)", part) for part in name.parts]
+    return [[(int(bit), bit) if i % 2 else bit for i, bit in enumerate(bits)] for bits in parts], str(name)
+
+
+def check_there_are(pictures: Sequence[object], others: Sequence[str], where: Path) -> None:
+    """Refuse a place without pictures.
+
+    Raises:
+        MissingDataError: the message says what there is instead.
+    """
+    if not pictures:
+        found = f"has no images ({len(others)} other files, e.g. {others[0]})" if others else "is empty"
+        raise MissingDataError(f"{where} {found}: expected files like .jpg or .png, at any depth")
+
+
+def fingerprint(parts: Iterable[object]) -> str:
+    """A hash of what these print as.
+
+    Example:
+        >>> fingerprint(["a.png", 3]) == fingerprint(["a.png", 3]) != fingerprint(["a.png", 4])
+        True
+    """
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(f"{part!r}\n".encode(errors="surrogateescape"))
+    return digest.hexdigest()
