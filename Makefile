@@ -37,8 +37,8 @@ clean: ## Remove everything that these targets made.
 	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.installed-demo: EXTRAS := viz
-$(VENV)/.installed-test: EXTRAS := data,viz,test
-$(VENV)/.installed-check: EXTRAS := data,viz,test,dev
+$(VENV)/.installed-test: EXTRAS := data,train,viz,diffusers,flows,test
+$(VENV)/.installed-check: EXTRAS := data,train,viz,diffusers,flows,test,dev
 
 $(VENV)/.installed-%: $(VENV)/.created pyproject.toml constraints.lock
 	@echo "Installing latentpath[$(EXTRAS)] into $(VENV): minutes the first time, seconds after."

@@ -10,23 +10,35 @@ import pytest
 import torch
 from safetensors.torch import save
 from torch import Tensor, nn
+from torchmetrics.image.kid import poly_mmd
 
 import latentpath as lp
 from latentpath.data import mnist, to_unit_range
 from latentpath.errors import DataError, InputError, MissingDataError
-from latentpath.models import DCGANDiscriminator, DCGANGenerator, DigitClassifier, available, digit_classifier, load
+from latentpath.models import (
+    DCGAN,
+    WAE,
+    DCGANDiscriminator,
+    DCGANGenerator,
+    DigitClassifier,
+    available,
+    digit_classifier,
+    load,
+)
 from latentpath.models.cards import make_card
-from latentpath.models.model import Model
-from latentpath.models.pretrained import as_stored
-from latentpath.models.quality import (
+from latentpath.models.distances import (
     frechet_distance,
     gaussian_frechet_distance,
-    measure_classifier,
-    measure_generator,
+    kernel_distance,
     nearest_distances,
+    precision_recall,
 )
+from latentpath.models.model import Model
+from latentpath.models.pretrained import Pretrained, as_stored
+from latentpath.models.quality import measure_classifier, measure_generator
 from latentpath.models.registry import WEIGHTS, named_prior, read_model, write_model
 from latentpath.models.sampling import contact_sheet, draw
+from latentpath.models.wae import mmd
 
 GENERATOR, JUDGE = "mnist-dcgan-semicircle", "mnist-classifier"
 
@@ -66,6 +78,95 @@ def test_every_layer_of_the_discriminator_has_spectral_norm_one() -> None:
     for module in discriminator.eval().modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             assert float(torch.linalg.matrix_norm(module.weight.detach().flatten(1), 2)) == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.parametrize(("size", "channels"), [(28, 1), (64, 3)])
+def test_an_auto_encoder_has_the_shapes_it_promises(size: int, channels: int) -> None:
+    network = WAE(latent_dim=5, width=4, size=size, channels=channels).eval()
+    images = network(torch.randn(3, 5)).detach()
+    assert images.shape == (3, channels, size, size)
+    assert float(images.abs().max()) <= 1
+    assert network.encoder(images).shape == (3, 5)
+    assert network.encoder.features(images).shape == (3, 4 * size // 14 if size == 28 else 32)
+    with pytest.raises(InputError, match="side 28 or 64, got size=32"):
+        WAE(size=32)
+
+
+def test_mmd_is_the_u_statistic_of_its_kernel() -> None:
+    torch.manual_seed(0)
+    x, y = torch.randn(5, 3, dtype=torch.float64), torch.randn(4, 3, dtype=torch.float64)
+
+    def k(a: Tensor, b: Tensor) -> float:
+        scales = [s * 2 * 3 * 1.5 for s in (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)]
+        return sum(c / (c + float((a - b).square().sum())) for c in scales)
+
+    within = [sum(k(a, b) for i, a in enumerate(z) for j, b in enumerate(z) if i != j) for z in (x, y)]
+    across = sum(k(a, b) for a in x for b in y)
+    exact = within[0] / 20 + within[1] / 12 - 2 * across / 20
+    assert float(mmd(x, y, 1.5)) == pytest.approx(exact, rel=1e-12)
+    many = torch.stack([mmd(*torch.randn(2, 20, 3)) for _ in range(400)])
+    assert abs(float(many.mean())) < 4 * float(many.std()) / 20  # unbiased: 0 on average, so below 0 as often as above
+    x.requires_grad_()
+    mmd(x, x.detach()[:4], 1.5).backward()
+    assert x.grad is not None
+    assert bool(x.grad.isfinite().all())
+    with pytest.raises(InputError, match=r"at least two rows each, got \(1, 3\)"):
+        mmd(x[:1], y)
+
+
+NETWORKS = [
+    DCGAN(latent_dim=4, width=2, discriminator_width=2, prior="semicircle"),
+    WAE(latent_dim=4, width=2, size=28, channels=1),
+    DCGANGenerator(latent_dim=4, width=2),
+    DigitClassifier(width=2),
+]
+
+
+@pytest.mark.parametrize("network", NETWORKS, ids=lambda network: type(network).__name__)
+def test_networks_save_and_load_themselves(tmp_path: Path, network: Pretrained) -> None:
+    network.save_pretrained(tmp_path)
+    before = torch.random.get_rng_state()
+    again = type(network).from_pretrained(tmp_path)
+    assert again.config == network.config
+    assert not again.training
+    assert all(
+        torch.equal(a, b) for a, b in zip(again.state_dict().values(), network.state_dict().values(), strict=True)
+    )
+    torch.random.set_rng_state(before)
+    model = read_model(tmp_path)
+    assert torch.equal(before, torch.random.get_rng_state())  # reading does not draw
+    named = network.config.get("prior")
+    assert (model.prior is None) == (named is None)
+    if named is not None:
+        assert model.prior.event_shape == (4,)
+        assert model.generator(model.prior.sample(torch.Size([2]))).shape == (2, 1, 28, 28)
+    if isinstance(network, WAE):
+        assert model.encode(torch.zeros(3, 1, 28, 28)).shape == (3, 4)
+    elif isinstance(network, DCGAN):
+        assert model.discriminator(torch.zeros(3, 1, 28, 28)).shape == (3,)
+        with pytest.raises(InputError, match=r"has no encoder: find latents with latentpath\.invert"):
+            model.encode(torch.zeros(3, 1, 28, 28))
+
+
+def test_pickles_and_damaged_weights_are_refused(tmp_path: Path) -> None:
+    NETWORKS[1].save_pretrained(tmp_path)
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(DataError, match=r"model\.safetensors is damaged or holds the weights of another network"):
+        WAE.from_pretrained(tmp_path)
+    path.unlink()
+    (tmp_path / "pytorch_model.bin").write_bytes(b"")
+    for load_it in (WAE.from_pretrained, read_model):
+        with pytest.raises(MissingDataError, match=r"pytorch_model\.bin is a pickle.*convert it"):
+            load_it(tmp_path)
+
+
+def test_a_model_checks_its_parts() -> None:
+    prior = lp.priors.standard_normal(2)
+    with pytest.raises(InputError, match=r"over vectors \(D,\), its event shape is \(\)"):
+        Model(lambda z: z, torch.distributions.Normal(0.0, 1.0))
+    assert Model(lambda z: z, prior).value_range == (-1.0, 1.0)
+    assert Model(lambda z: z, prior, lambda x: 2 * x).encode(torch.ones(700, 2)).sum() == 2800
 
 
 def test_shipped_models_are_listed_and_small() -> None:
@@ -225,8 +326,17 @@ def test_a_model_that_could_not_be_read_is_not_written(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="name and prior"):
         write_model(tmp_path / "x", DCGANGenerator(latent_dim=4, width=2), {"name": "x"})
     assert not (tmp_path / "x").exists()
-    with pytest.raises(InputError, match="no card can describe the data 'cats'"):
-        make_card("x", "", {"data": "cats"}, command="", version="", steps=1, seconds=0.0, images=1, value_range=None)
+
+
+@pytest.mark.parametrize(
+    ("data", "licence"), [("mnist", "MIT"), ("celeba", "For non-commercial research"), ("cats", "not stated")]
+)
+def test_a_card_names_the_terms_of_the_data(data: str, licence: str) -> None:
+    about = {"data": data, "seed": 0}
+    card = make_card("x", "", about, command="", version="", steps=1, seconds=0.0, images=7, value_range=None)
+    assert card["licence"].startswith(licence)
+    assert card["data"]["images"] == 7
+    assert card["data"]["licence"]
 
 
 def test_priors_by_name() -> None:
@@ -315,9 +425,9 @@ class Recall(nn.Module):
 
 class KnownHead(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
-        classes = nn.functional.one_hot(features[:, 0].long(), 10)
-        rest = (1 - features[:, 1:2]) / 9
-        return torch.where(classes.bool(), features[:, 1:2], rest).log()
+        code = ((features + 1) * 127.5).round()
+        classes, sure = nn.functional.one_hot(code[:, 0].long(), 10), code[:, 1:2] / 250
+        return torch.where(classes.bool(), sure, (1 - sure) / 9).log()
 
 
 class Known(DigitClassifier):
@@ -333,19 +443,63 @@ class Known(DigitClassifier):
 
 def test_quality_of_a_generator_that_memorised_is_known_exactly() -> None:
     random = torch.Generator().manual_seed(0)
-    images = torch.rand(200, 1, 4, 4, generator=random)
-    images[:, 0, 0, 0] = torch.arange(200) % 10
-    images[:, 0, 0, 1] = torch.tensor([0.95, 0.55]).repeat(100)  # even classes are sure
+    images = torch.randint(256, (2000, 1, 4, 4), generator=random, dtype=torch.uint8)
+    images[:, 0, 0, 0] = torch.arange(2000) % 10
+    images[:, 0, 0, 1] = torch.tensor([240, 140]).repeat(1000)  # even classes are sure: 0.96, and 0.56
     prior = torch.distributions.Independent(torch.distributions.Uniform(torch.zeros(2), torch.ones(2)), 1)
-    result = measure_generator(Recall(images), prior, Known(), images, images, samples=2000, nearest_samples=100)
-    assert sum(result.class_shares) == pytest.approx(1, abs=1e-3)
-    assert result.least_class_share == min(result.class_shares) > 0.07
-    sure = sum(result.class_shares[::2])
-    assert result.share_sure == pytest.approx(sure, abs=1e-3)
-    assert result.mean_confidence == pytest.approx(0.95 * sure + 0.55 * (1 - sure), abs=1e-3)
-    assert (result.test_mean_confidence, result.test_share_sure) == (0.75, 0.5)
-    assert result.nearest_train == result.nearest_train_of_test == 0  # memorised, and here test is train
-    assert result.frechet_floor == 0
+    model, judge = Model(Recall(to_unit_range(images)), prior, name="parrot"), Known()
+    found = measure_generator(
+        model, judge.features, images, images, judge=judge, judge_name="known", samples=2000, nearest_samples=100
+    )
+    assert found.class_shares is not None
+    assert sum(found.class_shares) == pytest.approx(1, abs=1e-3)
+    assert found.least_class_share == min(found.class_shares) > 0.07
+    sure = sum(found.class_shares[::2])
+    assert found.share_sure == pytest.approx(sure, abs=1e-3)
+    assert found.mean_confidence == pytest.approx(0.96 * sure + 0.56 * (1 - sure), abs=1e-3)
+    assert (found.test_mean_confidence, found.test_share_sure) == (0.76, 0.5)
+    assert found.nearest_train == found.nearest_train_of_test == 0  # memorised, and here test is train
+    assert (found.reference, found.frechet_floor, found.precision) == ("test", 0, 1)
+    assert 0.6 < found.recall < 1  # of 2,000 draws of 2,000 some are missed
+    assert found.reconstruction_error is None
+
+    few = measure_generator(model, judge.features, images, images[:50], samples=1000, nearest_samples=100)
+    assert (few.reference, few.judge, few.class_shares) == ("train", None, None)
+    assert few.nearest_train_of_test == 0
+
+    halves = Model(Recall(to_unit_range(images)), prior, lambda real: torch.zeros(len(real), 2), name="constant")
+    found = measure_generator(halves, judge.features, images, images[:50], samples=1000, nearest_samples=100)
+    exact = (to_unit_range(images[:50]) - to_unit_range(images[:1])).square().mean().sqrt()
+    assert found.reconstruction_error == pytest.approx(float(exact), abs=1e-4)  # latent 0 is the first image
+    with pytest.raises(InputError, match=r"'parrot' makes images \(1, 4, 4\), the data are \(1, 5, 5\)"):
+        measure_generator(model, judge.features, torch.zeros(30, 1, 5, 5, dtype=torch.uint8), samples=100)
+    with pytest.raises(InputError, match="has no prior"):
+        measure_generator(load(JUDGE), judge.features, images)
+
+
+def test_kernel_distance_by_hand_and_precision_and_recall_of_disjoint_and_nested_sets() -> None:
+    random = torch.Generator().manual_seed(0)
+    x, y = torch.randn(7, 4, generator=random), torch.randn(5, 4, generator=random) + 1
+
+    def k(a: Tensor, b: Tensor) -> float:
+        return (float((a.double() * b.double()).sum()) / 4 + 1) ** 3
+
+    within = [sum(k(a, b) for i, a in enumerate(z) for j, b in enumerate(z) if i != j) for z in (x, y)]
+    exact = within[0] / 42 + within[1] / 20 - 2 * sum(k(a, b) for a in x for b in y) / 35
+    assert kernel_distance(x, y) == pytest.approx(exact, rel=1e-12)
+    many, others = torch.randn(60, 8, generator=random), torch.randn(60, 8, generator=random) + 0.3
+    theirs = float(poly_mmd(many.double(), others.double()))
+    assert kernel_distance(many, others) == pytest.approx(theirs, rel=1e-9)
+
+    one = torch.rand(400, 2, generator=random)
+    assert precision_recall(one, one) == (1, 1)
+    assert precision_recall(one, one + 10) == (0, 0)
+    part = one[one[:, 0] < 0.5]
+    precision, recall = precision_recall(part, one)
+    assert precision == 1
+    assert len(part) / 400 <= recall <= len(part) / 400 + 0.1  # and what lies just beyond the edge
+    with pytest.raises(InputError, match="more than 3 rows, got 3 and 400"):
+        precision_recall(one[:3], one)
 
 
 def test_the_shipped_generator_covers_all_digits_confidently(judge: DigitClassifier) -> None:

@@ -12,6 +12,7 @@ import time
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -19,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from typer.testing import CliRunner
 
-from latentpath import training
+from latentpath.cli import app as main
 from latentpath.cli_train import app
 from latentpath.errors import DataError, InputError, MissingDataError, TrainingError
 from latentpath.models.dcgan import DCGANGenerator
@@ -28,13 +29,20 @@ from latentpath.priors import semicircle, standard_normal
 from latentpath.training import (
     ClassifierConfig,
     DCGANConfig,
-    averaged_generator,
+    WAEConfig,
+    averaged_dcgan,
+    averaged_wae,
+    dcgan,
+    loop,
     read_checkpoint,
     read_config,
     recalibrate,
     train_classifier,
     train_dcgan,
+    train_wae,
 )
+from latentpath.training import folder as files
+from latentpath.training.randomness import augment, augmenting, flip, flipping
 
 TINY = DCGANConfig(latent_dim=4, width=2, discriminator_width=2, steps=6, batch=8)
 PRIOR = semicircle(4)
@@ -42,7 +50,7 @@ PRIOR = semicircle(4)
 
 @pytest.fixture(autouse=True)
 def briefly_recalibrated(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "recalibrate", partial(recalibrate, batches=2))
+    monkeypatch.setattr(dcgan, "recalibrate", partial(recalibrate, batches=2))
 
 
 def pictures(count: int = 30) -> Tensor:
@@ -55,7 +63,7 @@ def same(one: dict[str, Tensor], two: dict[str, Tensor]) -> bool:
 
 def stop_at(monkeypatch: pytest.MonkeyPatch, step: int, action: object) -> None:
     """Do ``action()`` in the middle of the step after ``step`` steps: when the real images are made."""
-    taken, original = [0], training.to_unit_range
+    taken, original = [0], loop.to_unit_range
 
     def counted(images: Tensor) -> Tensor:
         if taken[0] == step:
@@ -63,7 +71,7 @@ def stop_at(monkeypatch: pytest.MonkeyPatch, step: int, action: object) -> None:
         taken[0] += 1
         return original(images)
 
-    monkeypatch.setattr(training, "to_unit_range", counted)
+    monkeypatch.setattr(loop, "to_unit_range", counted)
 
 
 @pytest.fixture
@@ -73,16 +81,25 @@ def whole(tmp_path: Path) -> Path:
     return tmp_path / "whole"
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_two_halves_are_the_whole_bit_for_bit(tmp_path: Path, precision: str) -> None:
-    config = replace(TINY, precision=precision)
-    one = train_dcgan(config, pictures(), PRIOR, tmp_path / "one")
+AUTO = WAEConfig(latent_dim=4, width=2, size=28, channels=1, steps=6, batch=8, flip=True)
+RUNS = [
+    (train_dcgan, TINY),
+    (train_dcgan, replace(TINY, precision="bf16")),
+    (train_dcgan, replace(TINY, flip=True, augment=True)),
+    (train_wae, AUTO),
+    (train_wae, replace(AUTO, divergence="gan", precision="bf16")),
+]
+
+
+@pytest.mark.parametrize(("train", "config"), RUNS)
+def test_two_halves_are_the_whole_bit_for_bit(tmp_path: Path, train: Any, config: Any) -> None:
+    one = train(config, pictures(), PRIOR, tmp_path / "one")
     with pytest.MonkeyPatch.context() as patch:
         stop_at(patch, 2, lambda: signal.raise_signal(signal.SIGINT))
         with pytest.raises(KeyboardInterrupt):
-            train_dcgan(config, pictures(), PRIOR, tmp_path / "two")
+            train(config, pictures(), PRIOR, tmp_path / "two")
     assert read_checkpoint(tmp_path / "two")[1] == 3  # the step in which it came was finished, and no other begun
-    two = train_dcgan(config, pictures(), PRIOR, tmp_path / "two", resume=True)
+    two = train(config, pictures(), PRIOR, tmp_path / "two", resume=True)
     assert same(one.state_dict(), two.state_dict())
     assert same(load_file(tmp_path / "one/state.safetensors"), load_file(tmp_path / "two/state.safetensors"))
 
@@ -113,13 +130,13 @@ import os, signal, sys, torch
 torch.set_num_threads(1)
 sys.path.insert(0, sys.argv[1])
 import test_training as t
-taken, original = [0], t.training.to_unit_range
+taken, original = [0], t.loop.to_unit_range
 def counted(images):
     if taken[0] == 5:
         os.kill(os.getpid(), signal.SIGKILL)
     taken[0] += 1
     return original(images)
-t.training.to_unit_range = counted
+t.loop.to_unit_range = counted
 t.train_dcgan(t.TINY, t.pictures(), t.PRIOR, sys.argv[2], checkpoint_every=2)
 """
 
@@ -163,7 +180,7 @@ def test_works_outside_the_main_thread(tmp_path: Path) -> None:
 
 
 def test_progress_may_end_the_run_without_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "_REPORT_EVERY", 2)
+    monkeypatch.setattr(loop, "_REPORT_EVERY", 2)
 
     def progress(step: int, numbers: dict[str, float]) -> None:
         assert set(numbers) == {"loss_d", "loss_g", "seconds_per_step"}
@@ -176,7 +193,7 @@ def test_progress_may_end_the_run_without_loss(tmp_path: Path, monkeypatch: pyte
 
 
 def test_the_log_has_each_step_once_after_a_resume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "_REPORT_EVERY", 1)
+    monkeypatch.setattr(loop, "_REPORT_EVERY", 1)
     train_dcgan(TINY, pictures(), PRIOR, tmp_path)
     lines = (tmp_path / "log.jsonl").read_text()
     (tmp_path / "log.jsonl").write_text(lines + '{"step": 9, "loss_d": 1.0}\n{"step": 10, "lo')
@@ -196,7 +213,7 @@ def test_the_folder_holds_the_configuration_and_the_samples(whole: Path) -> None
 
 def test_the_generator_comes_from_the_folder_as_from_the_run(tmp_path: Path) -> None:
     returned = train_dcgan(TINY, pictures(), PRIOR, tmp_path)
-    found, step, seconds = averaged_generator(tmp_path, PRIOR)
+    found, step, seconds = averaged_dcgan(tmp_path, PRIOR)
     assert (step, found.training) == (6, False)
     assert seconds >= 0
     assert same(returned.state_dict(), found.state_dict())
@@ -221,17 +238,17 @@ def test_damaged_checkpoints_and_configurations_are_refused(whole: Path) -> None
     with pytest.raises(DataError, match="not a checkpoint of this run"):
         train_dcgan(TINY, pictures(), PRIOR, whole, resume=True)
     with pytest.raises(DataError, match="does not fit its configuration"):
-        averaged_generator(whole, PRIOR)
+        averaged_dcgan(whole, PRIOR)
     for text in ("{", "[]", '{"kind": "wae"}', json.dumps({"kind": "dcgan", **asdict(TINY), "odd": 1})):
         (whole / "config.json").write_text(text)
         with pytest.raises(DataError, match=r"config\.json"):
             train_dcgan(TINY, pictures(), PRIOR, whole, resume=True)
     with pytest.raises(MissingDataError, match="holds no run"):
-        averaged_generator(whole / "nothing", PRIOR)
+        averaged_dcgan(whole / "nothing", PRIOR)
 
 
 def test_a_full_disk_leaves_the_last_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    original = training.save_file
+    original = files.save_file
 
     def full(tensors: object, path: Path, metadata: dict[str, str]) -> None:
         original(tensors, path, metadata=metadata)  # type: ignore[arg-type]
@@ -239,7 +256,7 @@ def test_a_full_disk_leaves_the_last_checkpoint(tmp_path: Path, monkeypatch: pyt
             os.truncate(path, 100)
             raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(training, "save_file", full)
+    monkeypatch.setattr(files, "save_file", full)
     with pytest.raises(TrainingError, match="No space left"):
         train_dcgan(TINY, pictures(), PRIOR, tmp_path, checkpoint_every=2)
     assert read_checkpoint(tmp_path)[1] == 2
@@ -248,9 +265,9 @@ def test_a_full_disk_leaves_the_last_checkpoint(tmp_path: Path, monkeypatch: pyt
 def test_losses_that_are_not_finite_end_the_run_with_the_last_good_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = training.to_unit_range
+    original = loop.to_unit_range
     calls = iter(range(100))
-    monkeypatch.setattr(training, "to_unit_range", lambda x: original(x) * (torch.nan if next(calls) == 4 else 1))
+    monkeypatch.setattr(loop, "to_unit_range", lambda x: original(x) * (torch.nan if next(calls) == 4 else 1))
     with pytest.raises(TrainingError, match="losses at step 5 are not finite.*kept"):
         train_dcgan(TINY, pictures(), PRIOR, tmp_path, checkpoint_every=2)
     tensors, step, _ = read_checkpoint(tmp_path)
@@ -271,6 +288,84 @@ def test_what_does_not_fit_is_refused_at_the_door(tmp_path: Path) -> None:
     for wrong in ({"steps": 0}, {"batch": 1}, {"seed": -1}, {"learning_rate": -1.0}, {"width": 0}):
         with pytest.raises(InputError, match=next(iter(wrong))):
             replace(TINY, **wrong)  # type: ignore[arg-type]
+
+
+def test_other_images_or_another_kind_are_not_gone_on_with(whole: Path) -> None:
+    with pytest.raises(TrainingError, match=r"other images \(there 30, here 30, or with another content\)"):
+        train_dcgan(TINY, pictures().flip(0), PRIOR, whole, resume=True)
+    with pytest.raises(TrainingError, match=r"other images \(there 30, here 29"):
+        train_dcgan(TINY, pictures(29), PRIOR, whole, resume=True)
+    with pytest.raises(TrainingError, match="holds a DCGANConfig run"):
+        train_wae(AUTO, pictures(), PRIOR, whole, resume=True)
+    with pytest.raises(DataError, match="holds a DCGANConfig run, not a WAEConfig one"):
+        averaged_wae(whole, pictures())
+
+
+def test_tensorboard_can_read_what_a_run_wrote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    monkeypatch.setattr(loop, "_REPORT_EVERY", 2)
+    train_wae(AUTO, pictures(), PRIOR, tmp_path, checkpoint_every=3)
+    events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    assert set(events.Tags()["scalars"]) == {"loss_error", "loss_divergence", "seconds_per_step"}
+    assert [event.step for event in events.Scalars("loss_error")] == [2, 4, 6]
+    assert [event.step for event in events.Images("samples")] == [3, 6]
+    logged = [json.loads(line)["loss_error"] for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [event.value for event in events.Scalars("loss_error")] == pytest.approx(logged, abs=1e-5)
+
+
+RANKS = """
+import hashlib, json, sys, torch
+torch.set_num_threads(1)
+sys.path.insert(0, sys.argv[1])
+import test_training as t
+from accelerate import PartialState
+found = {}
+for name, (train, config) in {"dcgan": t.RUNS[2], "wae": t.RUNS[4]}.items():
+    network = train(config, t.pictures(), t.PRIOR, f"{sys.argv[2]}/{name}", cpu=True)
+    content = b"".join(value.numpy().tobytes() for value in network.state_dict().values())
+    found[name] = hashlib.sha256(content).hexdigest()
+rank = PartialState().process_index
+open(f"{sys.argv[2]}/{rank}.json", "w").write(json.dumps([PartialState().num_processes, found]))
+"""
+
+
+def test_two_processes_train_together_and_agree(tmp_path: Path) -> None:
+    (tmp_path / "ranks.py").write_text(RANKS)
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command = [*launch, str(tmp_path / "ranks.py"), str(Path(__file__).parent), str(tmp_path)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    one, two = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1))
+    assert one == two
+    assert one[0] == 2
+    for name in ("dcgan", "wae"):
+        assert read_checkpoint(tmp_path / name)[1] == 6
+
+
+def test_mirroring_is_the_same_for_all_processes_and_augmenting_each_ones_own() -> None:
+    images = torch.rand(8, 1, 28, 28, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    whole = flip(images, flipping(3, 5))
+    mirrored = [bool(torch.equal(a, b.flip(-1))) for a, b in zip(whole, images, strict=True)]
+    kept = [bool(torch.equal(a, b)) for a, b in zip(whole, images, strict=True)]
+    assert all(a != b for a, b in zip(mirrored, kept, strict=True))
+    assert 0 < sum(mirrored) < 8
+    assert torch.equal(whole, flip(images, flipping(3, 5)))
+    assert not torch.equal(augment(images, augmenting(3, 5, 0)), augment(images, augmenting(3, 5, 1)))
+
+
+def test_augmentation_moves_and_recolours_and_hands_back_gradients() -> None:
+    images = torch.full((64, 3, 16, 16), -1.0)
+    images[:, :, 8, 8] = 1.0
+    images.requires_grad_()
+    seen = augment(images, torch.Generator().manual_seed(0))
+    places = seen.detach().sum(1).flatten(1).argmax(1)
+    down, right = places // 16 - 8, places % 16 - 8
+    assert set(down.tolist()) == set(right.tolist()) == {-2, -1, 0, 1, 2}
+    assert seen.shape == images.shape
+    seen.sum().backward()
+    assert images.grad is not None
+    assert float(images.grad.abs().sum()) > 0
 
 
 def test_recalibration_measures_mean_and_variance_of_the_prior() -> None:
@@ -300,7 +395,7 @@ def test_the_classifier_learns_and_repeats_itself() -> None:
     config = ClassifierConfig(width=4, epochs=12, batch=32, learning_rate=1e-2)
     model = train_classifier(config, images, labels)
     assert not model.training
-    unit = training.to_unit_range(images)
+    unit = loop.to_unit_range(images)
     assert float((model(unit).argmax(1) == labels).float().mean()) > 0.95
     again = train_classifier(config, images, labels)
     assert same(model.state_dict(), again.state_dict())
@@ -354,6 +449,43 @@ class TestCommands:
         assert card["name"] == "tiny"
         assert sum(card["quality"]["class_shares"]) == pytest.approx(1, abs=1e-3)
         assert (tmp_path / "models/tiny/samples.png").is_file()
+
+    def test_wae_package_and_evaluate(self, tmp_path: Path, data: Path) -> None:
+        run, out = tmp_path / "run", tmp_path / "models"
+        options = ["--data", str(data), "--hold-out", "40"]
+        small = ["--width", "2", "--batch", "8", "--latent-dim", "4", "--size", "28", "--channels", "1", "--flip"]
+        result = CliRunner().invoke(app, ["wae", *options, *small, "--out", str(run), "--steps", "3"])
+        assert result.exit_code == 0, result.output
+        card = read_model(run / "model").card
+        assert card["data"]["images"] == 216
+        assert "--flip" in card["command"]
+        assert "--hold-out 40" in card["command"]
+
+        result = CliRunner().invoke(
+            app, ["package", str(run), "--name", "tiny", "--out", str(out), *options, "--samples", "200"]
+        )
+        assert result.exit_code == 0, result.output
+        quality = read_model(out / "tiny").card["quality"]
+        assert quality["features"] == "mnist-classifier"
+        assert quality["reference"] == "train"
+        assert 0 < quality["reconstruction_error"] < 2
+
+        numbers = tmp_path / "numbers.json"
+        evaluate = ["evaluate", str(run / "model"), *options, "--samples", "200", "--out", str(numbers)]
+        result = CliRunner().invoke(main, evaluate)
+        assert result.exit_code == 0, result.output
+        assert "precision" in result.output
+        assert json.loads(numbers.read_text())["samples"] == 200
+        for wrong, message in (
+            (["--features", "mnist-dcgan-semicircle"], "no feature network"),
+            (["--out", str(tmp_path / "no" / "where.json")], "does not exist"),
+            (["--hold-out", "256"], "leave images"),
+        ):
+            result = CliRunner().invoke(main, [*evaluate, *wrong])
+            assert result.exit_code == 2
+            assert message in result.stderr
+        result = CliRunner().invoke(main, ["evaluate", "mnist-classifier", *options])
+        assert "has no prior" in result.stderr
 
     def test_classifier_and_package(self, tmp_path: Path, data: Path) -> None:
         run = tmp_path / "judge"

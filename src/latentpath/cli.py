@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .cli_evaluate import evaluate
 from .cli_train import app as train_app
 from .cli_train import one_line_errors
 
@@ -109,6 +110,12 @@ def models() -> None:
         lines = [card["description"], *_quality(card.get("quality") or {})]
         table.add_row(name, dim, f"{size / 1000:.0f} kB", "\n".join(lines))
     _console().print(table)
+
+
+app.command(
+    epilog="Examples:\n\n[bold]latentpath evaluate mnist-dcgan-normal --data ~/data/mnist[/bold]"
+    "\n\n[bold]latentpath evaluate runs/faces/model --data ~/data/img_align_celeba.zip --hold-out 100[/bold]"
+)(evaluate)
 
 
 def _quality(found: dict[str, Any]) -> list[str]:

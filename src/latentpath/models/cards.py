@@ -9,23 +9,30 @@ from typing import Any
 
 import torch
 
-from ..errors import InputError
-
 __all__ = ["DATA_SETS", "make_card"]
 
 DATA_SETS: dict[str, dict[str, Any]] = {
     "mnist": {
         "name": "MNIST",
         "split": "train",
-        "images": 60_000,
         "source": "http://yann.lecun.com/exdb/mnist/",
         "reference": "Y. LeCun, L. Bottou, Y. Bengio, P. Haffner: Gradient-based learning applied to document "
         "recognition. Proceedings of the IEEE 86(11), 1998",
         "licence": "Copyright Yann LeCun and Corinna Cortes; distributors state CC BY-SA 3.0. "
         "The images are not part of this package",
     },
+    "celeba": {
+        "name": "CelebA, aligned and cropped",
+        "split": "by number",
+        "source": "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html",
+        "reference": "Z. Liu, P. Luo, X. Wang, X. Tang: Deep Learning Face Attributes in the Wild. ICCV 2015",
+        "licence": "For non-commercial research only, by agreement with the Multimedia Laboratory, The Chinese "
+        "University of Hong Kong. The images are not part of this package",
+    },
 }
 """What a card says about the data a model was trained on, by the name used in a run's configuration."""
+
+_LICENCES = {"celeba": "For non-commercial research only, as the images it was trained on"}
 
 
 def make_card(
@@ -56,21 +63,18 @@ def make_card(
         value_range: the range of the network's output; None where it has none.
         prior: ``{"name", "dim"}``, or None for a classifier.
         quality: what was measured; None if nothing was.
-
-    Raises:
-        InputError: a data set that no card can describe.
     """
-    if training["data"] not in DATA_SETS:
-        raise InputError(f"no card can describe the data {training['data']!r}; known are: {', '.join(DATA_SETS)}")
+    data = str(training["data"])
+    known = DATA_SETS.get(data, {"name": data, "source": "not stated", "licence": "not stated"})
     versions = {"latentpath": version, "python": platform.python_version(), "torch": torch.__version__}
     return {
         "name": name,
         "description": description,
-        "licence": "MIT",
+        "licence": _LICENCES.get(data, "MIT" if data in DATA_SETS else "not stated"),
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "prior": None if prior is None else dict(prior),
         "value_range": None if value_range is None else list(value_range),
-        "data": {**DATA_SETS[training["data"]], "images": images},
+        "data": {**known, "images": images},
         "training": dict(training),
         "seed": training["seed"],
         "steps": steps,

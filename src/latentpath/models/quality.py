@@ -1,79 +1,94 @@
-r"""How good a generator of digits is, measured by an independent judge.
+"""How good a generator is, measured by networks and images that it never saw.
 
-The judge is the digit classifier that the package ships; it has never seen a generated image. Four questions:
+The answers depend on the *feature network*: for digits the classifier that the package ships, for faces the encoder of
+the auto-encoder that it ships. Five questions:
 
-* *Are all classes there?* The histogram of the classes it sees in ``N`` samples, and the smallest share.
-* *Does it recognise them?* Its mean confidence (largest class probability), and the share of samples it is at least
-  90 % sure of; the same for real test images tells what can be hoped for.
-* *Are they distributed like real ones?* The Fréchet distance between normal distributions fitted to the judge's 64
-  features of samples and of test images (Heusel et al. 2017, with another feature network),
-
-  .. math:: d^2 = \|\mu_1 - \mu_2\|^2 + \operatorname{tr}\bigl(C_1 + C_2 - 2 (C_1^{1/2} C_2 C_1^{1/2})^{1/2}\bigr).
-
-  The same distance between real training and real test images is the floor: no generator can be expected to go below.
-  These numbers live in the judge's own units and compare only with others of the same judge.
-* *Are they new?* The Euclidean distance of each sample to its nearest training image, next to that of test images. A
-  generator that had memorised the training images would be much closer to them than test images are.
+* *Are the samples distributed like real images?* Fréchet and kernel distance, precision and recall, in the feature
+  network's space (`models.distances`). The same numbers between real images and other real images are the floor: no
+  generator can be expected to go below. They compare only with others of the same feature network.
+* *Are they new?* The Euclidean distance of each sample to its nearest training image, next to that of images that were
+  kept out of training. A generator that had memorised would be much closer than those are.
+* *Are all classes there, and does the judge recognise them?* (Digits.) The share of each class in the samples, the mean
+  confidence (largest class probability), and the share of samples that the judge is at least 90 % sure of; the same for
+  real test images tells what can be hoped for.
+* *Does an auto-encoder give back what it is given?* The root mean square error of a pixel, for images kept out.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.distributions import Distribution
+from torch import Tensor
 
+from ..data import to_unit_range
 from ..errors import InputError
 from .classifier import DigitClassifier
+from .distances import frechet_distance, kernel_distance, nearest_distances, precision_recall
+from .model import Model
 from .sampling import draw
 
-__all__ = [
-    "ClassifierQuality",
-    "GeneratorQuality",
-    "frechet_distance",
-    "gaussian_frechet_distance",
-    "measure_classifier",
-    "measure_generator",
-    "nearest_distances",
-]
+__all__ = ["ClassifierQuality", "Features", "GeneratorQuality", "measure_classifier", "measure_generator"]
 
-_CHUNK = 500
+Features = Callable[[Tensor], Tensor]
+"""Images ``(N, C, H, W)`` in [-1, 1] to vectors ``(N, F)``."""
+
+_CHUNK, _COMPARED, _ENOUGH = 250, 5_000, 2_000
 SURE = 0.9
 """The confidence from which on the judge counts as sure."""
 
 
 @dataclass(frozen=True)
 class GeneratorQuality:
-    """What `measure_generator` found; every number means what its line says.
+    """What `measure_generator` found; None where the question does not arise.
 
     Attributes:
         samples: how many samples were judged.
-        class_shares: share of the samples in each class 0 to 9.
+        features: the name of the feature network.
+        reference: what they were compared with: "test" images, or "train" where there are not 2,000 others.
+        frechet: squared Fréchet distance of samples to the reference, in features.
+        frechet_floor: that of real training images to test images; or of one half of the training images to the other.
+        kernel: squared kernel distance likewise, of at most 5,000 of each.
+        kernel_floor: of the same as ``frechet_floor``.
+        precision: the share of samples within the manifold of the reference, at most 5,000 of each.
+        recall: the share of the reference within the manifold of the samples.
+        nearest_samples: how many samples were compared with every training image.
+        nearest_train: mean Euclidean distance of a sample to its nearest training image, pixels in [-1, 1].
+        nearest_train_of_test: the same mean for real images that were kept out of training.
+        judge: the name of the classifier.
+        class_shares: the share of the samples in each class 0 to 9.
         least_class_share: the smallest of them; 0.1 would be even.
         mean_confidence: mean of the judge's largest class probability over the samples.
         share_sure: share of samples with a confidence of at least 0.9.
         test_mean_confidence: the same mean over the real test images.
         test_share_sure: the same share over the real test images.
-        frechet: squared Fréchet distance of samples to test images in the judge's features.
-        frechet_floor: the same distance of real training images, as many as samples, to test images.
-        nearest_samples: how many samples and test images were compared with every training image.
-        nearest_train: mean Euclidean distance of a sample to its nearest training image, pixels in [-1, 1].
-        nearest_train_of_test: the same mean for real test images.
+        reconstruction_error: root mean square error of a pixel in [-1, 1], of images kept out of training.
+        reconstruction_train: the same for training images.
     """
 
     samples: int
-    class_shares: tuple[float, ...]
-    least_class_share: float
-    mean_confidence: float
-    share_sure: float
-    test_mean_confidence: float
-    test_share_sure: float
+    features: str
+    reference: str
     frechet: float
     frechet_floor: float
+    kernel: float
+    kernel_floor: float
+    precision: float
+    recall: float
     nearest_samples: int
     nearest_train: float
-    nearest_train_of_test: float
+    nearest_train_of_test: float | None = None
+    judge: str | None = None
+    class_shares: tuple[float, ...] | None = None
+    least_class_share: float | None = None
+    mean_confidence: float | None = None
+    share_sure: float | None = None
+    test_mean_confidence: float | None = None
+    test_share_sure: float | None = None
+    reconstruction_error: float | None = None
+    reconstruction_train: float | None = None
 
 
 @dataclass(frozen=True)
@@ -95,72 +110,9 @@ class ClassifierQuality:
     share_sure: float
 
 
-def gaussian_frechet_distance(mean1: Tensor, covariance1: Tensor, mean2: Tensor, covariance2: Tensor) -> float:
-    """The squared Fréchet (2-Wasserstein) distance of two normal distributions, in float64.
-
-    Args:
-        mean1: ``(F,)``.
-        covariance1: ``(F, F)``, symmetric, positive semi-definite.
-        mean2: ``(F,)``.
-        covariance2: ``(F, F)``.
-
-    Returns:
-        ``|mean1 - mean2|^2 + tr(C1 + C2 - 2 (C1^(1/2) C2 C1^(1/2))^(1/2))``, never below 0.
-
-    Example:
-        >>> import torch
-        >>> from latentpath.models.quality import gaussian_frechet_distance
-        >>> eye, zero = torch.eye(3), torch.zeros(3)
-        >>> round(gaussian_frechet_distance(zero, eye, zero + 1, 4 * eye), 6)  # 3 * (1 + (2 - 1)**2)
-        6.0
-    """
-    c1, c2 = covariance1.double(), covariance2.double()
-    values, vectors = torch.linalg.eigh(c1)
-    root = vectors * values.clamp_min(0).sqrt() @ vectors.mT
-    inner = root @ c2 @ root
-    cross = torch.linalg.eigvalsh((inner + inner.mT) / 2).clamp_min(0).sqrt().sum()
-    distance = (mean1.double() - mean2.double()).square().sum() + c1.trace() + c2.trace() - 2 * cross
-    return max(float(distance), 0.0)
-
-
-def frechet_distance(features1: Tensor, features2: Tensor) -> float:
-    """`gaussian_frechet_distance` of the normals fitted to features ``(N, F)`` and ``(M, F)``.
-
-    Raises:
-        InputError: fewer than two rows, or rows of different length.
-    """
-    for features in (features1, features2):
-        if features.ndim != 2 or len(features) < 2 or features.shape[1] != features1.shape[1]:
-            raise InputError(
-                "features must be (N, F) and (M, F) with at least two rows each, "
-                f"got {tuple(features1.shape)} and {tuple(features2.shape)}"
-            )
-    one, two = features1.double(), features2.double()
-    return gaussian_frechet_distance(one.mean(0), one.mT.cov(), two.mean(0), two.mT.cov())
-
-
-@torch.no_grad()
-def nearest_distances(images: Tensor, reference: Tensor) -> Tensor:
-    """For each image ``(N, ...)`` the Euclidean distance ``(N,)`` to the nearest of ``reference`` ``(M, ...)``."""
-    theirs = reference.flatten(1).float()
-    squares = theirs.square().sum(1)
-    found = []
-    for chunk in images.flatten(1).float().split(_CHUNK):
-        closest = (squares - 2 * chunk @ theirs.mT).argmin(1)
-        found.append((chunk - theirs[closest]).norm(dim=1))  # the difference itself: exact for copies
-    return torch.cat(found)
-
-
-@torch.no_grad()
-def _judged(classifier: DigitClassifier, images: Tensor) -> tuple[Tensor, Tensor]:
-    """Features ``(N, 64)`` and class probabilities ``(N, 10)``."""
-    features = torch.cat([classifier.features(chunk) for chunk in images.split(_CHUNK)])
-    return features, classifier.head(features).softmax(1)
-
-
 def measure_classifier(classifier: DigitClassifier, images: Tensor, labels: Tensor) -> ClassifierQuality:
     """Judge the judge: ``images`` ``(N, 1, 28, 28)`` in [-1, 1] that it was not trained on, ``labels`` ``(N,)``."""
-    _, probabilities = _judged(classifier, images)
+    probabilities = _over(lambda chunk: classifier(chunk).softmax(1), images)
     confidence, classes = probabilities.max(1)
     right = (classes == labels).float()
     present = [k for k in range(10) if bool((labels == k).any())]
@@ -174,54 +126,120 @@ def measure_classifier(classifier: DigitClassifier, images: Tensor, labels: Tens
 
 
 def measure_generator(
-    generator: nn.Module,
-    prior: Distribution,
-    classifier: DigitClassifier,
+    model: Model,
+    features: Features,
     train: Tensor,
-    test: Tensor,
+    test: Tensor | None = None,
     *,
+    features_name: str = "features",
+    judge: DigitClassifier | None = None,
+    judge_name: str | None = None,
     samples: int = 10_000,
     nearest_samples: int = 2_000,
     seed: int = 0,
 ) -> GeneratorQuality:
-    """Judge ``samples`` images that ``generator`` makes of latents drawn from ``prior``.
+    """Judge ``samples`` images that ``model`` makes of latents drawn from its prior.
 
     Args:
-        generator: latents ``(N, D)`` to images ``(N, 1, 28, 28)`` in [-1, 1], in eval mode.
-        prior: the distribution of its latents.
-        classifier: the judge, in eval mode.
-        train: the training images, in [-1, 1].
-        test: the test images, in [-1, 1].
+        model: with a generator of images ``(N, C, H, W)`` in [-1, 1], and a prior; where it has an encoder, what comes
+            back of real images is measured too.
+        features: of the feature network, in eval mode.
+        train: the training images, ``uint8 (N, C, H, W)``.
+        test: images that were kept out of training, ``uint8``; from 2,000 on the samples are compared with them.
+        features_name: of the feature network, for the record.
+        judge: of digits, where the images are digits.
+        judge_name: for the record.
         samples: how many to judge.
         nearest_samples: of how many to look for the nearest training image, which takes the most time.
         seed: of the draws.
 
     Returns:
         The numbers, rounded to what they are worth.
+
+    Raises:
+        InputError: a model without a prior, or images of another shape than it makes.
     """
-    latents = draw(prior, samples, torch.Generator().manual_seed(seed))
-    with torch.no_grad():
-        images = torch.cat([generator(chunk) for chunk in latents.split(_CHUNK)])
-    features, probabilities = _judged(classifier, images)
-    test_features, test_probabilities = _judged(classifier, test)
+    if model.prior is None:
+        raise InputError(f"{model.name!r} has no prior to draw latents from: nothing can be sampled")
     random = torch.Generator().manual_seed(seed)
-    some = torch.randperm(len(train), generator=random)[:samples]
-    others = torch.randperm(len(test), generator=random)[:nearest_samples]
-    train_features, _ = _judged(classifier, train[some])
-    confidence, classes = probabilities.max(1)
-    test_confidence = test_probabilities.amax(1)
-    shares = torch.bincount(classes, minlength=10) / samples
+    latents = draw(model.prior, samples, random)
+    images = _over(model.generator, latents)
+    if images.shape[1:] != train.shape[1:]:
+        raise InputError(
+            f"{model.name!r} makes images {tuple(images.shape[1:])}, the data are {tuple(train.shape[1:])}: "
+            "give data of the same kind"
+        )
+    order = torch.randperm(len(train), generator=random)
+    others = test if test is not None and len(test) >= _ENOUGH else None
+    half = len(train) // 2
+    one, two = (order[:samples], None) if others is not None else (order[:half], order[half:])
+    real = _over(features, train[one])
+    reference = _over(features, others) if others is not None else _over(features, train[two])
+    found = _over(features, images)
+    precision, recall = precision_recall(found[:_COMPARED], reference[:_COMPARED])
+    near = images[:nearest_samples]
+    kept_out = None if test is None or len(test) == 0 else test[torch.randperm(len(test), generator=random)]
     return GeneratorQuality(
         samples=samples,
-        class_shares=tuple(round(float(share), 4) for share in shares),
-        least_class_share=round(float(shares.min()), 4),
-        mean_confidence=round(float(confidence.mean()), 4),
-        share_sure=round(float((confidence >= SURE).float().mean()), 4),
-        test_mean_confidence=round(float(test_confidence.mean()), 4),
-        test_share_sure=round(float((test_confidence >= SURE).float().mean()), 4),
-        frechet=round(frechet_distance(features, test_features), 3),
-        frechet_floor=round(frechet_distance(train_features, test_features), 3),
-        nearest_samples=nearest_samples,
-        nearest_train=round(float(nearest_distances(images[:nearest_samples], train).mean()), 3),
-        nearest_train_of_test=round(float(nearest_distances(test[others], train).mean()), 3),
+        features=features_name,
+        reference="test" if others is not None else "train",
+        frechet=round(frechet_distance(found, reference), 3),
+        frechet_floor=round(frechet_distance(real, reference), 3),
+        kernel=round(kernel_distance(found[:_COMPARED], reference[:_COMPARED]), 4),
+        kernel_floor=round(kernel_distance(real[:_COMPARED], reference[:_COMPARED]), 4),
+        precision=round(precision, 4),
+        recall=round(recall, 4),
+        nearest_samples=len(near),
+        nearest_train=round(float(nearest_distances(near, train).mean()), 3),
+        nearest_train_of_test=None
+        if kept_out is None
+        else round(float(nearest_distances(kept_out[:nearest_samples], train).mean()), 3),
+        **({} if judge is None else _judged(judge, judge_name, images, kept_out)),
+        **({} if model.encoder is None else _given_back(model, train[order[:nearest_samples]], kept_out)),
     )
+
+
+def _over(network: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+    """What ``network`` makes of images or latents, a few at a time; ``uint8`` images are put in [-1, 1] first."""
+    with torch.no_grad():
+        chunks = (to_unit_range(c) if c.dtype == torch.uint8 else c for c in images.split(_CHUNK))
+        return torch.cat([network(chunk) for chunk in chunks])
+
+
+def _judged(judge: DigitClassifier, name: str | None, images: Tensor, test: Tensor | None) -> dict[str, Any]:
+    """What the judge says of samples and of real images."""
+
+    def sure(some: Tensor) -> tuple[Tensor, Tensor, float, float]:
+        confidence, classes = _over(lambda chunk: judge(chunk).softmax(1), some).max(1)
+        share = float((confidence >= SURE).float().mean())
+        return confidence, classes, round(float(confidence.mean()), 4), round(share, 4)
+
+    _, classes, mean, share = sure(images)
+    shares = torch.bincount(classes, minlength=10) / len(images)
+    found: dict[str, Any] = {
+        "judge": name,
+        "class_shares": tuple(round(float(each), 4) for each in shares),
+        "least_class_share": round(float(shares.min()), 4),
+        "mean_confidence": mean,
+        "share_sure": share,
+    }
+    if test is not None:
+        *_, found["test_mean_confidence"], found["test_share_sure"] = sure(test)
+    return found
+
+
+def _given_back(model: Model, train: Tensor, test: Tensor | None) -> dict[str, Any]:
+    """The error of what comes back from an auto-encoder."""
+
+    def error(images: Tensor) -> float:
+        squares = [
+            (model.generator(model.encode(real)) - real).square().mean((1, 2, 3))
+            for real in map(to_unit_range, images.split(_CHUNK))
+        ]
+        return round(float(torch.cat(squares).mean().sqrt()), 4)
+
+    with torch.no_grad():
+        return {
+            "reconstruction_train": error(train),
+            "reconstruction_error": None if test is None else error(test),
+        }

@@ -143,7 +143,8 @@ def read_model(folder: str | Path, prior: Distribution | None = None) -> Model:
         )
     try:
         kind = config.pop("class")
-        network = ARCHITECTURES[kind](**config)
+        with torch.random.fork_rng(devices=[]):
+            network = ARCHITECTURES[kind](**config)
         if prior is None and described is not None:
             prior = named_prior(described["name"], int(described["dim"]))
     except (KeyError, TypeError, ValueError) as error:

@@ -1,0 +1,159 @@
+r"""Distances between distributions of images, through features: Fréchet, kernel, precision and recall, nearest ones.
+
+Features are vectors that a network makes of images; which network is the caller's choice, and numbers of different
+networks do not compare.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..data import to_unit_range
+from ..errors import InputError
+
+__all__ = [
+    "frechet_distance",
+    "gaussian_frechet_distance",
+    "kernel_distance",
+    "nearest_distances",
+    "precision_recall",
+]
+
+_CHUNK = 500
+
+
+def gaussian_frechet_distance(mean1: Tensor, covariance1: Tensor, mean2: Tensor, covariance2: Tensor) -> float:
+    r"""The squared Fréchet (2-Wasserstein) distance of two normal distributions, in float64.
+
+    .. math:: d^2 = \|\mu_1 - \mu_2\|^2 + \operatorname{tr}\bigl(C_1 + C_2 - 2 (C_1^{1/2} C_2 C_1^{1/2})^{1/2}\bigr).
+
+    Args:
+        mean1: ``(F,)``.
+        covariance1: ``(F, F)``, symmetric, positive semi-definite.
+        mean2: ``(F,)``.
+        covariance2: ``(F, F)``.
+
+    Returns:
+        The distance, never below 0.
+
+    Example:
+        >>> import torch
+        >>> from latentpath.models.distances import gaussian_frechet_distance
+        >>> eye, zero = torch.eye(3), torch.zeros(3)
+        >>> round(gaussian_frechet_distance(zero, eye, zero + 1, 4 * eye), 6)  # 3 * (1 + (2 - 1)**2)
+        6.0
+    """
+    c1, c2 = covariance1.double(), covariance2.double()
+    values, vectors = torch.linalg.eigh(c1)
+    root = vectors * values.clamp_min(0).sqrt() @ vectors.mT
+    inner = root @ c2 @ root
+    cross = torch.linalg.eigvalsh((inner + inner.mT) / 2).clamp_min(0).sqrt().sum()
+    distance = (mean1.double() - mean2.double()).square().sum() + c1.trace() + c2.trace() - 2 * cross
+    return max(float(distance), 0.0)
+
+
+def frechet_distance(features1: Tensor, features2: Tensor) -> float:
+    """`gaussian_frechet_distance` of the normals fitted to features ``(N, F)`` and ``(M, F)`` (Heusel et al. 2017).
+
+    Raises:
+        InputError: fewer than two rows, or rows of different length.
+    """
+    _check(features1, features2)
+    one, two = features1.double(), features2.double()
+    return gaussian_frechet_distance(one.mean(0), one.mT.cov(), two.mean(0), two.mT.cov())
+
+
+def kernel_distance(features1: Tensor, features2: Tensor) -> float:
+    r"""The squared maximum mean discrepancy of ``(N, F)`` and ``(M, F)``, kernel :math:`(x^T y / F + 1)^3`, unbiased.
+
+    It is 0 on average where both are of one distribution, and may be below 0. Unlike the Fréchet distance it does not
+    depend on the number of samples, on average (Bińkowski et al. 2018).
+
+    Raises:
+        InputError: fewer than two rows, or rows of different length.
+
+    Example:
+        >>> import torch
+        >>> from latentpath.models.distances import kernel_distance
+        >>> x = torch.tensor([[0.0], [2.0]])
+        >>> kernel_distance(x, x)  # k(0, 2) + k(0, 2) - (k(0, 0) + 2 k(0, 2) + k(2, 2)) / 2
+        -62.0
+    """
+    _check(features1, features2)
+    x, y = features1.double(), features2.double()
+
+    def total(a: Tensor, b: Tensor) -> float:
+        return sum(float((chunk @ b.mT / a.shape[1] + 1).pow(3).sum()) for chunk in a.split(_CHUNK))
+
+    def among(a: Tensor) -> float:
+        own = float((a.square().sum(1) / a.shape[1] + 1).pow(3).sum())
+        return (total(a, a) - own) / (len(a) * (len(a) - 1))
+
+    return among(x) + among(y) - 2 * total(x, y) / (len(x) * len(y))
+
+
+def precision_recall(features: Tensor, reference: Tensor, neighbours: int = 3) -> tuple[float, float]:
+    """How much of features ``(N, F)`` lies within a reference ``(M, F)``, and the other way round.
+
+    (Kynkäänniemi et al. 2019, "Improved precision and recall metric for assessing generative models".)
+    The manifold of a sample is the union of the balls around its points that reach to their ``neighbours``-th nearest
+    other point of it. Precision is the share of ``features`` in the manifold of ``reference``; recall is the share of
+    ``reference`` in the manifold of ``features``.
+
+    Raises:
+        InputError: no more than ``neighbours`` rows, or rows of different length.
+
+    Example:
+        >>> import torch
+        >>> from latentpath.models.distances import precision_recall
+        >>> line = torch.arange(100.0)[:, None]
+        >>> precision_recall(line[:50], line)  # half of it
+        (1.0, 0.53)
+    """
+    _check(features, reference)
+    if min(len(features), len(reference)) <= neighbours:
+        raise InputError(
+            f"precision and recall need more than {neighbours} rows, got {len(features)} and {len(reference)}"
+        )
+
+    def within(points: Tensor, manifold: Tensor) -> float:
+        radii = torch.cat(
+            [torch.cdist(chunk, manifold).kthvalue(neighbours + 1, dim=1).values for chunk in manifold.split(_CHUNK)]
+        )
+        inside = [(torch.cdist(chunk, manifold) <= radii).any(1) for chunk in points.split(_CHUNK)]
+        return float(torch.cat(inside).double().mean())
+
+    one, two = features.double(), reference.double()
+    return within(one, two), within(two, one)
+
+
+@torch.no_grad()
+def nearest_distances(images: Tensor, reference: Tensor) -> Tensor:
+    """For each image ``(N, ...)`` the Euclidean distance ``(N,)`` to the nearest of ``reference`` ``(M, ...)``.
+
+    Either may be ``uint8``: its pixels are then taken as values in [-1, 1], a few at a time.
+    """
+    mine = _values(images)
+    best, which = torch.full((len(mine),), torch.inf), torch.zeros(len(mine), dtype=torch.long)
+    for start in range(0, len(reference), _CHUNK):
+        theirs = _values(reference[start : start + _CHUNK])
+        squares = theirs.square().sum(1) - 2 * mine @ theirs.mT  # but for what is the same for all of them
+        least, at = squares.min(1)
+        which, best = torch.where(least < best, at + start, which), torch.minimum(best, least)
+    chunks = zip(mine.split(_CHUNK), which.split(_CHUNK), strict=True)
+    return torch.cat([(some - _values(reference[at])).norm(dim=1) for some, at in chunks])  # exact for copies
+
+
+def _values(images: Tensor) -> Tensor:
+    flat = images.flatten(1)
+    return to_unit_range(flat) if flat.dtype == torch.uint8 else flat.float()
+
+
+def _check(features1: Tensor, features2: Tensor) -> None:
+    for features in (features1, features2):
+        if features.ndim != 2 or len(features) < 2 or features.shape[1] != features1.shape[1]:
+            raise InputError(
+                "features must be (N, F) and (M, F) with at least two rows each, "
+                f"got {tuple(features1.shape)} and {tuple(features2.shape)}"
+            )

@@ -1,0 +1,31 @@
+"""Training the generators and the judge that ship with the package.
+
+One run is one folder: ``config.json`` (the frozen configuration), ``state.safetensors`` (everything the next step
+depends on, written atomically), ``log.jsonl`` (losses), ``tensorboard``, and ``samples.png``. Every random number is
+drawn from a generator seeded by ``(seed, purpose, step)``, so a run that was killed and resumed takes the same steps,
+on the same CPU with the same threads, as one that was not. Nothing is pickled.
+"""
+
+from .classifier import train_classifier
+from .config import ClassifierConfig, DCGANConfig, RunConfig, WAEConfig
+from .dcgan import averaged_dcgan, recalibrate, train_dcgan
+from .folder import read_checkpoint, read_config, write_json
+from .loop import Progress
+from .wae import averaged_wae, train_wae
+
+__all__ = [
+    "ClassifierConfig",
+    "DCGANConfig",
+    "Progress",
+    "RunConfig",
+    "WAEConfig",
+    "averaged_dcgan",
+    "averaged_wae",
+    "read_checkpoint",
+    "read_config",
+    "recalibrate",
+    "train_classifier",
+    "train_dcgan",
+    "train_wae",
+    "write_json",
+]

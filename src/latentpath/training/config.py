@@ -1,0 +1,131 @@
+"""What decides the result of a training run: frozen configurations, saved beside what the run makes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from typing import Literal
+
+from ..errors import InputError
+
+__all__ = ["SEEDS", "ClassifierConfig", "DCGANConfig", "RunConfig", "WAEConfig"]
+
+SEEDS = 2**28
+"""Seeds go from 0 to this."""
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """What the runs of a DCGAN and of a WAE have in common; the data and the prior by name, for the record.
+
+    Attributes:
+        data: the name of the images.
+        prior: the name of the distribution of the latents.
+        latent_dim: D.
+        width: channels next to the image.
+        size: the side of the images.
+        channels: 1 or 3.
+        steps: of the whole run.
+        batch: images in a step, of all processes together.
+        learning_rate: constant over the first half, then down to 0 in a straight line.
+        ema: the memory of the averaged weights: of each step, this share is kept.
+        flip: whether every other image is seen mirrored.
+        precision: of the convolutions ("bf16" runs them under autocast); the weights are kept in float32.
+        seed: of everything that is random.
+    """
+
+    data: str = "mnist"
+    prior: str = "normal"
+    latent_dim: int = 20
+    width: int = 48
+    size: int = 28
+    channels: int = 1
+    steps: int = 34_000
+    batch: int = 64
+    learning_rate: float = 2e-4
+    beta1: float = 0.5
+    beta2: float = 0.999
+    ema: float = 0.999
+    flip: bool = False
+    precision: Literal["fp32", "bf16"] = "fp32"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True)
+class DCGANConfig(RunConfig):
+    """Everything that decides what a DCGAN run makes.
+
+    Attributes:
+        discriminator_width: channels of its first layer.
+        discriminator_rate: its learning rate, over the generator's.
+        augment: whether the discriminator sees every image, real or not, moved and recoloured a little
+            (`training.augment`): for small data sets.
+    """
+
+    discriminator_width: int = 64
+    discriminator_rate: float = 2.0
+    augment: bool = False
+
+
+@dataclass(frozen=True)
+class WAEConfig(RunConfig):
+    """Everything that decides what a WAE run makes.
+
+    Attributes:
+        divergence: of the codes from the prior: "mmd", or "gan" by a discriminator of latents.
+        weight: of the divergence; the mean squared error of a pixel in [-1, 1] weighs 1.
+        noise: on the codes in training, as a share of the prior's standard deviation.
+    """
+
+    latent_dim: int = 64
+    width: int = 32
+    size: int = 64
+    channels: int = 3
+    learning_rate: float = 1e-3
+    divergence: Literal["mmd", "gan"] = "mmd"
+    weight: float = 1.0
+    noise: float = 0.3
+
+
+@dataclass(frozen=True)
+class ClassifierConfig:
+    """Everything that decides what a classifier run makes; ``precision`` as for `RunConfig`."""
+
+    data: str = "mnist"
+    width: int = 24
+    epochs: int = 12
+    batch: int = 128
+    learning_rate: float = 4e-3
+    weight_decay: float = 0.02
+    precision: Literal["fp32", "bf16"] = "fp32"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+_CHOICES = {"precision": ("fp32", "bf16"), "divergence": ("mmd", "gan")}
+
+
+def check(config: RunConfig | ClassifierConfig) -> None:
+    """Refuse values that no run can have."""
+    for field in fields(config):
+        value = getattr(config, field.name)
+        if field.name == "seed":
+            if not isinstance(value, int) or not 0 <= value < SEEDS:
+                raise InputError(f"seed must be an integer from 0 to {SEEDS - 1}, got {value!r}")
+        elif field.name in _CHOICES:
+            if value not in _CHOICES[field.name]:
+                raise InputError(f"{field.name} must be one of {', '.join(_CHOICES[field.name])}, got {value!r}")
+        elif isinstance(field.default, bool):
+            if not isinstance(value, bool):
+                raise InputError(f"{field.name} must be True or False, got {value!r}")
+        elif isinstance(field.default, int) and (not isinstance(value, int) or value < 1):
+            raise InputError(f"{field.name} must be a positive integer, got {value!r}")
+        elif isinstance(field.default, float) and not (isinstance(value, int | float) and 0 <= value < math.inf):
+            raise InputError(f"{field.name} must be a number, not negative, got {value!r}")
+    if config.batch < 2:
+        raise InputError("batch must be at least 2: batch normalisation needs more than one image")

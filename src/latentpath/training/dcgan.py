@@ -1,0 +1,210 @@
+"""Training a DCGAN.
+
+The losses are the non-saturating ones of Goodfellow et al. 2014. What keeps a small one stable here: spectral
+normalisation of the discriminator with a gain after each layer (Miyato et al. 2018), a discriminator that learns twice
+as fast as the generator (Heusel et al. 2017), learning rates that fall to zero over the last half, an exponential
+moving average of the generator's weights (Yazici et al. 2019), whose batch statistics are measured anew before it is
+used, and, where there are only some thousand images, differentiable augmentation (Zhao et al. 2020).
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution
+from torch.nn import functional
+
+from ..errors import DataError
+from ..models.dcgan import DCGAN, DCGANDiscriminator, DCGANGenerator
+from ..models.sampling import contact_sheet, draw
+from .config import DCGANConfig
+from .folder import RunFolder, part_of, read_checkpoint, read_config
+from .loop import Progress, accelerator_for, autocast, average, check, train
+from .randomness import CALIBRATION, NOISE, augment, augmenting, seeded
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+    from PIL.Image import Image
+
+__all__ = ["averaged_dcgan", "recalibrate", "train_dcgan"]
+
+
+class DCGANTrainer:
+    """A `loop.Trainer`."""
+
+    draws = 2
+
+    def __init__(self, config: DCGANConfig, prior: Distribution, accelerator: Accelerator) -> None:
+        self.config, self.device = config, accelerator.device
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            self.generator, self.averaged = _generator(config), _generator(config)
+            self.discriminator = _discriminator(config)
+        self.averaged.load_state_dict(self.generator.state_dict())
+        self.averaged.to(self.device)
+        betas, rate = (config.beta1, config.beta2), config.learning_rate
+        self.rates = {"opt_g": rate, "opt_d": rate * config.discriminator_rate}
+        self.generates, opt_g = accelerator.prepare(
+            self.generator, torch.optim.Adam(self.generator.parameters(), self.rates["opt_g"], betas)
+        )
+        self.discriminates, opt_d = accelerator.prepare(
+            self.discriminator, torch.optim.Adam(self.discriminator.parameters(), self.rates["opt_d"], betas)
+        )
+        self.optimisers = {"opt_g": opt_g, "opt_d": opt_d}
+        self.parts: dict[str, nn.Module] = {
+            "generator": self.generator,
+            "averaged": self.averaged,
+            "discriminator": self.discriminator,
+        }
+        self.backward = accelerator.backward
+        self.index = accelerator.process_index
+        self.shown = draw(prior, 64, seeded(config.seed, NOISE, 2**32 - 1)).to(self.device)
+
+    def step(self, real: Tensor, latents: list[Tensor], step: int) -> dict[str, Tensor]:
+        """The discriminator's step, then the generator's."""
+        config = self.config
+        random = augmenting(config.seed, step, self.index)
+        with autocast(self.device, config.precision):
+            with torch.no_grad():
+                fake = self.generator(latents[0])
+            on_real, on_fake = self.discriminates(self._seen(torch.cat([real, fake]), random)).float().split(len(real))
+            loss_d = functional.softplus(-on_real).mean() + functional.softplus(on_fake).mean()
+        self._descend("opt_d", loss_d)
+        with autocast(self.device, config.precision):
+            # the bare discriminator: its own gradients are not wanted here, nor their average over processes
+            on_fake = self.discriminator(self._seen(self.generates(latents[1]), random)).float()
+            loss_g = functional.softplus(-on_fake).mean()
+        self._descend("opt_g", loss_g)
+        average(self.averaged, self.generator, config.ema, step + 1)
+        return {"loss_d": loss_d.detach(), "loss_g": loss_g.detach()}
+
+    def _seen(self, images: Tensor, random: torch.Generator) -> Tensor:
+        return augment(images, random) if self.config.augment else images
+
+    def _descend(self, name: str, loss: Tensor) -> None:
+        self.optimisers[name].zero_grad()
+        self.backward(loss)
+        self.optimisers[name].step()
+
+    def sheet(self) -> Image:
+        """What the averaged generator makes of the same latents each time."""
+        copy = deepcopy(self.averaged).train()  # batch statistics of these very samples: the running ones lag behind
+        with torch.no_grad():
+            return contact_sheet(copy(self.shown))
+
+
+def _generator(config: DCGANConfig) -> DCGANGenerator:
+    return DCGANGenerator(latent_dim=config.latent_dim, width=config.width, size=config.size, channels=config.channels)
+
+
+def _discriminator(config: DCGANConfig) -> DCGANDiscriminator:
+    return DCGANDiscriminator(width=config.discriminator_width, size=config.size, channels=config.channels)
+
+
+@torch.no_grad()
+def recalibrate(
+    generator: DCGANGenerator, prior: Distribution, seed: int = 0, batches: int = 100, batch: int = 256
+) -> DCGANGenerator:
+    """Measure the batch statistics of ``generator`` anew over samples of ``prior``; returns it in eval mode.
+
+    Averaged weights need statistics of their own: those gathered in training belong to other weights.
+    """
+    norms = [m for m in generator.modules() if isinstance(m, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a cumulative average
+    generator.train()
+    for i in range(batches):
+        generator(draw(prior, batch, seeded(seed, CALIBRATION, i)))
+    for norm in norms:
+        norm.momentum = 0.1
+    return generator.eval()
+
+
+def averaged_dcgan(run: str | Path, prior: Distribution) -> tuple[DCGAN, int, float]:
+    """The averaged generator of the last checkpoint in ``run``, recalibrated, with its discriminator, in eval mode.
+
+    Also returns the checkpoint's step, and the seconds spent. This is what `train_dcgan` returns at the end of a run;
+    here it comes from the folder, even while the run goes on.
+
+    Raises:
+        MissingDataError: there is no run, or no checkpoint yet.
+        DataError: the files are damaged, or the run is of another kind.
+    """
+    config = read_config(run)
+    if not isinstance(config, DCGANConfig):
+        raise DataError(f"{run} holds a {type(config).__name__} run, not a DCGANConfig one")
+    tensors, step, seconds = read_checkpoint(run)
+    with torch.random.fork_rng(devices=[]):
+        network = DCGAN(
+            latent_dim=config.latent_dim,
+            width=config.width,
+            discriminator_width=config.discriminator_width,
+            size=config.size,
+            channels=config.channels,
+            prior=config.prior,
+        )
+    try:
+        network.generator.load_state_dict(part_of(tensors, "averaged"))
+        network.discriminator.load_state_dict(part_of(tensors, "discriminator"))
+    except RuntimeError as error:
+        raise DataError(f"the checkpoint in {run} does not fit its configuration: {error}") from error
+    recalibrate(network.generator, prior, config.seed)
+    return network.eval(), step, seconds
+
+
+def train_dcgan(
+    config: DCGANConfig,
+    images: Tensor,
+    prior: Distribution,
+    out: str | Path,
+    *,
+    resume: bool = False,
+    max_minutes: float | None = None,
+    checkpoint_every: int = 500,
+    progress: Progress | None = None,
+    cpu: bool = False,
+) -> DCGAN:
+    """Train a DCGAN on ``images`` ``(N, C, S, S)`` ``uint8``; returns it with averaged weights, in eval mode, on CPU.
+
+    Ends after ``config.steps``, after ``max_minutes`` (of this call), or at Ctrl-C; each time with a checkpoint, from
+    which ``resume=True`` goes on. Ctrl-C takes effect between two steps and then raises `KeyboardInterrupt`; pressed
+    twice, it interrupts at once and saves nothing.
+
+    Args:
+        config: everything that decides the result, but the images and the prior.
+        images: at least one batch of them.
+        prior: the distribution of the latents, ``(D,)`` vectors, on CPU.
+        out: the folder of the run.
+        resume: go on from the checkpoint in ``out``, if there is one.
+        max_minutes: stop after so long, measured over this call; one step is always taken.
+        checkpoint_every: steps between two checkpoints and sample sheets. Does not change the result.
+        progress: called every 100 steps; it may raise `KeyboardInterrupt`, with the effect of Ctrl-C.
+        cpu: stay on the CPU even where there is a GPU.
+
+    Raises:
+        InputError: images of another shape or type, a prior of another dimension, fewer images than a batch.
+        TrainingError: ``out`` holds another run, the disk cannot be written, or a loss is not finite (the last good
+            checkpoint is kept).
+        MissingDependencyError: accelerate or tensorboard is not installed.
+    """
+    accelerator = accelerator_for(cpu)
+    check(config, images, prior, accelerator.num_processes)
+    with accelerator.main_process_first():
+        run = RunFolder(out, config, images, resume or not accelerator.is_main_process)
+    trainer = DCGANTrainer(config, prior, accelerator)
+    train(
+        trainer,
+        images,
+        prior,
+        run,
+        accelerator,
+        max_minutes=max_minutes,
+        checkpoint_every=checkpoint_every,
+        progress=progress,
+    )
+    return averaged_dcgan(out, prior)[0]

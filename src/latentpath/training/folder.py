@@ -1,0 +1,222 @@
+"""The folder of a run: its configuration, its last checkpoint, its log, its pictures; written whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from ..errors import DataError, MissingDataError, TrainingError
+from .config import DCGANConfig, RunConfig, WAEConfig
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+__all__ = ["KINDS", "RunFolder", "read_checkpoint", "read_config", "write_json"]
+
+KINDS: dict[str, type[RunConfig]] = {"dcgan": DCGANConfig, "wae": WAEConfig}
+"""The configurations that a folder can hold, by the name of what is trained."""
+
+_LOOKED_AT = 64
+
+
+class RunFolder:
+    """The folder of one run.
+
+    Args:
+        out: where; made if it is not there.
+        config: of the run.
+        images: that it is trained on, ``uint8 (N, C, S, S)``.
+        resume: whether a run that is there already is to be gone on with.
+
+    Raises:
+        TrainingError: ``out`` holds a run and ``resume`` is false, or one of another configuration or other images; or
+            it cannot be written to.
+    """
+
+    def __init__(self, out: str | Path, config: RunConfig, images: Tensor, resume: bool) -> None:
+        self.path = Path(out)
+        self.state = self.path / "state.safetensors"
+        record, seen = self.path / "config.json", digest(images)
+        if record.exists():
+            if not resume:
+                raise TrainingError(
+                    f"{self.path} holds a run already: go on with it (--resume), or choose another folder (--out)"
+                )
+            self._compare(record, config, seen)
+        with writing(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            if not record.exists():
+                kind = next(name for name, of in KINDS.items() if type(config) is of)
+                write_json(record, {"kind": kind, "images": seen, **asdict(config)})
+
+    def _compare(self, record: Path, config: RunConfig, seen: dict[str, Any]) -> None:
+        found = read_config(self.path)
+        if type(found) is not type(config):
+            raise TrainingError(f"{self.path} holds a {type(found).__name__} run: choose another folder (--out)")
+        theirs = asdict(found)
+        changed = [f"{k} (there {theirs[k]!r}, here {v!r})" for k, v in asdict(config).items() if theirs[k] != v]
+        if changed:
+            raise TrainingError(
+                f"{self.path} holds a run of another configuration, which differs in {', '.join(changed)}: "
+                "use the same, or choose another folder (--out)"
+            )
+        images = json.loads(record.read_text())["images"]
+        if images != seen:
+            raise TrainingError(
+                f"{self.path} holds a run on other images (there {images['count']}, here {seen['count']}, or with "
+                "another content): use the same data, or choose another folder (--out)"
+            )
+
+    def load(
+        self, parts: Mapping[str, nn.Module], optimisers: Mapping[str, torch.optim.Optimizer]
+    ) -> tuple[int, float]:
+        """Restore the last checkpoint; its step and the seconds spent until then, 0 where there is none."""
+        if not self.state.exists():
+            return 0, 0.0
+        tensors, step, seconds = read_checkpoint(self.path)
+        try:
+            for name, part in parts.items():
+                part.load_state_dict(part_of(tensors, name))
+            for name, optimiser in optimisers.items():
+                state: dict[int, dict[str, Tensor]] = {}
+                for key, value in part_of(tensors, name).items():
+                    index, field = key.split("/")
+                    state.setdefault(int(index), {})[field] = value
+                optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+        except (RuntimeError, ValueError, KeyError) as error:
+            raise DataError(f"{self.state} is not a checkpoint of this run: {error}") from error
+        self._forget_after(step)
+        return step, seconds
+
+    def save(
+        self,
+        step: int,
+        seconds: float,
+        parts: Mapping[str, nn.Module],
+        optimisers: Mapping[str, torch.optim.Optimizer],
+    ) -> None:
+        """Write a checkpoint, whole or not at all. Weights that are not finite are not worth keeping."""
+        if not all(bool(torch.isfinite(p).all()) for part in parts.values() for p in part.parameters()):
+            raise TrainingError(f"the weights at step {step} are not finite; {self._kept()}")
+        tensors = {f"{name}/{k}": v for name, part in parts.items() for k, v in part.state_dict().items()}
+        for name, optimiser in optimisers.items():
+            for index, values in optimiser.state_dict()["state"].items():
+                tensors |= {f"{name}/{index}/{k}": torch.as_tensor(v) for k, v in values.items()}
+        partial = self.state.with_suffix(".partial")
+        metadata = {"step": str(step), "seconds": f"{seconds:.1f}"}
+        with writing(self.path):
+            save_file({k: v.cpu().contiguous().clone() for k, v in tensors.items()}, partial, metadata=metadata)
+            partial.replace(self.state)
+
+    def log(self, step: int, numbers: Mapping[str, float]) -> None:
+        """A line of ``log.jsonl``."""
+        with writing(self.path), (self.path / "log.jsonl").open("a") as file:
+            file.write(json.dumps({"step": step, **{k: round(v, 5) for k, v in numbers.items()}}) + "\n")
+
+    def picture(self, sheet: Image) -> None:
+        """``samples.png``: what the run makes now."""
+        partial = self.path / "samples.partial"
+        with writing(self.path):
+            sheet.save(partial, format="png")
+            partial.replace(self.path / "samples.png")
+
+    def not_finite(self, step: int) -> TrainingError:
+        """The error for losses at ``step`` that are not finite."""
+        return TrainingError(
+            f"the losses at step {step} are not finite; {self._kept()}. Try a smaller learning rate, or fp32"
+        )
+
+    def _kept(self) -> str:
+        if self.state.exists():
+            return f"the checkpoint before is kept in {self.state}"
+        return "no checkpoint was written yet"
+
+    def _forget_after(self, step: int) -> None:
+        """Drop log lines of steps that a killed run took after its last checkpoint: they are taken again."""
+        log = self.path / "log.jsonl"
+        if log.exists():
+            lines = [line for line in log.read_text().splitlines() if line.endswith("}")]
+            with writing(self.path):
+                write(log, "".join(f"{line}\n" for line in lines if json.loads(line)["step"] <= step))
+
+
+def digest(images: Tensor) -> dict[str, Any]:
+    """What tells images from others: their number, and a hash of their shape and of some of them."""
+    some = images[:: max(1, len(images) // _LOOKED_AT)].contiguous()
+    found = hashlib.sha256(repr(tuple(images.shape)).encode() + some.numpy().tobytes())
+    return {"count": len(images), "digest": found.hexdigest()[:16]}
+
+
+def part_of(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
+    """Of a checkpoint's tensors those of one part, by their names within it."""
+    return {key.removeprefix(f"{name}/"): value for key, value in tensors.items() if key.startswith(f"{name}/")}
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Turn a full disk, a missing permission and the like into one clear error."""
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        raise TrainingError(f"cannot write to {folder} ({error}); what was there before is unharmed") from error
+
+
+def write(path: Path, text: str) -> None:
+    """Write a text file, whole or not at all."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text)
+    partial.replace(path)
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write ``content`` to ``path`` as indented JSON, whole or not at all."""
+    write(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def read_config(run: str | Path) -> RunConfig:
+    """The configuration of the run in the folder ``run``: a `DCGANConfig` or a `WAEConfig`.
+
+    Raises:
+        MissingDataError: there is no run.
+        DataError: ``config.json`` is not that of a run.
+    """
+    record = Path(run) / "config.json"
+    try:
+        content = json.loads(record.read_text())
+    except FileNotFoundError:
+        raise MissingDataError(f"{run} holds no run: {record} does not exist") from None
+    except (OSError, ValueError) as error:
+        raise DataError(f"{record} cannot be read: {error}") from error
+    if isinstance(content, dict) and isinstance(content.pop("images", None), dict):
+        kind = KINDS.get(content.pop("kind", None))
+        if kind is not None and set(content) == {field.name for field in fields(kind)}:
+            return kind(**content)
+    raise DataError(f"{record} is not the configuration of a run of this version of latentpath")
+
+
+def read_checkpoint(run: str | Path) -> tuple[dict[str, Tensor], int, float]:
+    """The tensors of the last checkpoint in the folder ``run``, its step, and the seconds spent until then.
+
+    Raises:
+        MissingDataError: there is no checkpoint.
+        DataError: it is truncated or no checkpoint.
+    """
+    state = Path(run) / "state.safetensors"
+    if not state.is_file():
+        raise MissingDataError(f"{run} holds no checkpoint: {state} does not exist")
+    try:
+        with safe_open(state, "pt") as file:
+            metadata = file.metadata() or {}
+        return load_file(state), int(metadata["step"]), float(metadata.get("seconds", 0))
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        raise DataError(f"{state} is damaged or not a checkpoint ({error})") from error

@@ -1,0 +1,279 @@
+"""The loop that every training goes through: steps, checkpoints, progress, and how it ends.
+
+One process or several: under ``torchrun`` every process takes its share of each batch, and the gradients are averaged
+(`accelerate`). Whatever is random is drawn for the whole batch by every process alike, so the number of processes
+changes nothing but the batch statistics and the last digits.
+"""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from ..data import to_unit_range
+from ..errors import InputError, missing
+from ..models.sampling import draw
+from .config import RunConfig
+from .folder import RunFolder
+from .randomness import NOISE, batches, flip, flipping, seeded
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+    from PIL.Image import Image
+
+__all__ = ["Progress", "Trainer", "accelerator_for", "autocast", "average", "train"]
+
+Progress = Callable[[int, dict[str, float]], None]
+"""Called as ``progress(step, numbers)``, every 100 steps; may raise `KeyboardInterrupt` to end the run."""
+
+_REPORT_EVERY = 100
+
+
+@runtime_checkable
+class Trainer(Protocol):
+    """What the loop asks of a DCGAN or a WAE in training.
+
+    Attributes:
+        parts: the modules that a checkpoint keeps, by name.
+        optimisers: theirs; a checkpoint keeps their state.
+        rates: the learning rates they begin with.
+        draws: latents from the prior that one step needs, in batches.
+    """
+
+    parts: dict[str, nn.Module]
+    optimisers: dict[str, torch.optim.Optimizer]
+    rates: dict[str, float]
+    draws: int
+
+    @property
+    def config(self) -> RunConfig:
+        """Of the run."""
+        ...
+
+    def step(self, real: Tensor, latents: list[Tensor], step: int) -> dict[str, Tensor]:
+        """Take the step after ``step`` steps; the losses, by name."""
+        ...
+
+    def sheet(self) -> Image:
+        """What the averaged weights make now."""
+        ...
+
+
+def accelerator_for(cpu: bool = False) -> Accelerator:
+    """What knows the device and the other processes.
+
+    Raises:
+        MissingDependencyError: accelerate or tensorboard is not installed.
+    """
+    try:
+        import tensorboard  # noqa: F401
+        from accelerate import Accelerator
+    except ImportError as error:
+        raise missing(error.name or "accelerate", "train", "training") from error
+    return Accelerator(cpu=cpu)
+
+
+def autocast(device: torch.device, precision: str) -> AbstractContextManager[Any]:
+    """Convolutions and products in ``precision``, the rest in float32."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
+
+
+@torch.no_grad()
+def average(averaged: nn.Module, model: nn.Module, decay: float, step: int) -> None:
+    """Let ``averaged`` follow ``model``: closely at first, with its full memory after some thousand steps."""
+    decay = min(decay, (1 + step) / (10 + step))
+    for mine, theirs in zip(averaged.parameters(), model.parameters(), strict=True):
+        mine.lerp_(theirs, 1 - decay)
+
+
+def check(config: RunConfig, images: Tensor, prior: Distribution, processes: int) -> None:
+    """Refuse images and priors that do not fit the configuration."""
+    expected = (config.channels, config.size, config.size)
+    if images.ndim != 4 or tuple(images.shape[1:]) != expected or images.dtype != torch.uint8:
+        raise InputError(
+            f"images must be uint8 (N, {', '.join(map(str, expected))}), got {images.dtype} {tuple(images.shape)}"
+        )
+    if tuple(prior.event_shape) != (config.latent_dim,):
+        raise InputError(
+            f"the prior must be over vectors of length {config.latent_dim} (latent_dim), "
+            f"its event shape is {tuple(prior.event_shape)}"
+        )
+    batches(images, config.batch, config.seed)
+    if config.batch % processes:
+        raise InputError(f"batch must be a multiple of the {processes} processes, got {config.batch}")
+
+
+def train(
+    trainer: Trainer,
+    images: Tensor,
+    prior: Distribution,
+    run: RunFolder,
+    accelerator: Accelerator,
+    *,
+    max_minutes: float | None,
+    checkpoint_every: int,
+    progress: Progress | None,
+) -> None:
+    """Take the steps of ``trainer`` that its folder does not have yet.
+
+    Ends after the last one, after ``max_minutes``, or at Ctrl-C; each time with a checkpoint.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C, once the step is done and saved; or a second Ctrl-C, at once.
+        TrainingError: a loss is not finite, or the disk cannot be written.
+    """
+    config, main = trainer.config, accelerator.is_main_process
+    at = batches(images, config.batch, config.seed)
+    accelerator.wait_for_everyone()
+    step, before = run.load(trainer.parts, trainer.optimisers)
+    saved, began = step, time.monotonic()
+    board = _Board(run.path, step) if main else None
+    report = _Report(began)
+
+    def save() -> None:
+        if main:
+            run.save(step, before + time.monotonic() - began, trainer.parts, trainer.optimisers)
+            sheet = trainer.sheet()
+            run.picture(sheet)
+            assert board is not None
+            board.picture(step, sheet)
+        accelerator.wait_for_everyone()
+
+    try:
+        with BetweenSteps() as stop:
+            ending = False
+            while step < config.steps and not ending:
+                for name, optimiser in trainer.optimisers.items():
+                    optimiser.param_groups[0]["lr"] = trainer.rates[name] * _rate(step, config.steps)
+                real = to_unit_range(at(step))
+                latents = draw(prior, trainer.draws * config.batch, seeded(config.seed, NOISE, step))
+                if config.flip:
+                    real = flip(real, flipping(config.seed, step))
+                share = _share(accelerator, config.batch)
+                mine = [part[share].to(accelerator.device) for part in (real, *latents.split(config.batch))]
+                losses = trainer.step(mine[0], mine[1:], step)
+                step += 1
+                late = max_minutes is not None and time.monotonic() - began >= 60 * max_minutes
+                means, ending = _together(accelerator, losses, stop.requested or late)
+                if not all(map(math.isfinite, means.values())):
+                    raise run.not_finite(step)
+                report.add(means)
+                if step % checkpoint_every == 0:
+                    save()
+                    saved = step
+                if step % _REPORT_EVERY == 0 and main:
+                    numbers = report.take()
+                    run.log(step, numbers)
+                    assert board is not None
+                    board.numbers(step, numbers)
+                    if progress is not None:
+                        try:
+                            progress(step, numbers)
+                        except KeyboardInterrupt:
+                            stop.requested = True
+                            ending = accelerator.num_processes == 1
+            if step > saved:
+                save()
+            if stop.requested:
+                raise KeyboardInterrupt
+    finally:
+        if board is not None:
+            board.close()
+
+
+def _share(accelerator: Accelerator, batch: int) -> slice:
+    """The part of a batch that this process takes."""
+    each = batch // accelerator.num_processes
+    return slice(accelerator.process_index * each, (accelerator.process_index + 1) * each)
+
+
+def _together(accelerator: Accelerator, losses: Mapping[str, Tensor], ending: bool) -> tuple[dict[str, float], bool]:
+    """The mean losses over all processes, and whether any of them wants to end."""
+    values = torch.stack([*losses.values(), torch.tensor(float(ending), device=accelerator.device)])
+    if accelerator.num_processes > 1:
+        values = accelerator.reduce(values, "mean")
+    *means, wanted = values.tolist()
+    return dict(zip(losses, means, strict=True)), wanted > 0
+
+
+def _rate(step: int, steps: int) -> float:
+    """The factor of the learning rate: 1 over the first half, then down to 0 in a straight line."""
+    return min(1.0, 2.0 * (1.0 - step / steps))
+
+
+class _Report:
+    """Mean losses and seconds per step since they were last taken."""
+
+    def __init__(self, began: float) -> None:
+        self.since, self.sums, self.count = began, dict[str, float](), 0
+
+    def add(self, losses: Mapping[str, float]) -> None:
+        self.sums = {name: self.sums.get(name, 0.0) + value for name, value in losses.items()}
+        self.count += 1
+
+    def take(self) -> dict[str, float]:
+        now = time.monotonic()
+        numbers = {name: value / self.count for name, value in self.sums.items()}
+        numbers["seconds_per_step"] = (now - self.since) / self.count
+        self.since, self.sums, self.count = now, {}, 0
+        return numbers
+
+
+class _Board:
+    """Scalars and samples for TensorBoard."""
+
+    def __init__(self, folder: Path, step: int) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        self.writer: Any = SummaryWriter(folder / "tensorboard", purge_step=step + 1)
+
+    def numbers(self, step: int, numbers: Mapping[str, float]) -> None:
+        for name, value in numbers.items():
+            self.writer.add_scalar(name, value, step)
+
+    def picture(self, step: int, sheet: Image) -> None:
+        import numpy as np
+
+        self.writer.add_image("samples", np.asarray(sheet.convert("RGB")), step, dataformats="HWC")
+
+    def close(self) -> None:
+        self.writer.close()
+
+
+class BetweenSteps:
+    """Within it, the first Ctrl-C only sets ``requested``; a second one interrupts at once.
+
+    Signals reach the main thread alone: elsewhere this does nothing. Nor does it where Ctrl-C is ignored or handled by
+    somebody else already.
+    """
+
+    def __init__(self) -> None:
+        self.requested = False
+        self._active = False
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self.requested:
+            raise KeyboardInterrupt
+        self.requested = True
+
+    def __enter__(self) -> BetweenSteps:
+        in_main_thread = threading.current_thread() is threading.main_thread()
+        self._active = in_main_thread and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        if self._active:
+            signal.signal(signal.SIGINT, self._handle)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._active:
+            signal.signal(signal.SIGINT, signal.default_int_handler)

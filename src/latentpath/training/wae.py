@@ -1,0 +1,199 @@
+r"""Training a Wasserstein auto-encoder.
+
+The mean squared error of a pixel in [-1, 1] plus ``weight`` times a divergence of the codes from the prior: the maximum
+mean discrepancy (`models.wae.mmd`), or what a discriminator of latents finds, by the non-saturating losses (Tolstikhin
+et al. 2018, algorithms 1 and 2). Their lambda of 100 for the first, beside 0.05 times the squared error summed over
+64 x 64 x 3 pixels in [-1, 1], is a weight of about 0.16 here.
+
+What makes small ones sample well: noise on the codes. An encoder without chance can hide its images on a thin surface
+in the latent space, between whose sheets the prior draws and the decoder has learnt nothing (Rubenstein et al. 2018,
+"On the latent space of Wasserstein auto-encoders"). The trained encoder is used without it.
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution
+from torch.nn import functional
+
+from ..data import to_unit_range
+from ..errors import DataError
+from ..models.sampling import contact_sheet, draw
+from ..models.wae import WAE, LatentDiscriminator, mmd
+from .config import WAEConfig
+from .folder import RunFolder, part_of, read_checkpoint, read_config
+from .loop import Progress, accelerator_for, autocast, average, check, train
+from .randomness import NOISE, augmenting, batches, seeded
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+    from PIL.Image import Image
+
+__all__ = ["averaged_wae", "train_wae"]
+
+_SHOWN, _CRITIC_WIDTH = 16, 256
+
+
+class _Both(nn.Module):
+    """Images and noise to noisy latents and reconstructions: one pass through both, as several processes need it."""
+
+    def __init__(self, network: WAE) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        latents = self.network.encoder(images) + noise
+        return latents, self.network.decoder(latents)
+
+
+class WAETrainer:
+    """A `loop.Trainer`."""
+
+    draws = 1
+
+    def __init__(self, config: WAEConfig, images: Tensor, prior: Distribution, accelerator: Accelerator) -> None:
+        self.config, self.device = config, accelerator.device
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            self.network, self.averaged = _network(config), _network(config)
+            critic = LatentDiscriminator(latent_dim=config.latent_dim, width=_CRITIC_WIDTH)
+        self.averaged.load_state_dict(self.network.state_dict())
+        self.averaged.to(self.device)
+        betas, self.rates = (config.beta1, config.beta2), {"opt": config.learning_rate}
+        both, opt = accelerator.prepare(
+            _Both(self.network), torch.optim.Adam(self.network.parameters(), self.rates["opt"], betas)
+        )
+        self.both, self.optimisers = both, {"opt": opt}
+        self.parts: dict[str, nn.Module] = {"network": self.network, "averaged": self.averaged}
+        self.critic: nn.Module | None = None
+        if config.divergence == "gan":
+            self.rates["opt_c"] = 0.5 * config.learning_rate
+            self.criticises, self.optimisers["opt_c"] = accelerator.prepare(
+                critic, torch.optim.Adam(critic.parameters(), self.rates["opt_c"], betas)
+            )
+            self.critic = self.parts["critic"] = critic
+        self.backward, self.index = accelerator.backward, accelerator.process_index
+        self.variance = float(prior.variance.mean())
+        self.shown = to_unit_range(images[: 2 * _SHOWN]).to(self.device)
+        self.drawn = draw(prior, 2 * _SHOWN, seeded(config.seed, NOISE, 2**32 - 1)).to(self.device)
+
+    def step(self, real: Tensor, latents: list[Tensor], step: int) -> dict[str, Tensor]:
+        """The networks' step; the latent discriminator's before it, where there is one."""
+        config, drawn = self.config, latents[0]
+        losses: dict[str, Tensor] = {}
+        noise = torch.randn(drawn.shape, generator=augmenting(config.seed, step, self.index)).to(drawn)
+        with autocast(self.device, config.precision):
+            codes, decoded = self.both(real, config.noise * self.variance**0.5 * noise)
+        error = (decoded.float() - real).square().mean()
+        if self.critic is None:
+            divergence = mmd(codes.float(), drawn, self.variance)
+        else:
+            on_drawn, on_codes = self.criticises(torch.cat([drawn, codes.detach().float()])).split(len(real))
+            losses["loss_critic"] = functional.softplus(-on_drawn).mean() + functional.softplus(on_codes).mean()
+            self._descend("opt_c", losses["loss_critic"])
+            divergence = functional.softplus(-self.critic(codes.float())).mean()
+        self._descend("opt", error + config.weight * divergence)
+        average(self.averaged, self.network, config.ema, step + 1)
+        losses |= {"loss_error": error, "loss_divergence": divergence}
+        return {name: loss.detach() for name, loss in losses.items()}
+
+    def _descend(self, name: str, loss: Tensor) -> None:
+        self.optimisers[name].zero_grad()
+        self.backward(loss)
+        self.optimisers[name].step()
+
+    def sheet(self) -> Image:
+        """Images over what the averaged networks make of them, twice; then two rows of samples."""
+        copy = deepcopy(self.averaged).train()  # batch statistics of these very images: the running ones lag behind
+        with torch.no_grad():
+            again = copy.decoder(copy.encoder(self.shown))
+            samples = copy.decoder(self.drawn)
+        rows = [part for pair in zip(self.shown.split(_SHOWN), again.split(_SHOWN), strict=True) for part in pair]
+        return contact_sheet(torch.cat([*rows, samples]), columns=_SHOWN)
+
+
+def _network(config: WAEConfig) -> WAE:
+    return WAE(
+        latent_dim=config.latent_dim,
+        width=config.width,
+        size=config.size,
+        channels=config.channels,
+        prior=config.prior,
+    )
+
+
+@torch.no_grad()
+def _recalibrate(network: WAE, images: Tensor, config: WAEConfig, count: int = 100) -> None:
+    """Measure the batch statistics of averaged weights anew, over images and their latents."""
+    norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a cumulative average
+    network.train()
+    at = batches(images, min(256, len(images)), config.seed)
+    for i in range(count):
+        network.decoder(network.encoder(to_unit_range(at(i))))
+    for norm in norms:
+        norm.momentum = 0.1
+
+
+def averaged_wae(run: str | Path, images: Tensor) -> tuple[WAE, int, float]:
+    """The averaged networks of the last checkpoint in ``run``, recalibrated on ``images``, in eval mode.
+
+    Also returns the checkpoint's step, and the seconds spent.
+
+    Raises:
+        MissingDataError: there is no run, or no checkpoint yet.
+        DataError: the files are damaged, or the run is of another kind.
+    """
+    config = read_config(run)
+    if not isinstance(config, WAEConfig):
+        raise DataError(f"{run} holds a {type(config).__name__} run, not a WAEConfig one")
+    tensors, step, seconds = read_checkpoint(run)
+    with torch.random.fork_rng(devices=[]):
+        network = _network(config)
+    try:
+        network.load_state_dict(part_of(tensors, "averaged"))
+    except RuntimeError as error:
+        raise DataError(f"the checkpoint in {run} does not fit its configuration: {error}") from error
+    _recalibrate(network, images, config)
+    return network.eval(), step, seconds
+
+
+def train_wae(
+    config: WAEConfig,
+    images: Tensor,
+    prior: Distribution,
+    out: str | Path,
+    *,
+    resume: bool = False,
+    max_minutes: float | None = None,
+    checkpoint_every: int = 500,
+    progress: Progress | None = None,
+    cpu: bool = False,
+) -> WAE:
+    """Train a WAE on ``images`` ``(N, C, S, S)`` ``uint8``; returns it with averaged weights, in eval mode, on CPU.
+
+    Arguments, endings and errors as for `train_dcgan`.
+    """
+    accelerator = accelerator_for(cpu)
+    check(config, images, prior, accelerator.num_processes)
+    with accelerator.main_process_first():
+        run = RunFolder(out, config, images, resume or not accelerator.is_main_process)
+    trainer = WAETrainer(config, images, prior, accelerator)
+    train(
+        trainer,
+        images,
+        prior,
+        run,
+        accelerator,
+        max_minutes=max_minutes,
+        checkpoint_every=checkpoint_every,
+        progress=progress,
+    )
+    return averaged_wae(out, images)[0]
