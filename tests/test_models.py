@@ -36,7 +36,7 @@ from latentpath.models.distances import (
 from latentpath.models.model import Model
 from latentpath.models.pretrained import Pretrained, as_stored
 from latentpath.models.quality import measure_classifier, measure_generator
-from latentpath.models.registry import WEIGHTS, named_prior, read_model, write_model
+from latentpath.models.registry import WEIGHTS, load_shipped, named_prior, read_model, write_model
 from latentpath.models.sampling import contact_sheet, draw
 from latentpath.models.wae import mmd
 
@@ -222,7 +222,7 @@ def test_loading_twice_gives_two_models_alike() -> None:
 @pytest.mark.parametrize("name", ["mnist-dcgan-semicircl", "../weights/mnist-classifier", "", "x"])
 def test_an_unknown_name_lists_the_known_ones(name: str) -> None:
     with pytest.raises(InputError, match=f"{JUDGE}, {GENERATOR}") as caught:
-        load(name)
+        load_shipped(name)
     assert ("did you mean" in str(caught.value)) == (name not in ("", "x"))
 
 

@@ -8,7 +8,7 @@ from .errors import LatentPathError
 from .evaluate import Report, Source
 from .index import RealismIndex
 from .interpolate import interpolate
-from .models import Model, load
+from .models import Model, adapters, load
 from .path import Path
 from .solvers import Outcome, Progress, Restarts
 
@@ -26,6 +26,7 @@ __all__ = [
     "Restarts",
     "Source",
     "__version__",
+    "adapters",
     "audit",
     "cost",
     "energy",

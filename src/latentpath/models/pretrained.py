@@ -7,6 +7,8 @@ to ``config.json`` beside ``model.safetensors`` together with the name of its cl
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,15 +21,16 @@ from torch import Tensor, nn
 
 from ..errors import DataError, MissingDataError
 
-__all__ = ["CONFIG_FILE", "WEIGHTS_FILE", "Pretrained", "as_stored"]
+__all__ = ["CONFIG_FILE", "REFUSED", "WEIGHTS_FILE", "Pretrained", "as_stored"]
 
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
 
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
-_REFUSED = (
+REFUSED = (
     "is a pickle, which can run any code when it is read, and is not loaded. Where you trust it, convert it: "
     "safetensors.torch.save_file(torch.load(FILE, weights_only=True), 'model.safetensors')"
 )
+"""What is wrong with a pickle, after its name, and the way out."""
 
 T = TypeVar("T", bound="Pretrained")
 
@@ -95,7 +98,7 @@ class Pretrained(
 
     @classmethod
     def _load_as_pickle(cls, model: T, model_file: str, map_location: str, strict: bool) -> T:  # type: ignore[override]
-        raise DataError(f"{model_file} {_REFUSED}")
+        raise DataError(f"{model_file} {REFUSED}")
 
 
 def weights_in(folder: Path) -> Path:
@@ -107,9 +110,19 @@ def weights_in(folder: Path) -> Path:
     path = folder / WEIGHTS_FILE
     if path.is_file():
         return path
-    pickles = [file.name for pattern in _PICKLES for file in sorted(folder.glob(pattern))]
-    instead = f"; {', '.join(pickles)} {_REFUSED}" if pickles else ""
-    raise MissingDataError(f"{folder} is not complete: {WEIGHTS_FILE} is not in it{instead}")
+    raise without_weights(folder, [file.name for file in sorted(folder.iterdir())])
+
+
+def without_weights(where: str | Path, names: Iterable[str]) -> MissingDataError:
+    """The error for a folder or a repository without `WEIGHTS_FILE`; the pickles among its files are named."""
+    pickles = pickles_of(names)
+    instead = f"; {', '.join(pickles)} {REFUSED}" if pickles else ""
+    return MissingDataError(f"{where} is not complete: {WEIGHTS_FILE} is not in it{instead}")
+
+
+def pickles_of(names: Iterable[str]) -> list[str]:
+    """The files that are pickles, by their names."""
+    return [name for name in names if any(fnmatch(name, pattern) for pattern in _PICKLES)]
 
 
 def in_float32(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -7,8 +7,8 @@ steps, software, licence, measured quality, range of the output, and the SHA-256
 every load. Nothing is pickled, nothing is fetched.
 
 Example:
-    >>> import latentpath.models as models
-    >>> model = models.load("mnist-dcgan-semicircle")
+    >>> from latentpath.models.registry import load_shipped
+    >>> model = load_shipped("mnist-dcgan-semicircle")
     >>> model.generator(model.prior.sample((2,))).shape
     torch.Size([2, 1, 28, 28])
 """
@@ -18,7 +18,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,7 @@ from ..errors import DataError, InputError, MissingDataError
 from .classifier import DigitClassifier
 from .dcgan import DCGAN, DCGANGenerator
 from .model import Card, Model
+from .named import is_code, made, named
 from .pretrained import CONFIG_FILE, WEIGHTS_FILE, Pretrained, in_float32, weights_in
 from .wae import WAE
 
@@ -40,13 +41,16 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ARCHITECTURES",
+    "CARD_FILE",
     "WEIGHTS",
     "as_model",
     "available",
     "digit_classifier",
-    "load",
+    "load_shipped",
     "named_prior",
+    "read_json",
     "read_model",
+    "stored_prior",
     "write_model",
 ]
 
@@ -59,9 +63,14 @@ ARCHITECTURES: dict[str, type[Pretrained]] = {
 }
 """The networks that a folder can hold, by the name of their class."""
 
+_PRIORS: dict[str, Callable[[int], Distribution]] = {
+    "normal": priors.standard_normal,
+    "semicircle": priors.semicircle,
+}
+
 
 def available() -> list[str]:
-    """The names that `load` knows, sorted.
+    """The names of the shipped models, sorted.
 
     Example:
         >>> from latentpath.models import available
@@ -71,16 +80,16 @@ def available() -> list[str]:
     return sorted(folder.name for folder in WEIGHTS.glob("*") if (folder / "card.json").is_file())
 
 
-def load(name: str) -> Model:
-    """The shipped model called ``name``; see `available`.
+def load_shipped(name: str) -> Model:
+    """The shipped model called ``name``; see `available`, and `latentpath.load` for models from elsewhere.
 
     Raises:
         InputError: there is none of that name; the message lists those there are.
         DataError: its files are damaged.
 
     Example:
-        >>> from latentpath.models import load
-        >>> load("mnist-dcgan-semicircle").card["value_range"]
+        >>> from latentpath.models.registry import load_shipped
+        >>> load_shipped("mnist-dcgan-semicircle").card["value_range"]
         [-1.0, 1.0]
     """
     known = available()
@@ -92,41 +101,85 @@ def load(name: str) -> Model:
 
 
 def digit_classifier() -> DigitClassifier:
-    """The shipped judge of digits, ``load("mnist-classifier").generator``, under its own type."""
-    network = load("mnist-classifier").generator
+    """The shipped judge of digits, ``load_shipped("mnist-classifier").generator``, under its own type."""
+    network = load_shipped("mnist-classifier").generator
     assert isinstance(network, DigitClassifier)
     return network
 
 
-def named_prior(name: str, dim: int) -> Distribution:
-    """The prior that a card or a command calls ``name``: "semicircle" or "normal", over vectors of length ``dim``.
+def named_prior(name: str, dim: int | None) -> Distribution:
+    """The prior that a card or a command calls ``name``, over vectors of length ``dim``.
+
+    Args:
+        name: "semicircle", "normal", or ``package.module:attr``: a distribution, or a function that makes one and is
+            given ``dim`` (or ``latent_dim``) if it has a parameter of that name. **It is imported**: for what a file
+            says there is `stored_prior`.
+        dim: ``D``; None where only the named distribution can know.
 
     Raises:
-        InputError: another name.
+        InputError: another name, code that cannot be imported or makes something else, or another length.
+
+    Example:
+        >>> named_prior("latentpath.priors:uniform_ball", 3)
+        UniformBall(dim=3, radius=1.0)
     """
-    if name == "semicircle":
-        return priors.semicircle(dim)
-    if name == "normal":
-        return priors.standard_normal(dim)
-    raise InputError(f'a prior is called "semicircle" or "normal", got {name!r}')
+    if is_code(name):
+        found = named(name)
+        if not isinstance(found, Distribution):
+            found = made(name, found, dim=dim, latent_dim=dim)
+        shapes = (found.batch_shape, found.event_shape) if isinstance(found, Distribution) else None
+        if shapes is None or len(shapes[0]) or len(shapes[1]) != 1 or dim not in (None, shapes[1][0]):
+            shown = f" with batch shape {tuple(shapes[0])} and event shape {tuple(shapes[1])}" if shapes else ""
+            raise InputError(
+                f"{name} must be, or make, a torch.distributions.Distribution over vectors ({dim or 'D'},), "
+                f"got {type(found).__name__}{shown}"
+            )
+        assert isinstance(found, Distribution)
+        return found
+    if name not in _PRIORS:
+        raise InputError(
+            f'a prior is called "semicircle" or "normal", or is yours, "package.module:attr"; got {name!r}'
+        )
+    if dim is None:
+        raise InputError(f"a {name} prior needs the length of a latent: pass latent_dim=D")
+    return _PRIORS[name](dim)
 
 
-def read_model(folder: str | Path, prior: Distribution | None = None) -> Model:
-    """The model in ``folder``, as `write_model` or a network's ``save_pretrained`` left it.
+def stored_prior(described: Mapping[str, Any], where: str | Path) -> Distribution:
+    """The prior ``{"name", "dim"}`` of a file, which may name "normal" and "semicircle" but no code.
+
+    Raises:
+        DataError: it names code, or nothing that is known.
+    """
+    try:
+        name, dim = described["name"], int(described["dim"])
+        if not is_code(name):
+            return named_prior(name, dim)
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{where} describes no prior that this version knows ({error!r})") from error
+    raise DataError(
+        f"{where} says that the prior is {name!r}. That is code, and code is not run because a file names it: "
+        f"where you trust it, name it yourself, with prior={name!r}"
+    )
+
+
+def read_model(folder: str | Path, prior: Distribution | str | None = None) -> Model:
+    """The model in ``folder``, as `write_model` or a network's ``save_pretrained`` left it. No code of it is run.
 
     Args:
         folder: with ``config.json`` and ``model.safetensors``; and ``card.json``, where `write_model` made it.
-        prior: of the latents, where neither the card nor the configuration names one.
+        prior: of the latents, or its name for `named_prior`, instead of the one that card or configuration names.
 
     Raises:
         MissingDataError: a file is not there.
-        DataError: a file cannot be read, or does not fit the others.
+        DataError: a file cannot be read, or does not fit the others, or names a prior that is code.
+        InputError: ``prior`` is not over this model's latents.
     """
     folder = Path(folder)
-    config, card = _read_json(folder / CONFIG_FILE), {}
+    config, card = read_json(folder / CONFIG_FILE), {}
     described = {"name": config["prior"], "dim": config.get("latent_dim")} if "prior" in config else None
     if (folder / CARD_FILE).is_file():
-        card = _read_json(folder / CARD_FILE)
+        card = read_json(folder / CARD_FILE)
         lacking = [key for key in ("name", "prior", "sha256") if key not in card]
         if lacking:
             raise DataError(f"{folder / CARD_FILE} is not the card of a model: it has no {', '.join(lacking)}")
@@ -139,16 +192,23 @@ def read_model(folder: str | Path, prior: Distribution | None = None) -> Model:
     if card and found != card["sha256"]:
         raise DataError(
             f"{weights} is damaged or was changed: its SHA-256 is {found}, its card says {card.get('sha256')}. "
-            "Install the package anew, or train and package the model again"
+            "Install the package anew, fetch the model again, or train and package it again"
         )
     try:
         kind = config.pop("class")
         with torch.random.fork_rng(devices=[]):
             network = ARCHITECTURES[kind](**config)
-        if prior is None and described is not None:
-            prior = named_prior(described["name"], int(described["dim"]))
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{folder} does not hold a model that this version knows ({error!r})") from error
+    dim = config.get("latent_dim")
+    if isinstance(prior, str):
+        prior = named_prior(prior, dim)
+    elif prior is not None and dim is not None and prior.event_shape != (dim,):
+        raise InputError(
+            f"prior must be over vectors ({dim},), as {folder} was trained, got {tuple(prior.event_shape)}"
+        )
+    elif prior is None and described is not None:
+        prior = stored_prior(described, folder)
     try:
         network.load_state_dict(in_float32(load_tensors(content)))
     except (SafetensorError, RuntimeError) as error:
@@ -165,7 +225,13 @@ def as_model(network: Pretrained, prior: Distribution | None, name: str, card: C
     return Model(network, prior, name=name, card=card)
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in a file of a model.
+
+    Raises:
+        MissingDataError: there is no such file.
+        DataError: it cannot be read, or holds something else.
+    """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -1,0 +1,41 @@
+"""What all adapters share: they hold a generator, in eval mode, and are in eval mode themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import nn
+
+from ...errors import GeneratorError, InputError
+
+__all__ = ["Wrapper", "check_eval"]
+
+
+class Wrapper(nn.Module):
+    """A module around a generator: its parameters are the generator's, and its mode is eval.
+
+    Raises:
+        InputError: the generator is not callable.
+        GeneratorError: it is in training mode.
+    """
+
+    def __init__(self, generator: Callable[..., Any]) -> None:
+        super().__init__()
+        if not callable(generator) or isinstance(generator, type):
+            raise InputError(f"generator must be a callable, such as a module, got {generator!r}")
+        check_eval(generator, "the generator")
+        self.generator = generator
+        self.training = False  # of this module alone: what it holds is somebody else's
+
+
+def check_eval(module: Any, what: str) -> None:
+    """Refuse a module in training mode.
+
+    Raises:
+        GeneratorError: it is, or a part of it.
+    """
+    if isinstance(module, nn.Module) and any(part.training for part in module.modules()):
+        raise GeneratorError(
+            f"{what} ({type(module).__name__}) is in training mode: call .eval() on it before it is adapted"
+        )

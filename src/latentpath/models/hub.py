@@ -1,0 +1,81 @@
+"""A model's files from the Hugging Face Hub: ``config.json``, ``card.json`` and ``model.safetensors``, nothing else.
+
+The configuration comes first: the weights of a repository that holds something else are not fetched. What was fetched
+lies in the Hub's own cache (``HF_HOME``), so that a second load needs no network.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..errors import DataError, MissingDataError
+from .pretrained import CONFIG_FILE, WEIGHTS_FILE, pickles_of, without_weights
+from .registry import ARCHITECTURES, CARD_FILE, read_json
+
+__all__ = ["fetch"]
+
+
+def fetch(repository: str) -> Path:
+    """The folder of the cache with the files of ``repository``, "org/name", fetched where they are not there yet.
+
+    Raises:
+        MissingDataError: the Hub does not answer or may not be asked, has no such repository, or does not show it to
+            you; or the repository has no safetensors.
+        DataError: it was not saved by latentpath.
+    """
+    folder = _snapshot(repository, CONFIG_FILE, CARD_FILE)
+    config = read_json(folder / CONFIG_FILE) if (folder / CONFIG_FILE).is_file() else {}
+    if config.get("class") not in ARCHITECTURES:
+        names = _names(repository, folder)
+        if WEIGHTS_FILE not in names and pickles_of(names):
+            raise without_weights(repository, names)
+        raise DataError(
+            f"{repository} was not saved by latentpath: its {CONFIG_FILE} should name one of {sorted(ARCHITECTURES)}, "
+            f"it names {config.get('class')!r}. Load it with its own library, in a function of yours, "
+            'and name that, "package.module:attr"; latentpath.adapters may help'
+        )
+    folder = _snapshot(repository, WEIGHTS_FILE, revision=folder.name)
+    if not (folder / WEIGHTS_FILE).is_file():
+        raise without_weights(repository, _names(repository, folder))
+    return folder
+
+
+def _snapshot(repository: str, *files: str, revision: str | None = None) -> Path:
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(repository, allow_patterns=list(files), revision=revision))
+    except Exception as error:
+        raise _unreachable(repository, error) from error
+
+
+def _unreachable(repository: str, error: Exception) -> MissingDataError:
+    """One error for all that may go wrong between here and there: what was tried, what to do."""
+    from huggingface_hub import constants
+    from huggingface_hub.errors import GatedRepoError, HFValidationError, RepositoryNotFoundError
+
+    if isinstance(error, GatedRepoError):
+        says = f"shows it to some people only: ask at {constants.ENDPOINT}/{repository}, then log in (hf auth login)"
+    elif isinstance(error, RepositoryNotFoundError | HFValidationError):
+        says = "has none of that name, or it is private: check the name, or log in (hf auth login)"
+    elif constants.HF_HUB_OFFLINE:
+        says = "may not be asked (HF_HUB_OFFLINE is set), and not all of it is in the cache: unset HF_HUB_OFFLINE"
+    else:
+        first = (str(error).splitlines() or [""])[0]
+        says = (
+            f"did not give it ({type(error).__name__}: {first}): try again, or fetch it elsewhere with "
+            f"hf download {repository} --local-dir FOLDER, and name that folder"
+        )
+    return MissingDataError(
+        f"{repository} is no folder here, and was looked for on the Hub ({constants.ENDPOINT}), which {says}"
+    )
+
+
+def _names(repository: str, folder: Path) -> list[str]:
+    """What lies in the repository, or, where it cannot be asked, in what the cache has of it."""
+    from huggingface_hub import HfApi
+
+    try:
+        return HfApi().list_repo_files(repository, revision=folder.name)
+    except Exception:
+        return [file.name for file in folder.iterdir()] if folder.is_dir() else []

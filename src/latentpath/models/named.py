@@ -1,0 +1,107 @@
+"""What ``package.module:attr`` names: an object of the user's own, imported from where Python finds it.
+
+A name given by the user is the user's say to run that code. So nothing here is ever given a name that was read from a
+file, and nothing is added to Python's path: what ``import package.module`` does not find is not found.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+import re
+from typing import Any
+
+from torch import nn
+
+from ..errors import InputError
+
+__all__ = ["is_code", "is_factory", "made", "named"]
+
+_DOTTED = r"[^\W\d]\w*(?:\.[^\W\d]\w*)*"
+_CODE = re.compile(f"({_DOTTED}):({_DOTTED})")
+
+
+def is_code(name: object) -> bool:
+    r"""Whether ``name`` reads ``package.module:attr``; both sides may have dots.
+
+    Example:
+        >>> is_code("torch.nn:Module"), is_code("mnist-dcgan-semicircle"), is_code(r"C:\models")
+        (True, False, False)
+    """
+    return isinstance(name, str) and _CODE.fullmatch(name) is not None
+
+
+def named(name: str) -> Any:
+    """The object that ``package.module:attr`` names. The module is imported, that is, its code is run.
+
+    Raises:
+        InputError: there is no such module, its own code fails, or it has no such attribute.
+
+    Example:
+        >>> named("math:pi")
+        3.14...
+    """
+    found = _CODE.fullmatch(name)
+    if found is None:
+        raise InputError(f'code is named "package.module:attr", got {name!r}')
+    module_name, path = found.groups()
+    value: Any = _module(module_name, name)
+    for step in path.split("."):
+        try:
+            value = getattr(value, step)
+        except AttributeError:
+            close = difflib.get_close_matches(step, dir(value), n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            raise InputError(f"{name}: {module_name} was imported, but has no {path!r} (no {step!r}){hint}") from None
+    return value
+
+
+def _module(module: str, name: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except (Exception, SystemExit) as error:
+        parents = {module[: dot.start()] for dot in re.finditer(r"\.", module)} | {module}
+        if isinstance(error, ModuleNotFoundError) and error.name in parents:
+            raise InputError(
+                f"{name}: there is no module {error.name!r} where Python looks. Install it, or put its folder on the "
+                "path (PYTHONPATH=FOLDER); the current folder is not added for you"
+            ) from None
+        raise InputError(
+            f"{name}: the module {module!r} was found, but importing it failed: {type(error).__name__}: {error}"
+        ) from error
+
+
+def is_factory(value: Any) -> bool:
+    """Whether ``value`` makes something when called: a class or function that needs no argument, but no network."""
+    if not callable(value) or isinstance(value, nn.Module):
+        return False
+    try:
+        inspect.signature(value).bind()
+    except (TypeError, ValueError):  # it needs arguments, or does not say
+        return False
+    return True
+
+
+def made(name: str, factory: Any, **offered: Any) -> Any:
+    """What ``factory`` makes, given those of ``offered`` that it has a parameter for.
+
+    Raises:
+        InputError: it is no factory, needs more than that, or fails.
+    """
+    try:
+        parameters = inspect.signature(factory).parameters
+        given = {key: value for key, value in offered.items() if key in parameters}
+        inspect.signature(factory).bind(**given)
+    except (TypeError, ValueError) as error:
+        extra = f", or only {' or '.join(offered)}" if offered else ""
+        raise InputError(
+            f"{name} is a {type(factory).__name__}; a factory is called without arguments{extra}: {error}"
+        ) from None
+    try:
+        return factory(**given)
+    except Exception as error:
+        raise InputError(
+            f"{name} needs no argument, so it was called to make something, and raised {type(error).__name__}: {error} "
+            "(a generator has a parameter without a default, for the latents)"
+        ) from error
