@@ -450,6 +450,20 @@ class TestCommands:
         assert sum(card["quality"]["class_shares"]) == pytest.approx(1, abs=1e-3)
         assert (tmp_path / "models/tiny/samples.png").is_file()
 
+    def test_a_prior_of_ones_own_is_named_again_where_a_file_names_it(self, tmp_path: Path, data: Path) -> None:
+        run, out = tmp_path / "run", tmp_path / "models"
+        prior = ["--prior", "latentpath.priors:uniform_ball"]
+        small = ["--width", "2", "--batch", "8", "--latent-dim", "4", "--steps", "2"]
+        result = CliRunner().invoke(app, ["dcgan", "--data", str(data), *small, *prior, "--out", str(run)])
+        assert result.exit_code == 0, result.output
+        package = ["package", str(run), "--name", "tiny", "--out", str(out), "--data", str(data), "--samples", "200"]
+        result = CliRunner().invoke(app, package)
+        assert result.exit_code == 2
+        assert "code is not run because a file names it" in result.stderr
+        assert CliRunner().invoke(app, [*package, *prior]).exit_code == 0
+        with pytest.raises(DataError, match="code is not run"):
+            read_model(out / "tiny")
+
     def test_wae_package_and_evaluate(self, tmp_path: Path, data: Path) -> None:
         run, out = tmp_path / "run", tmp_path / "models"
         options = ["--data", str(data), "--hold-out", "40"]

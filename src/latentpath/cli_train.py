@@ -186,7 +186,7 @@ def _train(
     if not PartialState().is_main_process:
         return
     name, folder = out.resolve().name, out / "model"
-    model = package_run(out, name, folder, images.pixels, hold_out=hold_out, dtype=torch.float32)
+    model = package_run(out, name, folder, images.pixels, prior, hold_out=hold_out, dtype=torch.float32)
     step = model.card["steps"]
     typer.echo(f"{step} steps in {model.card['minutes']:.1f} minutes: {folder}")
     if step < config.steps:
@@ -419,6 +419,9 @@ def package(
     out: Annotated[Path, typer.Option(help="Folder that gets a folder of that name.")] = Path("models"),
     data: Source = None,
     hold_out: HoldOut = 0,
+    prior: Annotated[
+        str | None, typer.Option(help="Of a run with a prior of your own: module:attr again.", show_default=False)
+    ] = None,
     samples: Annotated[int, typer.Option(min=100, help="How many samples the quality is measured on.")] = 10_000,
     threads: Threads = None,
 ) -> None:
@@ -431,7 +434,7 @@ def package(
         raise InputError(f"a model's name becomes the name of a folder, got {name!r}")
     use_threads(threads)
     from .models.pretrained import Pretrained
-    from .models.registry import read_model, write_model
+    from .models.registry import named_prior, read_model, stored_prior, write_model
     from .packaging import measured, package_run
     from .training import read_config
 
@@ -442,13 +445,17 @@ def package(
         model = read_model(out / name)
     else:
         config = read_config(run)
+        if prior is None:
+            latents = stored_prior({"name": config.prior, "dim": config.latent_dim}, run)
+        else:
+            latents = named_prior(prior, config.latent_dim)
         images = images_of(data, config.size, config.channels, hold_out)
         test = test_images(data, images)
 
         def quality(found: Model) -> dict[str, Any]:
             return measured(found, images, test, samples=samples, seed=config.seed)
 
-        model = package_run(run, name, out / name, images.pixels, hold_out=hold_out, quality=quality)
+        model = package_run(run, name, out / name, images.pixels, latents, hold_out=hold_out, quality=quality)
     typer.echo(summary(model))
 
 

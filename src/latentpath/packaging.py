@@ -13,11 +13,12 @@ from torch.distributions import Distribution
 from . import __version__
 from .data import Images
 from .errors import InputError
+from .models import load
 from .models.cards import make_card
 from .models.model import Model
 from .models.pretrained import Pretrained, as_stored
 from .models.quality import Features, measure_generator
-from .models.registry import as_model, available, digit_classifier, load, named_prior, read_model, write_model
+from .models.registry import as_model, available, digit_classifier, read_model, write_model
 from .models.sampling import contact_sheet, draw
 from .training import DCGANConfig, RunConfig, averaged_dcgan, averaged_wae, read_config
 
@@ -69,6 +70,7 @@ def package_run(
     name: str,
     folder: str | Path,
     images: Tensor,
+    prior: Distribution,
     *,
     hold_out: int = 0,
     quality: Any = None,
@@ -81,6 +83,7 @@ def package_run(
         name: of the model.
         folder: the one that becomes the model's.
         images: that it was trained on.
+        prior: that it was trained with.
         hold_out: how many were kept out of training.
         quality: a callable that measures the model with its weights as they are stored; its answer goes onto the card.
         dtype: of the stored parameters.
@@ -92,7 +95,7 @@ def package_run(
     if not name or Path(name).name != name or name.startswith("."):
         raise InputError(f"a model's name becomes the name of a folder, got {name!r}")
     config = read_config(run)
-    kind, prior = kind_of(config), named_prior(config.prior, config.latent_dim)
+    kind = kind_of(config)
     network, step, seconds = trained(run, images, prior)
     network.load_state_dict(as_stored(network, dtype))
     model = as_model(network, prior, name, {})
@@ -115,7 +118,7 @@ def package_run(
         drawn = draw(prior, _SHEET, torch.Generator().manual_seed(config.seed))
         sheet = contact_sheet(model.generator(drawn), columns=_COLUMNS, zoom=2 if config.size < 64 else 1)
     write_model(folder, network, card, sheet, dtype=dtype)
-    return read_model(folder)
+    return read_model(folder, prior)
 
 
 def measured(
