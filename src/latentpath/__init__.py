@@ -8,6 +8,7 @@ from .errors import LatentPathError
 from .evaluate import Report, Source
 from .index import RealismIndex
 from .interpolate import interpolate
+from .invert import Inversion, invert
 from .models import Model, adapters, load
 from .path import Path
 from .solvers import Outcome, Progress, Restarts
@@ -16,6 +17,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Audit",
+    "Inversion",
     "LatentPathError",
     "Model",
     "Outcome",
@@ -31,6 +33,7 @@ __all__ = [
     "cost",
     "energy",
     "interpolate",
+    "invert",
     "length",
     "lerp",
     "load",

@@ -135,7 +135,7 @@ def interpolate(
         chosen = _solver(solver, tol)
         values = check_generator(generator, embed, start, end, max_points)
         if max_points is None:
-            max_points = max(2, min(_CPU_POINTS if start.device.type == "cpu" else _GPU_POINTS, _VALUES // values))
+            max_points = points_at_once(start.device, values)
         source = Source(generator, index, embed, max_points)
         problem = Problem(generator, index, embed, max_points)
         budget = _BUDGET if max_evaluations is None else max_evaluations
@@ -179,6 +179,11 @@ def interpolate(
     if strict:
         _insist(path)
     return path
+
+
+def points_at_once(device: torch.device, values: int) -> int:
+    """The most points that a generator of ``values`` values a point is given in one call, where nobody says."""
+    return max(2, min(_CPU_POINTS if device.type == "cpu" else _GPU_POINTS, _VALUES // values))
 
 
 def _name(function: object) -> str:
