@@ -20,7 +20,7 @@ from torch.distributions import Categorical, MixtureSameFamily, MultivariateNorm
 from typer.testing import CliRunner, Result
 
 import latentpath as lp
-from latentpath import cli, demo
+from latentpath import cli, comparison, demo, live, pairs, summary
 from latentpath.evaluate import Report, Row
 
 TINY = ("--pairs", "2", "--segments", "8", "--tol", "0.2", "--seed", "3")
@@ -45,7 +45,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, Path]:
 def test_demo_writes_every_file_and_nothing_else(finished: tuple[Result, Path]) -> None:
     result, out = finished
     assert result.exit_code == 0, result.output
-    assert {file.name for file in out.iterdir()} == set(demo.FILES)
+    assert {file.name for file in out.iterdir()} == set(comparison.FILES)
     for file in out.iterdir():
         if file.suffix in {".png", ".gif"}:
             with Image.open(file) as image:
@@ -63,7 +63,7 @@ def test_demo_prints_the_table_the_verdict_and_the_folder(finished: tuple[Result
     assert [row[0] for row in rows] == ["straight", "slerp", "path"]
     assert float(rows[2][1]) < float(rows[0][2])
     assert "cheaper in 2 of 2 pairs" in text
-    assert all(name in text for name in demo.FILES)
+    assert all(name in text for name in comparison.FILES)
     assert str(out) in text.splitlines()[-1]
 
 
@@ -79,25 +79,25 @@ def test_demos_files_agree_with_one_another(finished: tuple[Result, Path]) -> No
     assert report["versions"]["latentpath"] == lp.__version__
     assert report["model"]["sha256"] == lp.load("mnist-dcgan-semicircle").card["sha256"]
     assert not report["stopped"]
-    start, end = demo.endpoints(lp.priors.semicircle(20), 2, seed=3)
+    start, end = pairs.endpoints(lp.priors.semicircle(20), 2, seed=3)
     assert torch.equal(path.start, start)
     assert torch.equal(path.end, end)
 
 
 def test_endpoints_come_from_the_two_ends_of_the_semicircle() -> None:
-    start, end = demo.endpoints(lp.priors.semicircle(20), 4000, seed=0)
+    start, end = pairs.endpoints(lp.priors.semicircle(20), 4000, seed=0)
     for found, mean in ((start, (2.0, 6.0)), (end, (2.0, -6.0))):
         torch.testing.assert_close(found[:, :2].mean(0), torch.tensor(mean), atol=0.15, rtol=0)
         torch.testing.assert_close(found[:, 2:].mean(0), torch.zeros(18), atol=0.06, rtol=0)
-    assert torch.equal(start[:3], demo.endpoints(lp.priors.semicircle(20), 4000, seed=0)[0][:3])
+    assert torch.equal(start[:3], pairs.endpoints(lp.priors.semicircle(20), 4000, seed=0)[0][:3])
 
 
 def test_endpoints_of_other_priors_are_draws_from_them() -> None:
-    start, end = demo.endpoints(lp.priors.standard_normal(4), 3000, seed=0)
+    start, end = pairs.endpoints(lp.priors.standard_normal(4), 3000, seed=0)
     assert not torch.equal(start, end)
     torch.testing.assert_close(torch.cat([start, end]).std(0), torch.ones(4), atol=0.06, rtol=0)
     one = MixtureSameFamily(Categorical(torch.ones(1)), MultivariateNormal(torch.zeros(1, 3), torch.eye(3)[None]))
-    start, end = demo.endpoints(one, 5, seed=0)
+    start, end = pairs.endpoints(one, 5, seed=0)
     assert not torch.equal(start, end)
 
 
@@ -168,8 +168,8 @@ class Interrupting(Console):
 
 
 def test_ctrl_c_keeps_the_best_so_far_and_writes_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(demo, "_PRIOR_SAMPLES", 2000)
-    monkeypatch.setattr(demo, "_FILM_FRAMES", 5)
+    monkeypatch.setattr(comparison, "_PRIOR_SAMPLES", 2000)
+    monkeypatch.setattr(comparison, "_FILM_FRAMES", 5)
     settings = demo.Demo(pairs=1, segments=8, tol=1e-6)
     console = Console(file=(tmp_path / "printed").open("w", encoding="utf-8"), width=120)
     before = signal.getsignal(signal.SIGINT)
@@ -178,7 +178,7 @@ def test_ctrl_c_keeps_the_best_so_far_and_writes_everything(tmp_path: Path, monk
     assert signal.getsignal(signal.SIGINT) is before
     assert report.outcomes == {"budget spent": 1}
     assert max(report["path"].evaluations) < 25
-    assert {file.name for file in (tmp_path / "out").iterdir()} == set(demo.FILES)
+    assert {file.name for file in (tmp_path / "out").iterdir()} == set(comparison.FILES)
     assert json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))["stopped"]
     assert "You stopped the solve" in (tmp_path / "printed").read_text(encoding="utf-8")
 
@@ -194,7 +194,7 @@ def test_a_second_ctrl_c_leaves_at_once_and_writes_nothing(tmp_path: Path) -> No
 
 def test_progress_on_a_terminal_counts_the_paths() -> None:
     console = Console(force_terminal=True, width=140, record=True)
-    with demo._progress(console, 4, 8, 10.0) as show:
+    with live.solving(console, 4, 8, 10.0) as show:
         now = lp.Progress(3, 12.5, 3, torch.tensor([2.0, 4.0]), torch.zeros(2), torch.zeros(2, 5, 3))
         assert not show(now)
 
@@ -206,14 +206,14 @@ def row(name: str, cost: list[float], tunnels: list[int]) -> Row:
 
 def test_verdict_says_how_much_in_how_many_and_how_it_ended() -> None:
     line, path = row("lerp", [10.0, 10.0, 10.0, 10.0], [0] * 4), row("path", [2.0, 4.0, 4.0, 10.0], [0, 2, 0, 1])
-    text = demo.verdict(Report((line, path), {"converged": 3, "stalled": 1}), 0.01)
+    text = summary.verdict(Report((line, path), {"converged": 3, "stalled": 1}), 0.01)
     assert "costs 50% less" in text
     assert "(5.00 instead of 10.00)" in text
     assert "cheaper in 3 of 4 pairs" in text
     assert "3 tunnelling segments, in 2 of 4 paths" in text
     assert "3 converged, 1 stalled" in text
-    assert "All 4 solves converged" in demo.verdict(Report((line, path), {"converged": 4}), 0.01)
-    worse = demo.verdict(Report((row("lerp", [10.0], [0]), row("path", [11.0], [0])), {"stalled": 1}), 0.01, True)
+    assert "All 4 solves converged" in summary.verdict(Report((line, path), {"converged": 4}), 0.01)
+    worse = summary.verdict(Report((row("lerp", [10.0], [0]), row("path", [11.0], [0])), {"stalled": 1}), 0.01, True)
     assert "costs 10% more" in worse
     assert "found no tunnelling" in worse
     assert "stopped" in worse
@@ -223,7 +223,7 @@ def test_table_fits_a_terminal_of_80_columns() -> None:
     rows = tuple(row(name, [6388.4], [0]) for name in ("lerp", "slerp", "path"))
     rows = tuple(replace(each, judged={"confidence": [0.9]}) for each in rows)
     console = Console(width=80, record=True, file=io.StringIO())
-    console.print(demo.table(Report(rows, {}), {"lerp": 0.0, "slerp": 0.0, "path": 123.4}))
+    console.print(summary.table(Report(rows, {}), {"lerp": 0.0, "slerp": 0.0, "path": 123.4}))
     text = console.export_text()
     assert "…" not in text
     assert all(word in text for word in ("straight line", "lowest ri", "confidence", "seconds", "6388.40", "123.4"))
@@ -241,7 +241,7 @@ def test_version() -> None:
     assert (result.exit_code, result.stdout.strip()) == (0, f"latentpath {lp.__version__}")
 
 
-@pytest.mark.parametrize("command", [(), ("demo",), ("models",), ("train",), ("train", "dcgan")])
+@pytest.mark.parametrize("command", [(), ("demo",), ("interpolate",), ("models",), ("train",), ("train", "dcgan")])
 def test_help_has_an_example(command: tuple[str, ...]) -> None:
     result = latentpath(*command, "--help")
     assert result.exit_code == 0
@@ -257,9 +257,9 @@ def test_neither_the_package_nor_help_imports_a_plotting_library() -> None:
 
 def test_missing_matplotlib_is_one_line_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    for name in ("latentpath.plots", "latentpath.demo"):
+    for name in ("latentpath.plots", "latentpath.comparison", "latentpath.demo"):
         monkeypatch.delitem(sys.modules, name, raising=False)
-    for name in ("plots", "demo"):
+    for name in ("plots", "comparison", "demo"):
         monkeypatch.delattr(lp, name, raising=False)
     result = latentpath("demo", "--out", tmp_path / "out", *TINY)
     assert result.exit_code == 2

@@ -1,18 +1,16 @@
-"""The command ``latentpath``: a demo, the shipped models, and training."""
+"""The command ``latentpath``: a demo, interpolation, the shipped models, and training."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from .cli_evaluate import evaluate
+from .cli_interpolate import interpolate
 from .cli_train import app as train_app
 from .cli_train import one_line_errors
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 __all__ = ["app", "main"]
 
@@ -20,6 +18,7 @@ app = typer.Typer(
     name="latentpath",
     help="Paths between latents of a generative model along which it keeps producing realistic things.",
     epilog="Examples:\n\n[bold]latentpath demo[/bold]\n\n[bold]latentpath demo --out out/quick --pairs 4[/bold]"
+    "\n\n[bold]latentpath interpolate --from a.png --to b.png[/bold]"
     "\n\n[bold]latentpath models[/bold]\n\n[bold]latentpath train dcgan --help[/bold]",
     no_args_is_help=True,
     rich_markup_mode="rich",
@@ -44,14 +43,6 @@ def _options(
     ] = False,
 ) -> None:
     """Options of the command itself; the text for people is the app's."""
-
-
-def _console(*, stderr: bool = False) -> Console:
-    """A console that keeps a table whole where nobody set a width, as in a pipe."""
-    from rich.console import Console
-
-    console = Console(stderr=stderr, highlight=False)
-    return console if console.is_terminal else Console(stderr=stderr, highlight=False, width=max(console.width, 100))
 
 
 @app.command(
@@ -82,9 +73,18 @@ def demo(
     Ctrl-C while it solves stops there and writes what it has; a second one leaves at once and writes nothing.
     """
     from .demo import Demo, run
+    from .live import console
 
     settings = Demo(model, pairs, segments, alpha, tol, seed, threads)
-    run(settings, out, _console(), _console(stderr=True))
+    run(settings, out, console(), console(stderr=True))
+
+
+app.command(
+    epilog="Examples:\n\n[bold]latentpath interpolate --pairs 4 --seed 7[/bold]   drawn, as in the demo"
+    "\n\n[bold]latentpath interpolate --seeds 1,2 --seeds 3,4 --restarts auto[/bold]   two pairs, searched further"
+    "\n\n[bold]latentpath interpolate --latents ends.npy --segments 100 --tol 0.0001[/bold]   from a file"
+    "\n\n[bold]latentpath interpolate --from a.png --to b.png --out out/mine[/bold]   between pictures"
+)(interpolate)
 
 
 @app.command(epilog="Example: [bold]latentpath models[/bold]")
@@ -94,6 +94,7 @@ def models() -> None:
     from rich import box
     from rich.table import Table
 
+    from .live import console
     from .models import available, load
     from .models.pretrained import WEIGHTS_FILE
     from .models.registry import WEIGHTS
@@ -109,7 +110,7 @@ def models() -> None:
         dim = str(card["prior"]["dim"]) if card["prior"] else ""
         lines = [card["description"], *_quality(card.get("quality") or {})]
         table.add_row(name, dim, f"{size / 1000:.0f} kB", "\n".join(lines))
-    _console().print(table)
+    console().print(table)
 
 
 app.command(

@@ -255,7 +255,7 @@ class _Search:
         if embed == "latent":
             raise InputError('embed="latent" compares no images: leave it out, or pass a callable to features')
         index = RealismIndex(model.prior, alpha=alpha)
-        pool = _as_taken(model, images, draw(model.prior, index.dim, max(_POOL, starts), seed))
+        pool = as_taken(model, draw(model.prior, index.dim, max(_POOL, starts), seed), images)
         values = check_generator(model.generator, embed, pool[:3], pool[3:6], max_points)
         size = points_at_once(pool.device, values) if max_points is None else max_points
         images = _check_images(model, images, model.generator(pool[:1]))
@@ -357,8 +357,8 @@ def _distances(measure: Callable[[Tensor], Tensor], pool: Tensor, target: Tensor
     return torch.cat(parts, dim=1), variance if variance > 0 else 1.0
 
 
-def _as_taken(model: Model, images: object, latents: Tensor) -> Tensor:
-    """Latents as the generator takes them: like its weights, where it has any, or else like the images."""
+def as_taken(model: Model, latents: Tensor, images: object = None) -> Tensor:
+    """Latents as the generator takes them, dtype and device: like its weights, or else like the images, if any."""
     generator = model.generator
     weights = generator.parameters() if isinstance(generator, torch.nn.Module) else ()
     like = next((weight for weight in weights if weight.is_floating_point()), images)

@@ -1,0 +1,185 @@
+"""Pictures as endpoints of paths: read, encoded or inverted, with the reconstruction error."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from rich.console import Console
+from torch import Tensor
+
+from .data import read_images
+from .energy import blocks
+from .errors import InputError
+from .index import RealismIndex
+from .invert import Inversion, as_taken, invert
+from .live import first_interrupt, inverting
+from .models import Model
+from .models.sampling import contact_sheet, draw
+from .pairs import Pairs
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+__all__ = ["from_images", "sheet"]
+
+_SHOWN, _CHUNK = 8, 64
+
+
+def from_images(
+    model: Model,
+    starts: Sequence[Path],
+    ends: Sequence[Path],
+    console: Console,
+    *,
+    alpha: float,
+    search: bool | None = None,
+    crop: float | None = None,
+    **options: Any,
+) -> Pairs:
+    """Pairs of pictures as pairs of latents, and how near these come.
+
+    Args:
+        model: with a prior, that makes grey or RGB pictures.
+        starts: files, B of them.
+        ends: as many.
+        console: for notes, progress and the errors.
+        alpha: the scale of the index.
+        search: whether to invert; None: where there is no encoder.
+        crop: see `latentpath.data.read_images`.
+        options: of `invert`.
+
+    Raises:
+        InputError: another number of ends, a model that makes no pictures, options of a search that is not made.
+        MissingDataError: no such file.
+        DataError: a file that is not a picture, or is damaged.
+    """
+    if len(starts) != len(ends):
+        raise InputError(
+            f"every --from needs its --to: there are {len(starts)} --from and {len(ends)} --to; give as many of each"
+        )
+    if search is False and model.encoder is None:
+        raise InputError(f"{model.name!r} has no encoder, so its images must be inverted: leave --no-invert out")
+    search = model.encoder is None if search is None else search
+    given = [name for name, value in options.items() if value is not None and name not in ("seed", "max_points")]
+    if not search and given:
+        raise InputError(
+            f"--{', --'.join(given)} is for inversion, and the encoder of {model.name!r} answers: add --invert to "
+            "search on from its answer, or leave it out"
+        )
+    files = [*starts, *ends]
+    images, notes = _read(model, files, crop)
+    for note in notes:
+        console.print(note, soft_wrap=True, markup=False)
+    if search:
+        latents, made, error, more = _inverted(model, images, console, alpha, options)
+    else:
+        latents = as_taken(model, model.encode(images))
+        made = _decoded(model, latents)
+        error, more = (made - images).flatten(1).square().mean(1).sqrt(), {}
+    assert model.prior is not None
+    log_index = RealismIndex(model.prior, alpha=alpha).log(latents)
+    about = {
+        "from": "images",
+        "images": [[str(a), str(b)] for a, b in zip(starts, ends, strict=True)],
+        "by": "inversion" if search else "encoder",
+        "unit": f"root of the mean squared error, pixels in [{', '.join(f'{v:g}' for v in model.value_range)}]",
+        "notes": notes,
+        **{name: _by_pair(value.tolist()) for name, value in {"error": error, "log_index": log_index}.items()},
+        **more,
+    }
+    _tell(console, files, error, log_index, alpha, search)
+    start, end = latents.chunk(2)
+    return Pairs(start, end, about, images, made)
+
+
+def _tell(
+    console: Console, files: Sequence[Path], error: Tensor, log_index: Tensor, alpha: float, search: bool
+) -> None:
+    """A line for every picture."""
+    ri = (log_index - math.log(alpha)).exp().tolist()
+    for file, e, r in zip(files, error.tolist(), ri, strict=True):
+        done = "inverted" if search else "encoded"
+        console.print(f"{file}: {done} with RMS error {e:.3f}, ri {r:.2g}", soft_wrap=True, markup=False)
+
+
+def _by_pair(values: Sequence[Any]) -> list[list[Any]]:
+    """Values of starts and then ends, as a list of pairs; what JSON has no word for is None."""
+    plain = [None if isinstance(value, float) and not math.isfinite(value) else value for value in values]
+    half = len(plain) // 2
+    return [[plain[i], plain[half + i]] for i in range(half)]
+
+
+def _read(model: Model, files: Sequence[Path], crop: float | None) -> tuple[Tensor, list[str]]:
+    """The pictures as the model makes them, ``(N, C, H, W)`` in its range and on its device; what was done to them."""
+    assert model.prior is not None
+    like = _decoded(model, as_taken(model, draw(model.prior, 1, torch.Generator().manual_seed(0))))
+    if like.ndim != 4 or like.shape[1] not in (1, 3):
+        raise InputError(
+            f"--from takes pictures, and {model.name!r} makes (N, {', '.join(map(str, like.shape[1:]))}): give its "
+            "endpoints by --latents, --seeds or --pairs"
+        )
+    channels, height, width = like.shape[1:]
+    bytes_ = read_images(list(files), (height, width), channels, crop)
+    low, high = model.value_range
+    images = (low + (high - low) * bytes_.double() / 255).to(like)
+    return images, [note for file in files if (note := _note(file, channels, height, width))]
+
+
+def _note(file: Path, channels: int, height: int, width: int) -> str:
+    """What happens to a picture of another size or mode; empty where nothing does."""
+    from PIL import Image
+
+    with Image.open(file) as picture:
+        size, mode = picture.size, picture.mode
+    wanted = "L" if channels == 1 else "RGB"
+    changes = [f"resized to {width} x {height}"] * (size != (width, height))
+    changes += [f"made {'grey' if channels == 1 else 'RGB'}"] * (mode != wanted)
+    return f"{file}: {size[0]} x {size[1]} {mode}, {' and '.join(changes)}" if changes else ""
+
+
+@torch.no_grad()
+def _decoded(model: Model, latents: Tensor) -> Tensor:
+    return torch.cat([model.generator(latents[block]) for block in blocks(len(latents), _CHUNK)])
+
+
+def _inverted(
+    model: Model, images: Tensor, console: Console, alpha: float, options: Mapping[str, Any]
+) -> tuple[Tensor, Tensor, Tensor, dict[str, Any]]:
+    """Latents, what is made of them, the errors, and facts for the report. Ctrl-C keeps the best so far."""
+    given = {name: value for name, value in options.items() if value is not None}
+    with first_interrupt() as stop, inverting(console, len(images)) as show:
+
+        def callback(now: Any) -> bool:
+            show(now)
+            return stop.asked
+
+        found: Inversion = invert(model, images, alpha=alpha, callback=callback, **given)
+    if found.stopped:
+        console.print("Stopped inverting; going on from the best latents so far.")
+    facts = {
+        "converged": _by_pair(found.converged.tolist()),
+        "steps": _by_pair(found.steps.tolist()),
+        "from_encoder": _by_pair(found.encoded.tolist()),
+        "best_start_error": _by_pair(found.start_errors.amin(1).tolist()),
+        "stopped": found.stopped,
+        "options": given,
+    }
+    return found.latents, found.images, found.error, facts
+
+
+def sheet(pairs: Pairs, value_range: tuple[float, float]) -> Image:
+    """The first pictures, pair by pair, over what the model makes of them."""
+    assert pairs.images is not None
+    assert pairs.made is not None
+    low, high = value_range
+    shown = min(_SHOWN, len(pairs.start))
+    rows = []
+    for images in (pairs.images, pairs.made):
+        start, end = images.chunk(2)
+        rows.append(torch.stack([start[:shown], end[:shown]], dim=1).flatten(0, 1))
+    scaled = 2 * (torch.cat(rows) - low) / (high - low) - 1
+    return contact_sheet(scaled, columns=2 * shown, zoom=max(1, round(112 / scaled.shape[-1])))

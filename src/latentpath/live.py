@@ -1,0 +1,111 @@
+"""What a command shows and hears: its console, live progress while it works, and the first Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bar
+
+from .invert import InversionProgress
+from .solvers import Callback, Multilevel, Progress
+
+__all__ = ["Stop", "console", "first_interrupt", "inverting", "solving"]
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console that keeps a table whole where nobody set a width, as in a pipe."""
+    found = Console(stderr=stderr, highlight=False)
+    return found if found.is_terminal else Console(stderr=stderr, highlight=False, width=max(found.width, 100))
+
+
+class Stop:
+    """Whether the user has asked to stop."""
+
+    asked = False
+
+
+@contextmanager
+def first_interrupt() -> Iterator[Stop]:
+    """The first Ctrl-C only asks to stop; the second one interrupts."""
+    stop = Stop()
+    if threading.current_thread() is not threading.main_thread():  # no signals there
+        yield stop
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def ask(*_: object) -> None:
+        stop.asked = True
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, ask)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def solving(console: Console, pairs: int, segments: int, first: float) -> Iterator[Callback]:
+    """A live line on a terminal; elsewhere a line for each level of the solver."""
+    levels = Multilevel.levels(segments)
+
+    def facts(now: Progress) -> tuple[int, str]:
+        lowest = float(now.energy[now.energy.isfinite()].mean())
+        if now.latents.shape[1] - 1 not in levels or len(now.energy) != pairs:
+            return -1, f"other starts: {now.running} of {len(now.energy)} running, {now.evaluations:.0f} evaluations"
+        level = levels.index(now.latents.shape[1] - 1)
+        return level, (
+            f"level {level + 1} of {len(levels)}: {now.running} of {pairs} running, energy {first:.4g} → {lowest:.4g}, "
+            f"{now.evaluations:.0f} evaluations"
+        )
+
+    if console.is_terminal:
+        columns = (SpinnerColumn(), TextColumn("Solving"), BarColumn(16), TextColumn("{task.description}"))
+        with Bar(*columns, TimeElapsedColumn(), console=console, transient=True) as bar:
+            task = bar.add_task("the straight lines", total=pairs * len(levels))
+
+            def show(now: Progress) -> None:
+                level, text = facts(now)
+                completed = (level + 1) * pairs - now.running if level >= 0 else None
+                bar.update(task, completed=completed, description=text)
+
+            yield show
+        return
+    seen = [-2]
+
+    def line(now: Progress) -> None:
+        level, text = facts(now)
+        if level != seen[0]:
+            seen[0] = level
+            console.print(f"Solving, {text}")
+
+    yield line
+
+
+@contextmanager
+def inverting(console: Console, images: int) -> Iterator[Callable[[InversionProgress], None]]:
+    """A live line on a terminal; elsewhere a line now and then."""
+
+    def facts(now: InversionProgress) -> str:
+        return (
+            f"step {now.step} of at most {now.steps}: {now.running} of {images} images and {now.starts} starts "
+            f"running, objective {float(now.objective.mean()):.3g}"
+        )
+
+    if console.is_terminal:
+        columns = (SpinnerColumn(), TextColumn("Inverting"), BarColumn(16), TextColumn("{task.description}"))
+        with Bar(*columns, TimeElapsedColumn(), console=console, transient=True) as bar:
+            task = bar.add_task("from the nearest samples", total=None)
+            yield lambda now: bar.update(task, total=now.steps, completed=now.step, description=facts(now))
+        return
+
+    def line(now: InversionProgress) -> None:
+        if now.step == 1 or now.step % 50 == 0:
+            console.print(f"Inverting, {facts(now)}")
+
+    yield line
