@@ -31,8 +31,8 @@ _SHOWN, _CHUNK = 8, 64
 
 def from_images(
     model: Model,
-    starts: Sequence[Path],
-    ends: Sequence[Path],
+    start_files: Sequence[Path],
+    end_files: Sequence[Path],
     console: Console,
     *,
     alpha: float,
@@ -44,8 +44,8 @@ def from_images(
 
     Args:
         model: with a prior, that makes grey or RGB pictures.
-        starts: files, B of them.
-        ends: as many.
+        start_files: B pictures.
+        end_files: as many.
         console: for notes, progress and the errors.
         alpha: the scale of the index.
         search: whether to invert; None: where there is no encoder.
@@ -57,9 +57,10 @@ def from_images(
         MissingDataError: no such file.
         DataError: a file that is not a picture, or is damaged.
     """
-    if len(starts) != len(ends):
+    if len(start_files) != len(end_files):
         raise InputError(
-            f"every --from needs its --to: there are {len(starts)} --from and {len(ends)} --to; give as many of each"
+            f"every --from needs its --to, and there are {len(start_files)} --from and {len(end_files)} --to: give as "
+            "many of each"
         )
     if search is False and model.encoder is None:
         raise InputError(f"{model.name!r} has no encoder, so its images must be inverted: leave --no-invert out")
@@ -70,7 +71,7 @@ def from_images(
             f"--{', --'.join(given)} is for inversion, and the encoder of {model.name!r} answers: add --invert to "
             "search on from its answer, or leave it out"
         )
-    files = [*starts, *ends]
+    files = [*start_files, *end_files]
     images, notes = _read(model, files, crop)
     for note in notes:
         console.print(note, soft_wrap=True, markup=False)
@@ -84,7 +85,7 @@ def from_images(
     log_index = RealismIndex(model.prior, alpha=alpha).log(latents)
     about = {
         "from": "images",
-        "images": [[str(a), str(b)] for a, b in zip(starts, ends, strict=True)],
+        "images": [[str(a), str(b)] for a, b in zip(start_files, end_files, strict=True)],
         "by": "inversion" if search else "encoder",
         "unit": f"root of the mean squared error, pixels in [{', '.join(f'{v:g}' for v in model.value_range)}]",
         "notes": notes,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -146,7 +147,7 @@ def _read_arrays(file: Path) -> dict[str, Any]:
     try:
         if suffix == ".safetensors":
             return dict(load(file.read_bytes()))
-        content = np.load(file, allow_pickle=False)
+        content = np.load(BytesIO(file.read_bytes()), allow_pickle=False)
         if suffix == ".npy":
             return {"": _numbers(content)}
         with content:
