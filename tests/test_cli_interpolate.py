@@ -256,6 +256,22 @@ def test_latents_follow_the_weights(tmp_path: Path, named: Callable[[lp.Model], 
     assert report["settings"]["device"] == "cpu"
 
 
+def test_prior_and_latent_dim_are_passed_on_where_they_are_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+
+    def load(name: str, **options: Any) -> lp.Model:
+        asked.append((name, options))
+        raise InputError("enough")
+
+    monkeypatch.setattr("latentpath.models.load", load)
+    one_line(interpolate("--out", tmp_path, "--pairs", 1, "--model", "my.nets:net"), "enough")
+    more = ("--prior", "my.nets:prior", "--latent-dim", 8)
+    one_line(interpolate("--out", tmp_path, "--pairs", 1, "--model", "my.nets:net", *more), "enough")
+    assert asked == [("my.nets:net", {}), ("my.nets:net", {"prior": "my.nets:prior", "latent_dim": 8})]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
