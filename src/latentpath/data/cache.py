@@ -10,7 +10,9 @@ once the later replaces the earlier by the same.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
+import math
 import os
 import re
 import secrets
@@ -18,14 +20,14 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO, FileIO
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import DataError, LatentPathError
+from ..errors import DataError
 from .listing import Source, fingerprint
 from .pictures import Frame
 
@@ -104,39 +106,47 @@ def _decoded(source: Source, frame: Frame, progress: Callable[[int, int], None] 
 
 
 def _write(folder: Path, stem: str, shape: tuple[int, ...], blocks: Iterator[np.ndarray]) -> Path:
-    """Write the file under another name, and rename it when it is whole."""
-    size = int(np.prod(shape))
-    try:
+    """Write the ``.npy`` file under another name, and rename it when it is whole."""
+    size = math.prod(shape)
+    partial = folder / f"{stem}-{secrets.token_hex(8)}.partial"
+    header, digest = BytesIO(), hashlib.sha256()
+    np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": shape})
+    with _writing(folder, size):
         folder.mkdir(parents=True, exist_ok=True)
         _remove_abandoned(folder)
         if shutil.disk_usage(folder).free < size:
-            raise OSError(None, "No space left on device")
-        partial = folder / f"{stem}-{secrets.token_hex(8)}.partial"
-        try:
-            with partial.open("xb") as file:
-                digest = _fill(file, shape, blocks)
-            path = folder / f"{stem}-{digest[:20]}.npy"
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        file = partial.open("xb", buffering=0)
+    try:
+        with file:
+            with _writing(folder, size):
+                _put(file, header.getbuffer())
+            for block in blocks:
+                digest.update(block.data)
+                with _writing(folder, size):
+                    _put(file, block.reshape(-1).data)
+        path = folder / f"{stem}-{digest.hexdigest()[:20]}.npy"
+        with _writing(folder, size):
             partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
-    except LatentPathError:
-        raise
-    except OSError as error:
-        raise DataError(
-            f"the cache of decoded images in {folder} cannot be written ({error.strerror or error}), it needs "
-            f"{size / 1e6:.0f} MB: make room there, or name another folder in {CACHE_VARIABLE}"
-        ) from error
+    finally:
+        partial.unlink(missing_ok=True)
     return path
 
 
-def _fill(file: BinaryIO, shape: tuple[int, ...], blocks: Iterator[np.ndarray]) -> str:
-    """Write a ``.npy`` file; the digest of its values."""
-    digest = hashlib.sha256()
-    np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
-    for block in blocks:
-        digest.update(block.data)
-        file.write(block.data)
-    return digest.hexdigest()
+def _put(file: FileIO, data: memoryview) -> None:
+    while data:
+        data = data[file.write(data) :]
+
+
+@contextlib.contextmanager
+def _writing(folder: Path, size: int) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise DataError(
+            f"the cache of decoded images in {folder} cannot be written ({error.strerror or error}), it needs "
+            f"{size / 1e6:.1f} MB: make room there, or name another folder in {CACHE_VARIABLE}"
+        ) from error
 
 
 def _remove_abandoned(folder: Path) -> None:

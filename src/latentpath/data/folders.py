@@ -69,8 +69,11 @@ def _files(root: Path) -> list[PurePosixPath]:
 
     found, seen = [], set()
     for place, folders, files in os.walk(root, onerror=refuse, followlinks=True):
-        seen.add(os.path.realpath(place))
-        folders[:] = sorted(name for name in folders if os.path.realpath(Path(place, name)) not in seen)
+        real = os.path.realpath(place)
+        folders[:] = sorted(folders) if real not in seen else []
+        if real in seen:
+            continue
+        seen.add(real)
         relative = PurePosixPath(Path(place).relative_to(root).as_posix())
         found += [relative / name for name in sorted(files)]
     return found

@@ -46,7 +46,7 @@ def _load(given: str) -> DatasetDict:
     try:
         tables = load_dataset(name, configuration or None)
     except Exception as error:  # of datasets, huggingface_hub, httpx, fsspec and the file formats
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        reason = " ".join(str(error).split())[:300]  # with the configurations there are, where one must be chosen
         raise MissingDataError(
             f"{where} failed ({type(error).__name__}: {reason}): check the name and the connection (HF_HUB_OFFLINE "
             "forbids it; HF_TOKEN opens what is gated), or pass a folder or zip archive of images"

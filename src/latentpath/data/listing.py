@@ -10,6 +10,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -75,13 +76,11 @@ def in_split(names: Sequence[PurePosixPath], split: str, where: Path) -> list[Pu
         >>> [str(name) for name in in_split(names, "train", Path("faces.zip"))]
         ['faces/9.png', 'faces/10.png']
     """
-    depth = 0
-    while len({name.parts[depth] for name in names}) == 1 and names[0].parts[depth] not in _SPLITS:
-        if any(len(name.parts) <= depth + 2 for name in names):
-            break
-        depth += 1
-    tops = {name.parts[depth] for name in names if len(name.parts) > depth + 1}
-    has_splits = bool(tops) and tops <= _SPLITS and all(len(name.parts) > depth + 1 for name in names)
+    parents = [name.parent.parts for name in names]
+    common = takewhile(lambda pair: pair[0] == pair[1] not in _SPLITS, zip(min(parents), max(parents), strict=False))
+    depth = len(list(common))
+    tops = {parts[depth] if len(parts) > depth else "" for parts in parents}
+    has_splits = tops <= _SPLITS
     there = sorted(tops) if has_splits else ["train"]
     if split not in there:
         raise MissingDataError(f"{where} has no split {split!r}: there is {', '.join(there)}")
