@@ -162,11 +162,11 @@ def _train(
 
     from .models.registry import named_prior
     from .packaging import kind_of, package_run
-    from .training import DCGANConfig, WAEConfig, read_checkpoint, train_dcgan, train_wae
+    from .training import DCGANConfig, Options, WAEConfig, read_checkpoint, train_dcgan, train_wae
 
     prior = named_prior(config.prior, config.latent_dim)
     done = read_checkpoint(out)[1] if resume and (out / "state.safetensors").exists() else 0
-    options: dict[str, Any] = {
+    options: Options = {
         "resume": resume,
         "max_minutes": max_minutes,
         "checkpoint_every": checkpoint_every,
@@ -174,10 +174,11 @@ def _train(
     }
     try:
         with _shown(kind_of(config).upper(), config.steps, done) as progress:
+            options["progress"] = progress
             if isinstance(config, DCGANConfig):
-                train_dcgan(config, images.pixels, prior, out, progress=progress, **options)
+                train_dcgan(config, images.pixels, prior, out, **options)
             elif isinstance(config, WAEConfig):
-                train_wae(config, images.pixels, prior, out, progress=progress, **options)
+                train_wae(config, images.pixels, prior, out, **options)
     except KeyboardInterrupt:
         typer.echo(f"Interrupted; go on from the checkpoint in {out} with --resume.", err=True)
         raise typer.Exit(130) from None

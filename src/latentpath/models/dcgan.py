@@ -15,21 +15,12 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from ..errors import InputError
+from .convolutions import SIDES, upwards, widths_from
 from .pretrained import Pretrained
 
 __all__ = ["DCGAN", "DCGANDiscriminator", "DCGANGenerator"]
 
-_FIRST_SIDE = {28: 7, 64: 4}
 _GAIN = 2.0
-
-
-def _widths(size: int, width: int) -> list[int]:
-    """Channels after the projection and after every doubling but the last."""
-    if size not in _FIRST_SIDE:
-        raise InputError(f"a DCGAN here makes images of side 28 or 64, got size={size}")
-    doublings = (size // _FIRST_SIDE[size]).bit_length() - 1
-    return [width * 2**i for i in reversed(range(doublings))]
 
 
 class DCGANGenerator(Pretrained):
@@ -53,21 +44,7 @@ class DCGANGenerator(Pretrained):
 
     def __init__(self, *, latent_dim: int = 20, width: int = 64, size: int = 28, channels: int = 1) -> None:
         super().__init__()
-        widths, side = _widths(size, width), _FIRST_SIDE.get(size, 4)
-        layers: list[nn.Module] = [
-            nn.Linear(latent_dim, widths[0] * side**2, bias=False),
-            nn.Unflatten(1, (widths[0], side, side)),
-            nn.BatchNorm2d(widths[0]),
-            nn.ReLU(),
-        ]
-        for before, after in pairwise(widths):
-            layers += [
-                nn.ConvTranspose2d(before, after, 4, stride=2, padding=1, bias=False),
-                nn.BatchNorm2d(after),
-                nn.ReLU(),
-            ]
-        layers += [nn.ConvTranspose2d(widths[-1], channels, 4, stride=2, padding=1), nn.Tanh()]
-        self.net = nn.Sequential(*layers)
+        self.net = upwards(latent_dim, width, size, channels)
         for module in self.modules():
             if isinstance(module, nn.Linear | nn.ConvTranspose2d):
                 nn.init.normal_(module.weight, std=0.02)
@@ -94,11 +71,11 @@ class DCGANDiscriminator(Pretrained):
 
     def __init__(self, *, width: int = 64, size: int = 28, channels: int = 1) -> None:
         super().__init__()
-        widths = [channels, *reversed(_widths(size, width))]
+        widths = [channels, *widths_from(width, size)]
         layers: list[nn.Module] = []
         for before, after in pairwise(widths):
             layers += _layer(nn.Conv2d(before, after, 4, stride=2, padding=1))
-        if _FIRST_SIDE[size] == 7:  # one more, down to 4 x 4
+        if SIDES[size] == 7:  # one more, down to 4 x 4
             layers += _layer(nn.Conv2d(widths[-1], 2 * widths[-1], 3, stride=2, padding=1))
             widths.append(2 * widths[-1])
         layers += [nn.Flatten(), *_layer(nn.Linear(widths[-1] * 16, 1))[:-1]]

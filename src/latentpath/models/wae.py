@@ -17,19 +17,12 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import InputError
+from .convolutions import SIDES, upwards, widths_from
 from .pretrained import Pretrained
 
 __all__ = ["WAE", "LatentDiscriminator", "WAEDecoder", "WAEEncoder", "mmd"]
 
 _SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
-_FIRST_SIDE = {28: 7, 64: 4}
-
-
-def _widths(size: int, width: int) -> list[int]:
-    """Channels of the encoder's layers, each of which halves the side."""
-    if size not in _FIRST_SIDE:
-        raise InputError(f"a WAE here works on images of side 28 or 64, got size={size}")
-    return [width * 2**i for i in range((size // _FIRST_SIDE[size]).bit_length() - 1)]
 
 
 class WAEEncoder(nn.Module):
@@ -37,7 +30,7 @@ class WAEEncoder(nn.Module):
 
     def __init__(self, *, latent_dim: int, width: int, size: int, channels: int) -> None:
         super().__init__()
-        widths, layers = [channels, *_widths(size, width)], []
+        widths, layers = [channels, *widths_from(width, size)], []
         for before, after in pairwise(widths):
             layers += [
                 nn.Conv2d(before, after, 4, stride=2, padding=1, bias=False),
@@ -45,7 +38,7 @@ class WAEEncoder(nn.Module):
                 nn.ReLU(),
             ]
         self.body = nn.Sequential(*layers, nn.Flatten())
-        self.head = nn.Linear(widths[-1] * _FIRST_SIDE[size] ** 2, latent_dim)
+        self.head = nn.Linear(widths[-1] * SIDES[size] ** 2, latent_dim)
 
     def features(self, images: Tensor) -> Tensor:
         """What the last layer sees, averaged over the image: ``(N, 8 width)`` at 64 pixels, ``(N, 2 width)`` at 28."""
@@ -63,20 +56,7 @@ class WAEDecoder(nn.Module):
 
     def __init__(self, *, latent_dim: int, width: int, size: int, channels: int) -> None:
         super().__init__()
-        widths, side = _widths(size, width)[::-1], _FIRST_SIDE[size]
-        layers: list[nn.Module] = [
-            nn.Linear(latent_dim, widths[0] * side**2, bias=False),
-            nn.Unflatten(1, (widths[0], side, side)),
-            nn.BatchNorm2d(widths[0]),
-            nn.ReLU(),
-        ]
-        for before, after in pairwise(widths):
-            layers += [
-                nn.ConvTranspose2d(before, after, 4, stride=2, padding=1, bias=False),
-                nn.BatchNorm2d(after),
-                nn.ReLU(),
-            ]
-        self.net = nn.Sequential(*layers, nn.ConvTranspose2d(widths[-1], channels, 4, stride=2, padding=1), nn.Tanh())
+        self.net = upwards(latent_dim, width, size, channels)
 
     def forward(self, latents: Tensor) -> Tensor:
         """Latents ``(N, D)`` to images ``(N, channels, size, size)``."""

@@ -10,12 +10,13 @@ from .classifier import train_classifier
 from .config import ClassifierConfig, DCGANConfig, RunConfig, WAEConfig
 from .dcgan import averaged_dcgan, recalibrate, train_dcgan
 from .folder import read_checkpoint, read_config, write_json
-from .loop import Progress
+from .loop import Options, Progress
 from .wae import averaged_wae, train_wae
 
 __all__ = [
     "ClassifierConfig",
     "DCGANConfig",
+    "Options",
     "Progress",
     "RunConfig",
     "WAEConfig",

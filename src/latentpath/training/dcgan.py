@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import torch
 from torch import Tensor, nn
@@ -22,8 +22,8 @@ from ..errors import DataError
 from ..models.dcgan import DCGAN, DCGANDiscriminator, DCGANGenerator
 from ..models.sampling import contact_sheet, draw
 from .config import DCGANConfig
-from .folder import RunFolder, part_of, read_checkpoint, read_config
-from .loop import Progress, accelerator_for, autocast, average, check, train
+from .folder import part_of, read_checkpoint, read_config
+from .loop import Options, autocast, average, fit
 from .randomness import CALIBRATION, NOISE, augment, augmenting, seeded
 
 if TYPE_CHECKING:
@@ -158,53 +158,11 @@ def averaged_dcgan(run: str | Path, prior: Distribution) -> tuple[DCGAN, int, fl
 
 
 def train_dcgan(
-    config: DCGANConfig,
-    images: Tensor,
-    prior: Distribution,
-    out: str | Path,
-    *,
-    resume: bool = False,
-    max_minutes: float | None = None,
-    checkpoint_every: int = 500,
-    progress: Progress | None = None,
-    cpu: bool = False,
+    config: DCGANConfig, images: Tensor, prior: Distribution, out: str | Path, **options: Unpack[Options]
 ) -> DCGAN:
     """Train a DCGAN on ``images`` ``(N, C, S, S)`` ``uint8``; returns it with averaged weights, in eval mode, on CPU.
 
-    Ends after ``config.steps``, after ``max_minutes`` (of this call), or at Ctrl-C; each time with a checkpoint, from
-    which ``resume=True`` goes on. Ctrl-C takes effect between two steps and then raises `KeyboardInterrupt`; pressed
-    twice, it interrupts at once and saves nothing.
-
-    Args:
-        config: everything that decides the result, but the images and the prior.
-        images: at least one batch of them.
-        prior: the distribution of the latents, ``(D,)`` vectors, on CPU.
-        out: the folder of the run.
-        resume: go on from the checkpoint in ``out``, if there is one.
-        max_minutes: stop after so long, measured over this call; one step is always taken.
-        checkpoint_every: steps between two checkpoints and sample sheets. Does not change the result.
-        progress: called every 100 steps; it may raise `KeyboardInterrupt`, with the effect of Ctrl-C.
-        cpu: stay on the CPU even where there is a GPU.
-
-    Raises:
-        InputError: images of another shape or type, a prior of another dimension, fewer images than a batch.
-        TrainingError: ``out`` holds another run, the disk cannot be written, or a loss is not finite (the last good
-            checkpoint is kept).
-        MissingDependencyError: accelerate or tensorboard is not installed.
+    Arguments, endings and errors: those of `training.loop.fit` and `training.loop.Options`.
     """
-    accelerator = accelerator_for(cpu)
-    check(config, images, prior, accelerator.num_processes)
-    with accelerator.main_process_first():
-        run = RunFolder(out, config, images, resume or not accelerator.is_main_process)
-    trainer = DCGANTrainer(config, prior, accelerator)
-    train(
-        trainer,
-        images,
-        prior,
-        run,
-        accelerator,
-        max_minutes=max_minutes,
-        checkpoint_every=checkpoint_every,
-        progress=progress,
-    )
+    fit(lambda accelerator: DCGANTrainer(config, prior, accelerator), config, images, prior, out, options)
     return averaged_dcgan(out, prior)[0]

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
     from PIL.Image import Image
 
-__all__ = ["Progress", "Trainer", "accelerator_for", "autocast", "average", "train"]
+__all__ = ["Options", "Progress", "Trainer", "autocast", "average", "fit"]
 
 Progress = Callable[[int, dict[str, float]], None]
 """Called as ``progress(step, numbers)``, every 100 steps; may raise `KeyboardInterrupt` to end the run."""
@@ -97,6 +97,69 @@ def average(averaged: nn.Module, model: nn.Module, decay: float, step: int) -> N
         mine.lerp_(theirs, 1 - decay)
 
 
+class Options(TypedDict, total=False):
+    """How a run goes, whatever it makes.
+
+    Attributes:
+        resume: go on from the checkpoint in the folder, if there is one; False by default.
+        max_minutes: stop after so long, measured over this call; one step is always taken. None: no limit.
+        checkpoint_every: steps between two checkpoints and sample sheets; 500 by default. Does not change the result.
+        progress: called every 100 steps; it may raise `KeyboardInterrupt`, with the effect of Ctrl-C.
+        cpu: stay on the CPU even where there is a GPU; False by default.
+    """
+
+    resume: bool
+    max_minutes: float | None
+    checkpoint_every: int
+    progress: Progress | None
+    cpu: bool
+
+
+def fit(
+    make: Callable[[Accelerator], Trainer],
+    config: RunConfig,
+    images: Tensor,
+    prior: Distribution,
+    out: str | Path,
+    options: Options,
+) -> None:
+    """Train what ``make`` makes, in the folder ``out``.
+
+    Ends after ``config.steps``, after ``max_minutes``, or at Ctrl-C; each time with a checkpoint, from which
+    ``resume=True`` goes on. Ctrl-C takes effect between two steps and then raises `KeyboardInterrupt`; pressed twice,
+    it interrupts at once and saves nothing.
+
+    Args:
+        make: of the trainer.
+        config: everything that decides the result, but the images and the prior.
+        images: at least one batch of them, ``uint8 (N, C, S, S)``.
+        prior: the distribution of the latents, ``(D,)`` vectors, on CPU.
+        out: the folder of the run.
+        options: see `Options`.
+
+    Raises:
+        InputError: images of another shape or type, a prior of another dimension, fewer images than a batch.
+        TrainingError: ``out`` holds another run, the disk cannot be written, or a loss is not finite (the last good
+            checkpoint is kept).
+        MissingDependencyError: accelerate or tensorboard is not installed.
+    """
+    accelerator = accelerator_for(options.get("cpu", False))
+    check(config, images, prior, accelerator.num_processes)
+    with accelerator.main_process_first():
+        resume = options.get("resume", False) or not accelerator.is_main_process
+        run = RunFolder(out, config, images, resume)
+    train(
+        make(accelerator),
+        images,
+        prior,
+        run,
+        accelerator,
+        max_minutes=options.get("max_minutes"),
+        checkpoint_every=options.get("checkpoint_every", 500),
+        progress=options.get("progress"),
+    )
+
+
 def check(config: RunConfig, images: Tensor, prior: Distribution, processes: int) -> None:
     """Refuse images and priors that do not fit the configuration."""
     expected = (config.channels, config.size, config.size)
@@ -125,14 +188,7 @@ def train(
     checkpoint_every: int,
     progress: Progress | None,
 ) -> None:
-    """Take the steps of ``trainer`` that its folder does not have yet.
-
-    Ends after the last one, after ``max_minutes``, or at Ctrl-C; each time with a checkpoint.
-
-    Raises:
-        KeyboardInterrupt: Ctrl-C, once the step is done and saved; or a second Ctrl-C, at once.
-        TrainingError: a loss is not finite, or the disk cannot be written.
-    """
+    """Take the steps of ``trainer`` that its folder does not have yet."""
     config, main = trainer.config, accelerator.is_main_process
     at = batches(images, config.batch, config.seed)
     accelerator.wait_for_everyone()

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import torch
 from torch import Tensor, nn
@@ -26,8 +26,8 @@ from ..errors import DataError
 from ..models.sampling import contact_sheet, draw
 from ..models.wae import WAE, LatentDiscriminator, mmd
 from .config import WAEConfig
-from .folder import RunFolder, part_of, read_checkpoint, read_config
-from .loop import Progress, accelerator_for, autocast, average, check, train
+from .folder import part_of, read_checkpoint, read_config
+from .loop import Options, autocast, average, fit
 from .randomness import NOISE, augmenting, batches, seeded
 
 if TYPE_CHECKING:
@@ -166,34 +166,11 @@ def averaged_wae(run: str | Path, images: Tensor) -> tuple[WAE, int, float]:
 
 
 def train_wae(
-    config: WAEConfig,
-    images: Tensor,
-    prior: Distribution,
-    out: str | Path,
-    *,
-    resume: bool = False,
-    max_minutes: float | None = None,
-    checkpoint_every: int = 500,
-    progress: Progress | None = None,
-    cpu: bool = False,
+    config: WAEConfig, images: Tensor, prior: Distribution, out: str | Path, **options: Unpack[Options]
 ) -> WAE:
     """Train a WAE on ``images`` ``(N, C, S, S)`` ``uint8``; returns it with averaged weights, in eval mode, on CPU.
 
-    Arguments, endings and errors as for `train_dcgan`.
+    Arguments, endings and errors: those of `training.loop.fit` and `training.loop.Options`.
     """
-    accelerator = accelerator_for(cpu)
-    check(config, images, prior, accelerator.num_processes)
-    with accelerator.main_process_first():
-        run = RunFolder(out, config, images, resume or not accelerator.is_main_process)
-    trainer = WAETrainer(config, images, prior, accelerator)
-    train(
-        trainer,
-        images,
-        prior,
-        run,
-        accelerator,
-        max_minutes=max_minutes,
-        checkpoint_every=checkpoint_every,
-        progress=progress,
-    )
+    fit(lambda accelerator: WAETrainer(config, images, prior, accelerator), config, images, prior, out, options)
     return averaged_wae(out, images)[0]
