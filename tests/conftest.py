@@ -1,4 +1,4 @@
-"""What every test starts from: one thread, a seed of its own, no network, no window, real data only where it is."""
+"""What every test starts from: one thread, a seed, Ctrl-C, no network, no window, real data only where it is."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ os.environ["MPLBACKEND"] = "Agg"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import random
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a job that a shell put in the background
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     folder = config.getoption("--data")
     if folder:
         path = Path(folder).expanduser().resolve()
