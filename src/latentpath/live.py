@@ -57,7 +57,8 @@ def solving(console: Console, pairs: int, segments: int, first: float) -> Iterat
     def facts(now: Progress) -> tuple[int, str]:
         lowest = float(now.energy[now.energy.isfinite()].mean())
         if now.latents.shape[1] - 1 not in levels or len(now.energy) != pairs:
-            return -1, f"other starts: {now.running} of {len(now.energy)} running, {now.evaluations:.0f} evaluations"
+            what = "measured more finely" if now.latents.shape[1] - 1 == segments else "other starts"
+            return -1, f"{what}: {now.running} of {len(now.energy)} running, {now.evaluations:.0f} evaluations"
         level = levels.index(now.latents.shape[1] - 1)
         return level, (
             f"level {level + 1} of {len(levels)}: {now.running} of {pairs} running, energy {first:.4g} → {lowest:.4g}, "
