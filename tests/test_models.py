@@ -25,7 +25,7 @@ from latentpath.models import (
     digit_classifier,
     load,
 )
-from latentpath.models.cards import make_card
+from latentpath.models.cards import make_card, table_of
 from latentpath.models.distances import (
     frechet_distance,
     gaussian_frechet_distance,
@@ -173,6 +173,13 @@ def test_shipped_models_are_listed_and_small() -> None:
     assert {GENERATOR, JUDGE} <= set(available())
     assert (WEIGHTS / GENERATOR / "model.safetensors").stat().st_size < 3e6
     assert (WEIGHTS / JUDGE / "model.safetensors").stat().st_size < 1e6
+
+
+def test_the_table_in_the_docs_is_what_the_cards_say() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "models.md").read_text(encoding="utf-8")
+    shown = page.split("<!-- models table: begin -->")[1].split("<!-- models table: end -->")[0]
+    assert shown.strip() == table_of(load(name).card for name in available())
+    assert len(shown.strip().splitlines()) == 2 + len(available())
 
 
 @pytest.mark.parametrize("name", [GENERATOR, JUDGE])

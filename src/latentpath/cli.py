@@ -87,18 +87,24 @@ app.command(
 )(interpolate)
 
 
-@app.command(epilog="Example: [bold]latentpath models[/bold]")
+@app.command(epilog="Examples:\n\n[bold]latentpath models[/bold]\n\n[bold]latentpath models --markdown[/bold]")
 @one_line_errors
-def models() -> None:
+def models(
+    markdown: Annotated[bool, typer.Option("--markdown", help="The numbers as a Markdown table.")] = False,
+) -> None:
     """List the models that ship with the package, with the quality on their cards."""
     from rich import box
     from rich.table import Table
 
     from .live import console
     from .models import available, load
+    from .models.cards import table_of
     from .models.pretrained import WEIGHTS_FILE
     from .models.registry import WEIGHTS
 
+    if markdown:
+        typer.echo(table_of(load(name).card for name in available()))
+        return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column("name", no_wrap=True, style="bold")
     table.add_column("D", justify="right")
@@ -123,13 +129,19 @@ def _quality(found: dict[str, Any]) -> list[str]:
     """The numbers that say most, a line each."""
     if "accuracy" in found:
         return [f"{found['accuracy']:.2%} of {found['images']:,} test images right"]
-    if "mean_confidence" not in found:
-        return []
-    return [
-        f"judge's confidence {found['mean_confidence']:.3f} (real test images {found['test_mean_confidence']:.3f})",
-        f"rarest digit {found['least_class_share']:.1%} of {found['samples']:,} samples",
-        f"Fréchet distance {found['frechet']:.1f} (real training images {found['frechet_floor']:.1f})",
-    ]
+    lines = []
+    if "mean_confidence" in found:
+        lines += [
+            f"judge's confidence {found['mean_confidence']:.3f} (real test images {found['test_mean_confidence']:.3f})",
+            f"rarest digit {found['least_class_share']:.1%} of {found['samples']:,} samples",
+        ]
+    if "frechet" in found:
+        lines.append(f"Fréchet distance {found['frechet']:.1f} (real images {found['frechet_floor']:.1f})")
+    if "precision" in found:
+        lines.append(f"precision {found['precision']:.2f}, recall {found['recall']:.2f}")
+    if "reconstruction_error" in found:
+        lines.append(f"reconstruction error {found['reconstruction_error']:.3f}, pixels in [-1, 1]")
+    return lines
 
 
 def main() -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import datetime
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
 
-__all__ = ["DATA_SETS", "make_card"]
+__all__ = ["DATA_SETS", "make_card", "table_of"]
 
 DATA_SETS: dict[str, dict[str, Any]] = {
     "mnist": {
@@ -84,3 +84,36 @@ def make_card(
         "hardware": f"CPU, {platform.machine()}, {torch.get_num_threads()} thread(s)",
         "quality": None if quality is None else dict(quality),
     }
+
+
+def table_of(cards: Iterable[Mapping[str, Any]]) -> str:
+    """What the cards of models say, as a Markdown table, a row each."""
+    heads = (
+        "model", "D", "parameters", "steps", "minutes", "on", "Fréchet (real)", "precision, recall",
+        "nearest training image (real)", "classifier, rarest class", "reconstruction",
+    )  # fmt: skip
+    lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
+    lines += [f"| {' | '.join(_row(card))} |" for card in cards]
+    return "\n".join(lines)
+
+
+def _row(card: Mapping[str, Any]) -> tuple[str, ...]:
+    quality = card.get("quality") or {}
+
+    def shown(pattern: str, *names: str) -> str:
+        return pattern.format(*(quality[name] for name in names)) if set(names) <= set(quality) else "–"
+
+    judged = shown("{:.1%} sure, {:.1%}", "mean_confidence", "least_class_share")
+    return (
+        f"`{card['name']}`",
+        "–" if card["prior"] is None else str(card["prior"]["dim"]),
+        f"{card['architecture']['parameters']:,}",
+        f"{card['steps']:,}",
+        f"{card['minutes']:.0f}",
+        card["hardware"].split(",")[0],
+        shown("{:.1f} ({:.1f})", "frechet", "frechet_floor"),
+        shown("{:.2f}, {:.2f}", "precision", "recall"),
+        shown("{:.2f} ({:.2f})", "nearest_train", "nearest_train_of_test"),
+        shown("{:.2%} right", "accuracy") if "accuracy" in quality else judged,
+        shown("{:.3f}", "reconstruction_error"),
+    )
