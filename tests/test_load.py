@@ -177,7 +177,7 @@ def test_names_of_nothing_say_what_would_be_something(tmp_path: Path, monkeypatc
     monkeypatch.chdir(tmp_path)
     for name in ("", "x", "mnist-dcgan-semicircl", "C:\\models\\x"):
         with pytest.raises(
-            InputError, match=rf"There are: mnist-classifier, {SHIPPED}.*package\.module:attr.*Hub"
+            InputError, match=rf"There are: .*mnist-classifier, .*{SHIPPED}.*package\.module:attr.*Hub"
         ) as no:
             lp.load(name)
         assert ("did you mean 'mnist-dcgan-semicircle'?" in str(no.value)) == name.startswith("mnist")

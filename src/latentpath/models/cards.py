@@ -111,7 +111,7 @@ def _row(card: Mapping[str, Any]) -> tuple[str, ...]:
         f"{card['steps']:,}",
         f"{card['minutes']:.0f}",
         card["hardware"].split(",")[0],
-        shown("{:.1f} ({:.1f})", "frechet", "frechet_floor"),
+        shown("{:.3g} ({:.3g})", "frechet", "frechet_floor"),
         shown("{:.2f}, {:.2f}", "precision", "recall"),
         shown("{:.2f} ({:.2f})", "nearest_train", "nearest_train_of_test"),
         shown("{:.2%} right", "accuracy") if "accuracy" in quality else judged,

@@ -75,7 +75,7 @@ def available() -> list[str]:
     Example:
         >>> from latentpath.models import available
         >>> available()
-        ['mnist-classifier', 'mnist-dcgan-semicircle']
+        ['celeba-wae', 'mnist-classifier', 'mnist-dcgan-normal', 'mnist-dcgan-semicircle']
     """
     return sorted(folder.name for folder in WEIGHTS.glob("*") if (folder / "card.json").is_file())
 
