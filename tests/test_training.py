@@ -25,6 +25,7 @@ from latentpath.cli_train import app
 from latentpath.errors import DataError, InputError, MissingDataError, TrainingError
 from latentpath.models.dcgan import DCGANGenerator
 from latentpath.models.registry import read_model
+from latentpath.packaging import package_run
 from latentpath.priors import semicircle, standard_normal
 from latentpath.training import (
     ClassifierConfig,
@@ -295,10 +296,42 @@ def test_other_images_or_another_kind_are_not_gone_on_with(whole: Path) -> None:
         train_dcgan(TINY, pictures().flip(0), PRIOR, whole, resume=True)
     with pytest.raises(TrainingError, match=r"other images \(there 30, here 29"):
         train_dcgan(TINY, pictures(29), PRIOR, whole, resume=True)
+    one = pictures()
+    one[17, 0, 5, 5] ^= 1
+    with pytest.raises(TrainingError, match="another content"):
+        train_dcgan(TINY, one, PRIOR, whole, resume=True)
     with pytest.raises(TrainingError, match="holds a DCGANConfig run"):
         train_wae(AUTO, pictures(), PRIOR, whole, resume=True)
     with pytest.raises(DataError, match="holds a DCGANConfig run, not a WAEConfig one"):
         averaged_wae(whole, pictures())
+
+
+def test_a_checkpoint_without_its_configuration_is_not_gone_on_with(whole: Path) -> None:
+    (whole / "config.json").unlink()
+    for resume in (False, True):
+        with pytest.raises(TrainingError, match="not the configuration that it belongs to"):
+            train_dcgan(TINY, pictures(), PRIOR, whole, resume=resume)
+
+
+def test_a_run_is_packaged_with_its_own_images_and_is_no_model_before(whole: Path) -> None:
+    with pytest.raises(TrainingError, match="other images"):
+        package_run(whole, "tiny", whole / "model", pictures().flip(0), PRIOR)
+    with pytest.raises(MissingDataError, match="holds a training run, but no model yet"):
+        read_model(whole)
+    assert package_run(whole, "tiny", whole / "model", pictures(), PRIOR).card["steps"] == 6
+
+
+def test_a_full_disk_leaves_the_model_that_was_there(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package_run(whole, "tiny", whole / "model", pictures(), PRIOR)
+    before = {file.name: file.read_bytes() for file in (whole / "model").iterdir()}
+
+    def full(path: Path, content: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(DataError, match="No space left on device.*unharmed"):
+        package_run(whole, "other", whole / "model", pictures(), PRIOR)
+    assert {file.name: file.read_bytes() for file in (whole / "model").iterdir()} == before
 
 
 def test_tensorboard_can_read_what_a_run_wrote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -322,7 +355,7 @@ import test_training as t
 from accelerate import PartialState
 found = {}
 for name, (train, config) in {"dcgan": t.RUNS[2], "wae": t.RUNS[4]}.items():
-    network = train(config, t.pictures(), t.PRIOR, f"{sys.argv[2]}/{name}", cpu=True)
+    network = train(config, t.pictures(), t.PRIOR, f"{sys.argv[2]}/{name}")
     content = b"".join(value.numpy().tobytes() for value in network.state_dict().values())
     found[name] = hashlib.sha256(content).hexdigest()
 rank = PartialState().process_index

@@ -25,7 +25,7 @@ from . import plots, video
 from .checks import check_endpoints, check_generator
 from .curves import arc_length, at_arc, even_arc, lerp, slerp, subdivide
 from .energy import chords, decode, energy
-from .errors import InputError, SolveError
+from .errors import InputError, LatentPathError, SolveError
 from .evaluate import Judge, Report, Source
 from .index import RealismIndex
 from .interpolate import interpolate, points_at_once
@@ -311,6 +311,8 @@ def staged(out: FilePath) -> Iterator[FilePath]:
             done = True
         finally:
             shutil.rmtree(stage, ignore_errors=True)
+    except LatentPathError:  # some of which are of the operating system's kind, too
+        raise
     except OSError as error:
         raise InputError(f"cannot write to {out}: {error.strerror or error}") from error
     finally:

@@ -20,7 +20,7 @@ from .models.pretrained import Pretrained, as_stored
 from .models.quality import Features, measure_generator
 from .models.registry import as_model, available, digit_classifier, read_model, write_model
 from .models.sampling import contact_sheet, draw
-from .training import DCGANConfig, RunConfig, averaged_dcgan, averaged_wae, read_config
+from .training import DCGANConfig, RunConfig, averaged_dcgan, averaged_wae, check_images, digest, read_config
 
 __all__ = ["OPTIONS", "command", "kind_of", "measured", "package_run", "trained"]
 
@@ -90,11 +90,13 @@ def package_run(
 
     Raises:
         InputError: a name that cannot be that of a folder.
-        MissingDataError, DataError: there is no checkpoint, or it is damaged.
+        TrainingError: the run was made with other images.
+        MissingDataError, DataError: there is no checkpoint, or it is damaged; or the folder cannot be written.
     """
     if not name or Path(name).name != name or name.startswith("."):
         raise InputError(f"a model's name becomes the name of a folder, got {name!r}")
     config = read_config(run)
+    check_images(run, digest(images))
     kind = kind_of(config)
     network, step, seconds = trained(run, images, prior)
     network.load_state_dict(as_stored(network, dtype))

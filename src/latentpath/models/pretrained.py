@@ -6,6 +6,7 @@ to ``config.json`` beside ``model.safetensors`` together with the name of its cl
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterable
 from fnmatch import fnmatch
@@ -21,7 +22,7 @@ from torch import Tensor, nn
 
 from ..errors import DataError, MissingDataError
 
-__all__ = ["CONFIG_FILE", "REFUSED", "WEIGHTS_FILE", "Pretrained", "as_stored"]
+__all__ = ["CONFIG_FILE", "REFUSED", "WEIGHTS_FILE", "Pretrained", "as_stored", "replace"]
 
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
 
@@ -68,10 +69,9 @@ class Pretrained(
 
     def write(self, folder: Path, dtype: torch.dtype | None = None) -> None:
         """Write weights (parameters in ``dtype``; None: as they are) and ``config.json``, each whole or not at all."""
-        folder.mkdir(parents=True, exist_ok=True)
-        _replace(folder / WEIGHTS_FILE, save_tensors(as_stored(self, dtype)))
+        replace(folder / WEIGHTS_FILE, save_tensors(as_stored(self, dtype)))
         text = json.dumps({"class": type(self).__name__, **self.config}, indent=2) + "\n"
-        _replace(folder / CONFIG_FILE, text.encode())
+        replace(folder / CONFIG_FILE, text.encode())
 
     def _save_pretrained(self, save_directory: Path) -> None:
         self.write(save_directory)
@@ -139,7 +139,20 @@ def as_stored(network: nn.Module, dtype: torch.dtype | None = torch.float16) -> 
     }
 
 
-def _replace(path: Path, content: bytes) -> None:
+def replace(path: Path, content: bytes) -> None:
+    """Write a file, whole or not at all.
+
+    Raises:
+        DataError: it cannot be written; what was there before is unharmed.
+    """
     partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(content)
-    partial.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_bytes(content)
+        partial.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise DataError(
+            f"cannot write {path} ({error.strerror or error}); what was there before is unharmed"
+        ) from error

@@ -33,7 +33,7 @@ from .classifier import DigitClassifier
 from .dcgan import DCGAN, DCGANGenerator
 from .model import Card, Model
 from .named import is_code, made, named
-from .pretrained import CONFIG_FILE, WEIGHTS_FILE, Pretrained, in_float32, weights_in
+from .pretrained import CONFIG_FILE, WEIGHTS_FILE, Pretrained, in_float32, replace, weights_in
 from .wae import WAE
 
 if TYPE_CHECKING:
@@ -184,6 +184,11 @@ def read_model(folder: str | Path, prior: Distribution | str | None = None) -> M
         if lacking:
             raise DataError(f"{folder / CARD_FILE} is not the card of a model: it has no {', '.join(lacking)}")
         described = card["prior"]
+    if "kind" in config and "class" not in config:
+        raise MissingDataError(
+            f"{folder} holds a training run, but no model yet: go on with --resume, or make a model of its last "
+            "checkpoint with latentpath train package"
+        )
     if "class" not in config:
         raise DataError(f"{folder / CONFIG_FILE} does not say what is in {folder}: it was not saved by latentpath")
     weights = weights_in(folder)
@@ -270,7 +275,6 @@ def write_model(
             f"got {kind} and {sorted(card)}"
         )
     folder = Path(folder)
-    (folder / CARD_FILE).unlink(missing_ok=True)  # it comes last
     network.write(folder, dtype)
     architecture = {
         "class": kind,
@@ -281,7 +285,6 @@ def write_model(
     digest = hashlib.sha256((folder / WEIGHTS_FILE).read_bytes()).hexdigest()
     if samples is not None:
         samples.save(folder / "samples.png", optimize=True)
-    partial = folder / f"{CARD_FILE}.partial"
+    # the card last: until it fits the weights, they are refused
     full = {**card, "architecture": architecture, "sha256": digest}
-    partial.write_text(json.dumps(full, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    partial.replace(folder / CARD_FILE)
+    replace(folder / CARD_FILE, (json.dumps(full, indent=2, ensure_ascii=False) + "\n").encode())

@@ -9,7 +9,7 @@ on the same CPU with the same threads, as one that was not. Nothing is pickled.
 from .classifier import train_classifier
 from .config import ClassifierConfig, DCGANConfig, RunConfig, WAEConfig
 from .dcgan import averaged_dcgan, recalibrate, train_dcgan
-from .folder import read_checkpoint, read_config, write_json
+from .folder import check_images, digest, read_checkpoint, read_config, write_json
 from .loop import Options, Progress
 from .wae import averaged_wae, train_wae
 
@@ -22,6 +22,8 @@ __all__ = [
     "WAEConfig",
     "averaged_dcgan",
     "averaged_wae",
+    "check_images",
+    "digest",
     "read_checkpoint",
     "read_config",
     "recalibrate",

@@ -21,12 +21,12 @@ from .config import DCGANConfig, RunConfig, WAEConfig
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["KINDS", "RunFolder", "read_checkpoint", "read_config", "write_json"]
+__all__ = ["KINDS", "RunFolder", "check_images", "digest", "read_checkpoint", "read_config", "write_json"]
 
 KINDS: dict[str, type[RunConfig]] = {"dcgan": DCGANConfig, "wae": WAEConfig}
 """The configurations that a folder can hold, by the name of what is trained."""
 
-_LOOKED_AT = 64
+_CHUNK = 2_000
 
 
 class RunFolder:
@@ -52,14 +52,19 @@ class RunFolder:
                 raise TrainingError(
                     f"{self.path} holds a run already: go on with it (--resume), or choose another folder (--out)"
                 )
-            self._compare(record, config, seen)
+            self._compare(config, seen)
+        elif self.state.exists():
+            raise TrainingError(
+                f"{self.path} holds a checkpoint, but not the configuration that it belongs to: put its config.json "
+                "back, or choose another folder (--out)"
+            )
         with writing(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
             if not record.exists():
                 kind = next(name for name, of in KINDS.items() if type(config) is of)
                 write_json(record, {"kind": kind, "images": seen, **asdict(config)})
 
-    def _compare(self, record: Path, config: RunConfig, seen: dict[str, Any]) -> None:
+    def _compare(self, config: RunConfig, seen: dict[str, Any]) -> None:
         found = read_config(self.path)
         if type(found) is not type(config):
             raise TrainingError(f"{self.path} holds a {type(found).__name__} run: choose another folder (--out)")
@@ -70,12 +75,7 @@ class RunFolder:
                 f"{self.path} holds a run of another configuration, which differs in {', '.join(changed)}: "
                 "use the same, or choose another folder (--out)"
             )
-        images = json.loads(record.read_text())["images"]
-        if images != seen:
-            raise TrainingError(
-                f"{self.path} holds a run on other images (there {images['count']}, here {seen['count']}, or with "
-                "another content): use the same data, or choose another folder (--out)"
-            )
+        check_images(self.path, seen)
 
     def load(
         self, parts: Mapping[str, nn.Module], optimisers: Mapping[str, torch.optim.Optimizer]
@@ -151,10 +151,25 @@ class RunFolder:
 
 
 def digest(images: Tensor) -> dict[str, Any]:
-    """What tells images from others: their number, and a hash of their shape and of some of them."""
-    some = images[:: max(1, len(images) // _LOOKED_AT)].contiguous()
-    found = hashlib.sha256(repr(tuple(images.shape)).encode() + some.numpy().tobytes())
+    """What tells images from others: their number, and a hash of their shape and of all pixels."""
+    found = hashlib.sha256(repr(tuple(images.shape)).encode())
+    for chunk in images.split(_CHUNK):
+        found.update(chunk.contiguous().numpy().tobytes())
     return {"count": len(images), "digest": found.hexdigest()[:16]}
+
+
+def check_images(run: str | Path, seen: Mapping[str, Any]) -> None:
+    """Refuse images whose `digest` is not that of those the run was made with.
+
+    Raises:
+        TrainingError: they are others.
+    """
+    images = json.loads((Path(run) / "config.json").read_text())["images"]
+    if images != seen:
+        raise TrainingError(
+            f"{run} holds a run on other images (there {images.get('count')}, here {seen['count']}, or with another "
+            "content): use the same --data and --hold-out, or choose another folder (--out)"
+        )
 
 
 def part_of(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:

@@ -8,6 +8,7 @@ changes nothing but the batch statistics and the last digits.
 from __future__ import annotations
 
 import math
+import os
 import signal
 import threading
 import time
@@ -22,7 +23,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from ..data import to_unit_range
-from ..errors import InputError, missing
+from ..errors import InputError, TrainingError, missing
 from ..models.sampling import draw
 from .config import RunConfig
 from .folder import RunFolder
@@ -81,7 +82,11 @@ def accelerator_for(cpu: bool = False) -> Accelerator:
         from accelerate import Accelerator
     except ImportError as error:
         raise missing(error.name or "accelerate", "train", "training") from error
-    return Accelerator(cpu=cpu)
+    several = int(os.environ.get("WORLD_SIZE", "1")) > 1
+    accelerator = Accelerator(cpu=cpu or (several and not torch.cuda.is_available()))  # else it sees itself alone
+    if several and accelerator.num_processes == 1:
+        raise TrainingError("torchrun started several processes, and accelerate sees one: try --cpu")
+    return accelerator
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[Any]:
