@@ -36,6 +36,7 @@ def evaluate(
     use_threads(threads)
     from .errors import InputError
     from .models import load
+    from .models.pretrained import replace
     from .packaging import measured
 
     if out is not None and not out.resolve().parent.is_dir():
@@ -49,9 +50,7 @@ def evaluate(
         shown = " ".join(f"{each:g}" for each in value) if isinstance(value, tuple) else value
         typer.echo(f"  {name.replace('_', ' ')}: {shown}")
     if out is not None:
-        partial = out.with_name(out.name + ".partial")
-        partial.write_text(json.dumps({"model": found.name, **numbers}, indent=2) + "\n")
-        partial.replace(out)
+        replace(out, (json.dumps({"model": found.name, **numbers}, indent=2) + "\n").encode())
 
 
 def _frame(model: Any) -> tuple[int, int]:

@@ -23,7 +23,7 @@ from ..models.dcgan import DCGAN, DCGANDiscriminator, DCGANGenerator
 from ..models.sampling import contact_sheet, draw
 from .config import DCGANConfig
 from .folder import part_of, read_checkpoint, read_config
-from .loop import Options, autocast, average, fit
+from .loop import Options, autocast, average, fit, measuring_statistics
 from .randomness import CALIBRATION, NOISE, augment, augmenting, seeded
 
 if TYPE_CHECKING:
@@ -109,19 +109,10 @@ def _discriminator(config: DCGANConfig) -> DCGANDiscriminator:
 def recalibrate(
     generator: DCGANGenerator, prior: Distribution, seed: int = 0, batches: int = 100, batch: int = 256
 ) -> DCGANGenerator:
-    """Measure the batch statistics of ``generator`` anew over samples of ``prior``; returns it in eval mode.
-
-    Averaged weights need statistics of their own: those gathered in training belong to other weights.
-    """
-    norms = [m for m in generator.modules() if isinstance(m, nn.BatchNorm2d)]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # a cumulative average
-    generator.train()
-    for i in range(batches):
-        generator(draw(prior, batch, seeded(seed, CALIBRATION, i)))
-    for norm in norms:
-        norm.momentum = 0.1
+    """Measure the batch statistics of ``generator`` anew over samples of ``prior``; returns it in eval mode."""
+    with measuring_statistics(generator):
+        for i in range(batches):
+            generator(draw(prior, batch, seeded(seed, CALIBRATION, i)))
     return generator.eval()
 
 

@@ -12,8 +12,8 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict, runtime_checkable
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
     from PIL.Image import Image
 
-__all__ = ["Options", "Progress", "Trainer", "autocast", "average", "fit"]
+__all__ = ["Options", "Progress", "Trainer", "autocast", "average", "fit", "measuring_statistics"]
 
 Progress = Callable[[int, dict[str, float]], None]
 """Called as ``progress(step, numbers)``, every 100 steps; may raise `KeyboardInterrupt` to end the run."""
@@ -100,6 +100,22 @@ def average(averaged: nn.Module, model: nn.Module, decay: float, step: int) -> N
     decay = min(decay, (1 + step) / (10 + step))
     for mine, theirs in zip(averaged.parameters(), model.parameters(), strict=True):
         mine.lerp_(theirs, 1 - decay)
+
+
+@contextmanager
+def measuring_statistics(network: nn.Module) -> Iterator[None]:
+    """Within it, ``network`` measures its batch statistics anew, over all batches that it is given.
+
+    Averaged weights need statistics of their own: those gathered in training belong to other weights.
+    """
+    norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a cumulative average
+    network.train()
+    yield
+    for norm in norms:
+        norm.momentum = 0.1
 
 
 class Options(TypedDict, total=False):

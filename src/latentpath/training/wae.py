@@ -27,7 +27,7 @@ from ..models.sampling import contact_sheet, draw
 from ..models.wae import WAE, LatentDiscriminator, mmd
 from .config import WAEConfig
 from .folder import part_of, read_checkpoint, read_config
-from .loop import Options, autocast, average, fit
+from .loop import Options, autocast, average, fit, measuring_statistics
 from .randomness import NOISE, augmenting, batches, seeded
 
 if TYPE_CHECKING:
@@ -130,16 +130,10 @@ def _network(config: WAEConfig) -> WAE:
 @torch.no_grad()
 def _recalibrate(network: WAE, images: Tensor, config: WAEConfig, count: int = 100) -> None:
     """Measure the batch statistics of averaged weights anew, over images and their latents."""
-    norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # a cumulative average
-    network.train()
     at = batches(images, min(256, len(images)), config.seed)
-    for i in range(count):
-        network.decoder(network.encoder(to_unit_range(at(i))))
-    for norm in norms:
-        norm.momentum = 0.1
+    with measuring_statistics(network):
+        for i in range(count):
+            network.decoder(network.encoder(to_unit_range(at(i))))
 
 
 def averaged_wae(run: str | Path, images: Tensor) -> tuple[WAE, int, float]:
