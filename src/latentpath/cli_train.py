@@ -217,6 +217,10 @@ def dcgan(
     augment: Annotated[
         bool,
         typer.Option("--augment", help="Show the discriminator images moved and recoloured: for some thousand images."),
+    discriminator_gain: Annotated[
+        float,
+        typer.Option(min=0, help="What the discriminator multiplies every layer's output by: higher is stronger."),
+    ] = 2.0,
     ] = False,
     learning_rate: Rate = 2e-4,
     seed: Seed = 0,
@@ -259,6 +263,7 @@ def dcgan(
         resume=resume,
         max_minutes=max_minutes,
         checkpoint_every=checkpoint_every,
+        discriminator_gain=discriminator_gain,
         cpu=cpu,
         hold_out=hold_out,
     )

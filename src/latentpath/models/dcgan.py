@@ -5,7 +5,8 @@ convolutions, with batch normalisation and ReLU between and tanh at the end; the
 convolutions and leaky ReLU (Radford, Metz, Chintala 2015, "Unsupervised Representation Learning with Deep
 Convolutional Generative Adversarial Networks"). One departure: the discriminator is normalised spectrally
 (Miyato et al. 2018) rather than by batches, which is what keeps small ones stable. Since a leaky ReLU halves what
-passes on average, layers of norm one would hand on almost nothing; each is followed by a gain of two.
+passes on average, layers of norm one would hand on almost nothing; each is followed by a gain: the larger, the
+stronger the discriminator.
 """
 
 from __future__ import annotations
@@ -19,8 +20,6 @@ from .convolutions import SIDES, upwards, widths_from
 from .pretrained import Pretrained
 
 __all__ = ["DCGAN", "DCGANDiscriminator", "DCGANGenerator"]
-
-_GAIN = 2.0
 
 
 class DCGANGenerator(Pretrained):
@@ -58,27 +57,28 @@ class DCGANGenerator(Pretrained):
 class DCGANDiscriminator(Pretrained):
     """Images ``(N, channels, size, size)`` to one logit each ``(N,)``: positive means real.
 
-    Every weight is divided by its largest singular value, every layer's output doubled.
+    Every weight is divided by its largest singular value, every layer's output multiplied by ``gain``.
 
     Args:
         width: channels of the first layer; each later one has twice as many.
         size: 28 or 64.
         channels: 1 for grey, 3 for colour.
+        gain: after every layer.
 
     Raises:
         InputError: another size.
     """
 
-    def __init__(self, *, width: int = 64, size: int = 28, channels: int = 1) -> None:
+    def __init__(self, *, width: int = 64, size: int = 28, channels: int = 1, gain: float = 2.0) -> None:
         super().__init__()
         widths = [channels, *widths_from(width, size)]
         layers: list[nn.Module] = []
         for before, after in pairwise(widths):
-            layers += _layer(nn.Conv2d(before, after, 4, stride=2, padding=1))
+            layers += _layer(nn.Conv2d(before, after, 4, stride=2, padding=1), gain)
         if SIDES[size] == 7:  # one more, down to 4 x 4
-            layers += _layer(nn.Conv2d(widths[-1], 2 * widths[-1], 3, stride=2, padding=1))
+            layers += _layer(nn.Conv2d(widths[-1], 2 * widths[-1], 3, stride=2, padding=1), gain)
             widths.append(2 * widths[-1])
-        layers += [nn.Flatten(), *_layer(nn.Linear(widths[-1] * 16, 1))[:-1]]
+        layers += [nn.Flatten(), *_layer(nn.Linear(widths[-1] * 16, 1), gain)[:-1]]
         self.net = nn.Sequential(*layers)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -88,12 +88,16 @@ class DCGANDiscriminator(Pretrained):
 
 
 class _Gain(nn.Module):
+    def __init__(self, gain: float) -> None:
+        super().__init__()
+        self.gain = gain
+
     def forward(self, values: Tensor) -> Tensor:
-        return _GAIN * values
+        return self.gain * values
 
 
-def _layer(linear: nn.Module) -> list[nn.Module]:
-    return [spectral_norm(linear), _Gain(), nn.LeakyReLU(0.2)]
+def _layer(linear: nn.Module, gain: float) -> list[nn.Module]:
+    return [spectral_norm(linear), _Gain(gain), nn.LeakyReLU(0.2)]
 
 
 class DCGAN(Pretrained):
@@ -105,6 +109,7 @@ class DCGAN(Pretrained):
         discriminator_width: channels of the discriminator's first layer.
         size: 28 or 64.
         channels: 1 for grey, 3 for colour.
+        discriminator_gain: by which the discriminator multiplies the output of every layer.
         prior: what `latentpath.models.named_prior` calls the distribution of the latents.
 
     Raises:
@@ -127,11 +132,14 @@ class DCGAN(Pretrained):
         discriminator_width: int = 64,
         size: int = 28,
         channels: int = 1,
+        discriminator_gain: float = 2.0,
         prior: str = "normal",
     ) -> None:
         super().__init__()
         self.generator = DCGANGenerator(latent_dim=latent_dim, width=width, size=size, channels=channels)
-        self.discriminator = DCGANDiscriminator(width=discriminator_width, size=size, channels=channels)
+        self.discriminator = DCGANDiscriminator(
+            width=discriminator_width, size=size, channels=channels, gain=discriminator_gain
+        )
 
     def forward(self, latents: Tensor) -> Tensor:
         """Latents ``(N, D)`` to images ``(N, channels, size, size)``."""

@@ -74,8 +74,8 @@ def available() -> list[str]:
 
     Example:
         >>> from latentpath.models import available
-        >>> available()
-        ['celeba-wae', 'mnist-classifier', 'mnist-dcgan-normal', 'mnist-dcgan-semicircle']
+        >>> [name for name in available() if "celeba" in name]
+        ['celeba-dcgan-normal', 'celeba-dcgan-semicircle', 'celeba-wae']
     """
     return sorted(folder.name for folder in WEIGHTS.glob("*") if (folder / "card.json").is_file())
 

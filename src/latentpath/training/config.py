@@ -62,12 +62,14 @@ class DCGANConfig(RunConfig):
         discriminator_width: channels of its first layer.
         discriminator_rate: its learning rate, over the generator's.
         augment: whether the discriminator sees every image, real or not, moved and recoloured a little
+        discriminator_gain: by which it multiplies the output of every layer; higher is stronger, but less stable.
             (`training.augment`): for small data sets.
     """
 
     discriminator_width: int = 64
     discriminator_rate: float = 2.0
     augment: bool = False
+    discriminator_gain: float = 2.0
 
 
 @dataclass(frozen=True)

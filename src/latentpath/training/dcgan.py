@@ -75,7 +75,6 @@ class DCGANTrainer:
             loss_d = functional.softplus(-on_real).mean() + functional.softplus(on_fake).mean()
         self._descend("opt_d", loss_d)
         with autocast(self.device, config.precision):
-            # the bare discriminator: its own gradients are not wanted here, nor their average over processes
             on_fake = self.discriminator(self._seen(self.generates(latents[1]), random)).float()
             loss_g = functional.softplus(-on_fake).mean()
         self._descend("opt_g", loss_g)
@@ -102,7 +101,9 @@ def _generator(config: DCGANConfig) -> DCGANGenerator:
 
 
 def _discriminator(config: DCGANConfig) -> DCGANDiscriminator:
-    return DCGANDiscriminator(width=config.discriminator_width, size=config.size, channels=config.channels)
+    return DCGANDiscriminator(
+        width=config.discriminator_width, size=config.size, channels=config.channels, gain=config.discriminator_gain
+    )
 
 
 @torch.no_grad()
@@ -144,6 +145,7 @@ def averaged_dcgan(run: str | Path, prior: Distribution) -> tuple[DCGAN, int, fl
         network.discriminator.load_state_dict(part_of(tensors, "discriminator"))
     except RuntimeError as error:
         raise DataError(f"the checkpoint in {run} does not fit its configuration: {error}") from error
+            discriminator_gain=config.discriminator_gain,
     recalibrate(network.generator, prior, config.seed)
     return network.eval(), step, seconds
 

@@ -203,6 +203,9 @@ def read_config(run: str | Path) -> RunConfig:
 
     Raises:
         MissingDataError: there is no run.
+_BASIC = {"data", "prior", "latent_dim", "steps", "seed"}
+
+
         DataError: ``config.json`` is not that of a run.
     """
     record = Path(run) / "config.json"
@@ -214,7 +217,7 @@ def read_config(run: str | Path) -> RunConfig:
         raise DataError(f"{record} cannot be read: {error}") from error
     if isinstance(content, dict) and isinstance(content.pop("images", None), dict):
         kind = KINDS.get(content.pop("kind", None))
-        if kind is not None and set(content) == {field.name for field in fields(kind)}:
+        if kind is not None and _BASIC <= set(content) <= {field.name for field in fields(kind)}:
             return kind(**content)
     raise DataError(f"{record} is not the configuration of a run of this version of latentpath")
 
