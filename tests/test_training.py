@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -319,6 +320,37 @@ def test_a_run_is_packaged_with_its_own_images_and_is_no_model_before(whole: Pat
     with pytest.raises(MissingDataError, match="holds a training run, but no model yet"):
         read_model(whole)
     assert package_run(whole, "tiny", whole / "model", pictures(), PRIOR).card["steps"] == 6
+
+
+@pytest.mark.parametrize(("train", "config"), [RUNS[0], RUNS[4]])
+def test_a_run_begins_with_the_weights_of_a_model(tmp_path: Path, train: Any, config: Any) -> None:
+    first = train(config, pictures(), PRIOR, tmp_path / "first")
+    package_run(tmp_path / "first", "first", tmp_path / "model", pictures(), PRIOR, dtype=torch.float32)
+    held = replace(config, init=str(tmp_path / "model"), learning_rate=0.0, steps=2)
+    again = train(held, pictures(), PRIOR, tmp_path / "again")
+    mine, theirs = dict(again.named_parameters()), dict(first.named_parameters())
+    assert all(torch.allclose(mine[name], theirs[name], rtol=1e-6, atol=0) for name in mine)
+    random = train(replace(held, init=None), pictures(), PRIOR, tmp_path / "random")
+    assert not same(dict(random.named_parameters()), theirs)
+
+    moved = replace(held, learning_rate=1e-3, steps=4)
+    one = train(moved, pictures(), PRIOR, tmp_path / "one")
+    train(moved, pictures(), PRIOR, tmp_path / "two", max_minutes=0.0)
+    shutil.rmtree(tmp_path / "model")  # what has begun needs it no more
+    two = train(moved, pictures(), PRIOR, tmp_path / "two", resume=True)
+    assert same(one.state_dict(), two.state_dict())
+
+
+def test_a_model_that_a_run_cannot_begin_with_is_refused(tmp_path: Path) -> None:
+    for name, message in (
+        ("mnist-dcgan-normal", "its generator is built differently"),
+        ("celeba-wae", "it has no discriminator|built differently"),
+        ("mnist-classifier", "built differently"),
+        ("no-such-model", "there is no shipped model"),
+    ):
+        with pytest.raises(InputError, match=message):
+            train_dcgan(replace(TINY, init=name), pictures(), PRIOR, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_full_disk_leaves_the_model_that_was_there(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,7 +67,16 @@ HoldOut = Annotated[int, typer.Option(min=0, help="How many images, the last by 
 Flip = Annotated[bool, typer.Option("--flip", help="Show every other image mirrored.")]
 Rate = Annotated[float, typer.Option(min=0, help="Learning rate; it falls to 0 over the last half.")]
 Seed = Annotated[int, typer.Option(min=0, max=2**28 - 1, help="Of everything that is random.")]
-PrecisionName = Annotated[Precision, typer.Option(help="bf16 is faster where the CPU or GPU has it.")]
+PrecisionName = Annotated[
+    Precision, typer.Option(help="bf16: faster where the CPU or GPU has it, much slower elsewhere.")
+]
+Init = Annotated[
+    str | None,
+    typer.Option(
+        help="A model to begin with, instead of random weights: its name, folder, or Hub id. It must be built alike.",
+        show_default=False,
+    ),
+]
 Minutes = Annotated[float | None, typer.Option(min=0, help="Stop after so long, with a checkpoint.")]
 Every = Annotated[int, typer.Option(min=1, help="Steps between two checkpoints.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")]
@@ -210,6 +219,10 @@ def dcgan(
     latent_dim: Latent = 20,
     width: Annotated[int, typer.Option(min=1, help="Channels of the generator's last hidden layer.")] = 48,
     discriminator_width: Annotated[int, typer.Option(min=1, help="Channels of the discriminator's first layer.")] = 64,
+    discriminator_gain: Annotated[
+        float,
+        typer.Option(min=0, help="What the discriminator multiplies every layer's output by: higher is stronger."),
+    ] = 2.0,
     size: Size = 28,
     channels: Channels = 1,
     hold_out: HoldOut = 0,
@@ -217,14 +230,11 @@ def dcgan(
     augment: Annotated[
         bool,
         typer.Option("--augment", help="Show the discriminator images moved and recoloured: for some thousand images."),
-    discriminator_gain: Annotated[
-        float,
-        typer.Option(min=0, help="What the discriminator multiplies every layer's output by: higher is stronger."),
-    ] = 2.0,
     ] = False,
     learning_rate: Rate = 2e-4,
     seed: Seed = 0,
     precision: PrecisionName = Precision.fp32,
+    init: Init = None,
     max_minutes: Minutes = None,
     checkpoint_every: Every = 500,
     resume: Resume = False,
@@ -253,7 +263,9 @@ def dcgan(
         flip=flip,
         precision=precision.value,
         seed=seed,
+        init=init,
         discriminator_width=discriminator_width,
+        discriminator_gain=discriminator_gain,
         augment=augment,
     )
     _train(
@@ -263,7 +275,6 @@ def dcgan(
         resume=resume,
         max_minutes=max_minutes,
         checkpoint_every=checkpoint_every,
-        discriminator_gain=discriminator_gain,
         cpu=cpu,
         hold_out=hold_out,
     )
@@ -297,6 +308,7 @@ def wae(
     learning_rate: Rate = 1e-3,
     seed: Seed = 0,
     precision: PrecisionName = Precision.fp32,
+    init: Init = None,
     max_minutes: Minutes = None,
     checkpoint_every: Every = 500,
     resume: Resume = False,
@@ -326,6 +338,7 @@ def wae(
         flip=flip,
         precision=precision.value,
         seed=seed,
+        init=init,
         divergence=divergence.value,
         weight=default if weight is None else weight,
         noise=noise,

@@ -30,12 +30,12 @@ _SHEET, _COLUMNS = 160, 16
 
 OPTIONS = {
     "dcgan": (
-        "prior", "latent_dim", "width", "discriminator_width", "size", "channels", "steps", "batch", "learning_rate",
-        "flip", "augment", "precision", "seed",
+        "prior", "latent_dim", "width", "discriminator_width", "discriminator_gain", "size", "channels", "steps",
+        "batch", "learning_rate", "flip", "augment", "precision", "seed", "init",
     ),
     "wae": (
         "prior", "latent_dim", "width", "size", "channels", "steps", "batch", "learning_rate", "flip", "divergence",
-        "weight", "noise", "precision", "seed",
+        "weight", "noise", "precision", "seed", "init",
     ),
     "classifier": ("width", "epochs", "precision", "seed"),
 }  # fmt: skip
@@ -47,7 +47,7 @@ def command(kind: str, config: Any, **others: Any) -> str:
     words = ["latentpath", "train", kind, "--data", "FOLDER"]
     for name in OPTIONS[kind]:
         value, flag = getattr(config, name), f"--{name.replace('_', '-')}"
-        words += [flag] if value is True else [] if value is False else [flag, str(value)]
+        words += [flag] if value is True else [] if value is False or value is None else [flag, str(value)]
     for name, value in others.items():
         words += [f"--{name.replace('_', '-')}", str(value)]
     return " ".join([*words, "--threads", str(torch.get_num_threads())])

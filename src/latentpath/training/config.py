@@ -32,6 +32,7 @@ class RunConfig:
         flip: whether every other image is seen mirrored.
         precision: of the convolutions ("bf16" runs them under autocast); the weights are kept in float32.
         seed: of everything that is random.
+        init: the model whose weights the run begins with, by a name that `models.load` knows; None: random ones.
     """
 
     data: str = "mnist"
@@ -49,6 +50,7 @@ class RunConfig:
     flip: bool = False
     precision: Literal["fp32", "bf16"] = "fp32"
     seed: int = 0
+    init: str | None = None
 
     def __post_init__(self) -> None:
         check(self)
@@ -60,16 +62,16 @@ class DCGANConfig(RunConfig):
 
     Attributes:
         discriminator_width: channels of its first layer.
+        discriminator_gain: by which it multiplies the output of every layer; higher is stronger, but less stable.
         discriminator_rate: its learning rate, over the generator's.
         augment: whether the discriminator sees every image, real or not, moved and recoloured a little
-        discriminator_gain: by which it multiplies the output of every layer; higher is stronger, but less stable.
             (`training.augment`): for small data sets.
     """
 
     discriminator_width: int = 64
+    discriminator_gain: float = 2.0
     discriminator_rate: float = 2.0
     augment: bool = False
-    discriminator_gain: float = 2.0
 
 
 @dataclass(frozen=True)

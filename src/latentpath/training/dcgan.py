@@ -60,6 +60,10 @@ class DCGANTrainer:
             "averaged": self.averaged,
             "discriminator": self.discriminator,
         }
+        self.begins: dict[str, list[nn.Module]] = {
+            "generator": [self.generator, self.averaged],
+            "discriminator": [self.discriminator],
+        }
         self.backward = accelerator.backward
         self.index = accelerator.process_index
         self.shown = draw(prior, 64, seeded(config.seed, NOISE, 2**32 - 1)).to(self.device)
@@ -74,10 +78,13 @@ class DCGANTrainer:
             on_real, on_fake = self.discriminates(self._seen(torch.cat([real, fake]), random)).float().split(len(real))
             loss_d = functional.softplus(-on_real).mean() + functional.softplus(on_fake).mean()
         self._descend("opt_d", loss_d)
+        # the bare discriminator, held: its own gradients are not wanted here, nor their average over processes
+        self.discriminator.requires_grad_(False)
         with autocast(self.device, config.precision):
             on_fake = self.discriminator(self._seen(self.generates(latents[1]), random)).float()
             loss_g = functional.softplus(-on_fake).mean()
         self._descend("opt_g", loss_g)
+        self.discriminator.requires_grad_(True)
         average(self.averaged, self.generator, config.ema, step + 1)
         return {"loss_d": loss_d.detach(), "loss_g": loss_g.detach()}
 
@@ -138,6 +145,7 @@ def averaged_dcgan(run: str | Path, prior: Distribution) -> tuple[DCGAN, int, fl
             discriminator_width=config.discriminator_width,
             size=config.size,
             channels=config.channels,
+            discriminator_gain=config.discriminator_gain,
             prior=config.prior,
         )
     try:
@@ -145,7 +153,6 @@ def averaged_dcgan(run: str | Path, prior: Distribution) -> tuple[DCGAN, int, fl
         network.discriminator.load_state_dict(part_of(tensors, "discriminator"))
     except RuntimeError as error:
         raise DataError(f"the checkpoint in {run} does not fit its configuration: {error}") from error
-            discriminator_gain=config.discriminator_gain,
     recalibrate(network.generator, prior, config.seed)
     return network.eval(), step, seconds
 

@@ -26,7 +26,7 @@ __all__ = ["KINDS", "RunFolder", "check_images", "digest", "read_checkpoint", "r
 KINDS: dict[str, type[RunConfig]] = {"dcgan": DCGANConfig, "wae": WAEConfig}
 """The configurations that a folder can hold, by the name of what is trained."""
 
-_CHUNK = 2_000
+_CHUNK, _STATE = 2_000, "state.safetensors"
 
 
 class RunFolder:
@@ -45,7 +45,7 @@ class RunFolder:
 
     def __init__(self, out: str | Path, config: RunConfig, images: Tensor, resume: bool) -> None:
         self.path = Path(out)
-        self.state = self.path / "state.safetensors"
+        self.state = self.path / _STATE
         record, seen = self.path / "config.json", digest(images)
         if record.exists():
             if not resume:
@@ -63,6 +63,11 @@ class RunFolder:
             if not record.exists():
                 kind = next(name for name, of in KINDS.items() if type(config) is of)
                 write_json(record, {"kind": kind, "images": seen, **asdict(config)})
+
+    @staticmethod
+    def begun(out: str | Path) -> bool:
+        """Whether the folder ``out`` holds a checkpoint."""
+        return (Path(out) / _STATE).exists()
 
     def _compare(self, config: RunConfig, seen: dict[str, Any]) -> None:
         found = read_config(self.path)
@@ -198,14 +203,14 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     write(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
+_BASIC = {"data", "prior", "latent_dim", "steps", "seed"}
+
+
 def read_config(run: str | Path) -> RunConfig:
     """The configuration of the run in the folder ``run``: a `DCGANConfig` or a `WAEConfig`.
 
     Raises:
         MissingDataError: there is no run.
-_BASIC = {"data", "prior", "latent_dim", "steps", "seed"}
-
-
         DataError: ``config.json`` is not that of a run.
     """
     record = Path(run) / "config.json"
@@ -229,7 +234,7 @@ def read_checkpoint(run: str | Path) -> tuple[dict[str, Tensor], int, float]:
         MissingDataError: there is no checkpoint.
         DataError: it is truncated or no checkpoint.
     """
-    state = Path(run) / "state.safetensors"
+    state = Path(run) / _STATE
     if not state.is_file():
         raise MissingDataError(f"{run} holds no checkpoint: {state} does not exist")
     try:

@@ -24,6 +24,7 @@ from torch.distributions import Distribution
 
 from ..data import to_unit_range
 from ..errors import InputError, TrainingError, missing
+from ..models import load
 from ..models.sampling import draw
 from .config import RunConfig
 from .folder import RunFolder
@@ -50,12 +51,15 @@ class Trainer(Protocol):
         optimisers: theirs; a checkpoint keeps their state.
         rates: the learning rates they begin with.
         draws: latents from the prior that one step needs, in batches.
+        begins: the modules that a run with ``config.init`` gives that model's weights, by the `models.Model` attribute
+            that holds these.
     """
 
     parts: dict[str, nn.Module]
     optimisers: dict[str, torch.optim.Optimizer]
     rates: dict[str, float]
     draws: int
+    begins: dict[str, list[nn.Module]]
 
     @property
     def config(self) -> RunConfig:
@@ -159,18 +163,22 @@ def fit(
         options: see `Options`.
 
     Raises:
-        InputError: images of another shape or type, a prior of another dimension, fewer images than a batch.
+        InputError: images of another shape or type, a prior of another dimension, fewer images than a batch, or a
+            ``config.init`` that does not fit.
         TrainingError: ``out`` holds another run, the disk cannot be written, or a loss is not finite (the last good
             checkpoint is kept).
         MissingDependencyError: accelerate or tensorboard is not installed.
     """
     accelerator = accelerator_for(options.get("cpu", False))
     check(config, images, prior, accelerator.num_processes)
+    trainer = make(accelerator)
+    if config.init is not None and not RunFolder.begun(out):
+        begin(trainer, config.init)
     with accelerator.main_process_first():
         resume = options.get("resume", False) or not accelerator.is_main_process
         run = RunFolder(out, config, images, resume)
     train(
-        make(accelerator),
+        trainer,
         images,
         prior,
         run,
@@ -196,6 +204,27 @@ def check(config: RunConfig, images: Tensor, prior: Distribution, processes: int
     batches(images, config.batch, config.seed)
     if config.batch % processes:
         raise InputError(f"batch must be a multiple of the {processes} processes, got {config.batch}")
+
+
+def begin(trainer: Trainer, name: str) -> None:
+    """Give ``trainer`` the weights of the model called ``name`` to begin with.
+
+    Raises:
+        InputError: there is no such model, or it is built differently.
+    """
+    model = load(name)
+    for part, modules in trainer.begins.items():
+        theirs = getattr(model, part)
+        if not isinstance(theirs, nn.Module):
+            raise InputError(f"a run like this cannot begin with {name}: it has no {part}")
+        for module in modules:
+            try:
+                module.load_state_dict(theirs.state_dict())
+            except RuntimeError as error:
+                raise InputError(
+                    f"a run like this cannot begin with {name}: its {part} is built differently (of the same size, "
+                    f"channels, latent_dim and widths?): {error}"
+                ) from error
 
 
 def train(

@@ -77,6 +77,10 @@ class WAETrainer:
                 critic, torch.optim.Adam(critic.parameters(), self.rates["opt_c"], betas)
             )
             self.critic = self.parts["critic"] = critic
+        self.begins: dict[str, list[nn.Module]] = {
+            "generator": [self.network.decoder, self.averaged.decoder],
+            "encoder": [self.network.encoder, self.averaged.encoder],
+        }
         self.backward, self.index = accelerator.backward, accelerator.process_index
         self.variance = float(prior.variance.mean())
         self.shown = to_unit_range(images[: 2 * _SHOWN]).to(self.device)
