@@ -22,6 +22,7 @@ from typer.testing import CliRunner, Result
 import latentpath as lp
 from latentpath import cli, comparison, depicted, live
 from latentpath.cli_interpolate import Ends, Settings, run
+from latentpath.data import read_images
 from latentpath.errors import InputError, MissingDataError
 from latentpath.invert import InversionProgress
 from latentpath.models import WAE
@@ -53,6 +54,24 @@ def solved(out: Path, *arguments: object) -> tuple[lp.Path, dict[str, Any], Resu
     assert set(report["files"]) == {file.name for file in out.iterdir()}
     assert all(name in result.stdout for name in report["files"])
     return lp.Path.load(out / "paths.safetensors"), report, result
+
+
+@pytest.mark.parametrize("size", [(178, 218), (89, 109), (90, 90)])
+def test_pictures_of_the_proportions_of_the_training_images_are_cropped_like_them(
+    tmp_path: Path, size: tuple[int, int]
+) -> None:
+    noise = torch.randint(256, (size[1], size[0], 3), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    Image.fromarray(noise.numpy()).save(tmp_path / "a.png")
+    model, files, text = lp.load("celeba-wae"), [tmp_path / "a.png"], io.StringIO()
+    found = depicted.from_images(model, files, files, Console(file=text, width=200), alpha=0.9)
+    crop = 108 / 178 if size[0] != size[1] else 1.0
+    expected = read_images(files, 64, 3, crop)[0].float() / 127.5 - 1
+    assert found.images is not None
+    torch.testing.assert_close(found.images[0], expected, atol=0.02, rtol=0)
+    assert ("cropped to the central 60.7% of its width" in text.getvalue()) is (crop < 1)
+    whole = depicted.from_images(model, files, files, Console(file=text), alpha=0.9, crop=1.0)
+    assert whole.images is not None
+    torch.testing.assert_close(whole.images[0], read_images(files, 64, 3, 1.0)[0].float() / 127.5 - 1)
 
 
 def one_line(result: Result, *words: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -36,7 +37,7 @@ from latentpath.models.distances import (
 from latentpath.models.model import Model
 from latentpath.models.pretrained import Pretrained, as_stored
 from latentpath.models.quality import measure_classifier, measure_generator
-from latentpath.models.registry import WEIGHTS, load_shipped, named_prior, read_model, write_model
+from latentpath.models.registry import WEIGHTS, as_model, load_shipped, named_prior, read_model, write_model
 from latentpath.models.sampling import contact_sheet, draw
 from latentpath.models.wae import mmd
 
@@ -167,6 +168,48 @@ def test_a_model_checks_its_parts() -> None:
         Model(lambda z: z, torch.distributions.Normal(0.0, 1.0))
     assert Model(lambda z: z, prior).value_range == (-1.0, 1.0)
     assert Model(lambda z: z, prior, lambda x: 2 * x).encode(torch.ones(700, 2)).sum() == 2800
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (torch.zeros(2, 3, 32, 32), r"does not take torch.float32 \(2, 3, 32, 32\)"),
+        (torch.zeros(2, 1, 28, 28, dtype=torch.uint8), "does not take torch.uint8"),
+        (torch.zeros(0, 1, 28, 28), r"must be a tensor \(N, ...\) with N > 0"),
+        ([[0.0]], "must be a tensor.*got list"),
+    ],
+)
+def test_an_encoder_says_what_it_takes(data: Any, message: str) -> None:
+    network = WAE(latent_dim=3, width=2, size=28, channels=1).eval()
+    model = as_model(network, lp.priors.standard_normal(3), "auto", {})
+    with pytest.raises(InputError, match=message):
+        model.encode(data)
+    odd = Model(lambda z: z, model.prior, lambda x: x.flatten(1))
+    with pytest.raises(InputError, match=r"should give latents \(2, 3\), it gave \(2, 784\)"):
+        odd.encode(torch.zeros(2, 1, 28, 28))
+
+
+def test_a_network_that_is_nowhere_is_told_as_by_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    for name, message in (("no/thing", "HF_HUB_OFFLINE is set"), ("a b/c", "has none of that name")):
+        with pytest.raises(MissingDataError, match=f"{name} is no folder here, .*{message}"):
+            WAE.from_pretrained(name)
+    with pytest.raises(MissingDataError, match=r"is not a model: config\.json is not in it"):
+        WAE.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["mnist-dcgan-normal"])
+def test_the_shipped_generators_of_digits_make_all_of_them_confidently(judge: DigitClassifier, name: str) -> None:
+    model = load(name)
+    assert model.prior is not None
+    latents = draw(model.prior, 5000, torch.Generator().manual_seed(11))
+    with torch.no_grad():
+        said = torch.cat([judge(model.generator(z)).softmax(1) for z in latents.split(500)])
+    confidence, classes = said.max(1)
+    shares = torch.bincount(classes, minlength=10) / 5000
+    assert float(confidence.mean()) >= 0.95
+    assert float(shares.min()) > 0.05
+    assert float(shares.max()) < 0.17
 
 
 def test_shipped_models_are_listed_and_small() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -22,8 +21,9 @@ from torch import Tensor
 from typer.testing import CliRunner
 
 from latentpath.cli import app as main
-from latentpath.cli_train import app
+from latentpath.cli_package import app
 from latentpath.errors import DataError, InputError, MissingDataError, TrainingError
+from latentpath.models import load
 from latentpath.models.dcgan import DCGANGenerator
 from latentpath.models.registry import read_model
 from latentpath.packaging import package_run
@@ -43,7 +43,7 @@ from latentpath.training import (
     train_dcgan,
     train_wae,
 )
-from latentpath.training import folder as files
+from latentpath.training.config import check
 from latentpath.training.randomness import augment, augmenting, flip, flipping
 
 TINY = DCGANConfig(latent_dim=4, width=2, discriminator_width=2, steps=6, batch=8)
@@ -198,10 +198,45 @@ def test_the_log_has_each_step_once_after_a_resume(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(loop, "_REPORT_EVERY", 1)
     train_dcgan(TINY, pictures(), PRIOR, tmp_path)
     lines = (tmp_path / "log.jsonl").read_text()
-    (tmp_path / "log.jsonl").write_text(lines + '{"step": 9, "loss_d": 1.0}\n{"step": 10, "lo')
+    torn = '{"step": 9, "loss_d": 1.0}\n{}\n[1]\n{"step": "x"}\n\n{"step": 10, "lo'
+    (tmp_path / "log.jsonl").write_bytes(lines.encode() + torn.encode() + b"\xff")
     train_dcgan(TINY, pictures(), PRIOR, tmp_path, resume=True)
     assert (tmp_path / "log.jsonl").read_text() == lines
     assert [json.loads(line)["step"] for line in lines.splitlines()] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_run_shorter_than_a_report_is_logged_and_shown(tmp_path: Path) -> None:
+    seen: list[int] = []
+    train_dcgan(TINY, pictures(), PRIOR, tmp_path, progress=lambda step, _: seen.append(step))
+    assert seen == [6]
+    assert json.loads((tmp_path / "log.jsonl").read_text())["step"] == 6
+
+
+def test_a_checkpoint_is_readable_for_whom_other_files_are(whole: Path) -> None:
+    assert (whole / "state.safetensors").stat().st_mode == (whole / "config.json").stat().st_mode
+
+
+def test_a_configuration_of_other_types_is_refused(whole: Path) -> None:
+    record = whole / "config.json"
+    content = json.loads(record.read_text())
+    for wrong in ({"width": True}, {"seed": True}, {"width": 0}, {"ema": -1.0}):
+        record.write_text(json.dumps({**content, **wrong}))
+        with pytest.raises(DataError, match=f"not the configuration of a run: {next(iter(wrong))} must be"):
+            read_config(whole)
+    for name, value in {"width": "2", "prior": 5, "init": 5, "ema": "x", "flip": 1, "precision": []}.items():
+        config = replace(TINY)
+        object.__setattr__(config, name, value)  # as from a file, where annotations are not checked at run time
+        with pytest.raises(InputError, match=f"{name} must be"):
+            check(config)
+
+
+def test_a_model_of_a_run_that_has_gone_on_says_so(whole: Path) -> None:
+    package_run(whole, "tiny", whole / "model", pictures(), PRIOR)
+    load(whole)
+    state = whole / "state.safetensors"
+    save_file(load_file(state), state, metadata={"step": "9"})
+    with pytest.warns(UserWarning, match="was made after 6 steps of its run, which is at step 9 by now"):
+        load(whole)
 
 
 def test_the_folder_holds_the_configuration_and_the_samples(whole: Path) -> None:
@@ -250,15 +285,15 @@ def test_damaged_checkpoints_and_configurations_are_refused(whole: Path) -> None
 
 
 def test_a_full_disk_leaves_the_last_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    original = files.save_file
+    original, written = Path.write_bytes, iter(range(100))
 
-    def full(tensors: object, path: Path, metadata: dict[str, str]) -> None:
-        original(tensors, path, metadata=metadata)  # type: ignore[arg-type]
-        if metadata["step"] == "4":
-            os.truncate(path, 100)
-            raise OSError(28, "No space left on device")
+    def full(path: Path, content: bytes) -> int:
+        if path.name != "state.partial" or next(written) < 1:
+            return original(path, content)
+        original(path, content[:100])
+        raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(files, "save_file", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(TrainingError, match="No space left"):
         train_dcgan(TINY, pictures(), PRIOR, tmp_path, checkpoint_every=2)
     assert read_checkpoint(tmp_path)[1] == 2
@@ -558,6 +593,7 @@ class TestCommands:
         for wrong, message in (
             (["--features", "mnist-dcgan-semicircle"], "no feature network"),
             (["--out", str(tmp_path / "no" / "where.json")], "does not exist"),
+            (["--out", str(tmp_path)], "it is a folder"),
             (["--hold-out", "256"], "leave images"),
         ):
             result = CliRunner().invoke(main, [*evaluate, *wrong])
@@ -578,6 +614,8 @@ class TestCommands:
         assert result.exit_code == 0, result.output
         assert read_model(tmp_path / "models/j").card["quality"]["images"] == 200
         assert CliRunner().invoke(app, ["classifier", *options]).exit_code == 2
+        result = CliRunner().invoke(app, ["classifier", "--data", str(data), "--out", str(run / "card.json")])
+        assert "it is a file" in result.stderr
 
     @pytest.mark.parametrize(
         "arguments",

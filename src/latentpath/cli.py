@@ -9,7 +9,7 @@ import typer
 
 from .cli_evaluate import evaluate
 from .cli_interpolate import interpolate
-from .cli_train import app as train_app
+from .cli_package import app as train_app
 from .cli_train import one_line_errors
 
 __all__ = ["app", "main"]

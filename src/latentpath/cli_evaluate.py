@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from .cli_train import HoldOut, Seed, Source, Threads, images_of, one_line_errors, test_images, use_threads
+from .cli_package import test_images
+from .cli_train import HoldOut, Seed, Source, Threads, check_writable, images_of, one_line_errors, use_threads
 
 __all__ = ["evaluate"]
 
@@ -34,13 +35,12 @@ def evaluate(
     the model was trained on, with the same --hold-out, or the question of memorising has no answer.
     """
     use_threads(threads)
-    from .errors import InputError
     from .models import load
     from .models.pretrained import replace
     from .packaging import measured
 
-    if out is not None and not out.resolve().parent.is_dir():
-        raise InputError(f"cannot write to {out}: the folder {out.resolve().parent} does not exist")
+    if out is not None:
+        check_writable(out, folder=False)
     found = load(model)
     channels, size = _frame(found)
     images = images_of(data, size, channels, hold_out)

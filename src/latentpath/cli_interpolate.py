@@ -183,7 +183,10 @@ def interpolate(
     ] = None,
     crop: Annotated[
         float | None,
-        typer.Option(help="Width of the centre that is used, in (0, 1]; all by default.", rich_help_panel="Pictures"),
+        typer.Option(
+            help="Width of the centre that is used, in (0, 1]; by default as in training for such pictures, else 1.",
+            rich_help_panel="Pictures",
+        ),
     ] = None,
 ) -> None:
     """Interpolate between latents of any model: of seeds, of the prior, from a file, or of pictures.

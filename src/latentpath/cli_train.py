@@ -1,13 +1,16 @@
-"""``latentpath train``: train the generators and the judge, and package them as models."""
+"""``latentpath train dcgan`` and ``train wae``; the rest of ``latentpath train`` is in `cli_package`."""
 
 from __future__ import annotations
 
 import functools
+import math
+import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Annotated, ParamSpec, TypeVar
 
 import typer
 
@@ -15,7 +18,6 @@ from .errors import InputError, LatentPathError
 
 if TYPE_CHECKING:
     from .data import Images
-    from .models import Model
     from .training import Progress, RunConfig
 
 __all__ = ["app"]
@@ -83,6 +85,7 @@ Resume = Annotated[bool, typer.Option("--resume", help="Go on from the checkpoin
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; PyTorch's choice by default.")]
 Cpu = Annotated[bool, typer.Option("--cpu", help="Stay on the CPU even where there is a GPU.")]
 
+_SECONDS = 30.0  # between two lines of progress off a terminal
 _SEVERAL = "Several processes: [bold]torchrun --nproc-per-node 2 -m latentpath.cli train ...[/bold]"
 
 
@@ -104,7 +107,7 @@ def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
 
 
 @contextmanager
-def _shown(title: str, steps: int, start: int = 0) -> Iterator[Progress]:
+def progress_bar(title: str, steps: int, start: int = 0) -> Iterator[Progress]:
     """A progress bar with losses and time left on a terminal; a line now and then elsewhere."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -130,12 +133,36 @@ def _shown(title: str, steps: int, start: int = 0) -> Iterator[Progress]:
             yield lambda step, numbers: bar.update(task, completed=step, losses=losses(numbers))
             return
 
+    shown = -math.inf
+
     def line(step: int, numbers: dict[str, float]) -> None:
-        if step % 500 == 0:
+        nonlocal shown
+        if step == steps or time.monotonic() - shown >= _SECONDS:
+            shown = time.monotonic()
             left = (steps - step) * numbers["seconds_per_step"] / 60
             typer.echo(f"{title}: step {step} of {steps}  {losses(numbers)}  {left:.0f} min left", err=True)
 
     yield line
+
+
+def check_writable(out: Path, *, folder: bool) -> None:
+    """Refuse, before any work, a place that nothing can be written to.
+
+    Args:
+        out: where the result goes.
+        folder: whether that is to be a folder, made if it is not there, or else a file in one that is.
+
+    Raises:
+        InputError: it is of the other kind, its folder is not there, or nobody may write there.
+    """
+    if out.exists() and out.is_dir() is not folder:
+        raise InputError(f"cannot write to {out}: it is a {'file' if folder else 'folder'}")
+    parents = out.resolve().parents
+    if not folder and not parents[0].is_dir():
+        raise InputError(f"cannot write to {out}: the folder {parents[0]} does not exist")
+    place = next(each for each in (out.resolve(), *parents) if each.exists())
+    if not os.access(place, os.W_OK):
+        raise InputError(f"cannot write to {out}: {place} is read-only")
 
 
 def use_threads(threads: int | None) -> None:
@@ -182,7 +209,7 @@ def _train(
         "cpu": cpu,
     }
     try:
-        with _shown(kind_of(config).upper(), config.steps, done) as progress:
+        with progress_bar(kind_of(config).upper(), config.steps, done) as progress:
             options["progress"] = progress
             if isinstance(config, DCGANConfig):
                 train_dcgan(config, images.pixels, prior, out, **options)
@@ -353,145 +380,3 @@ def wae(
         cpu=cpu,
         hold_out=hold_out,
     )
-
-
-@app.command(epilog="Example: [bold]latentpath train classifier --data ~/data/mnist --out runs/judge[/bold]")
-@one_line_errors
-def classifier(
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            envvar="LATENTPATH_DATA",
-            help="Folder with the four MNIST files as published (or its parent).",
-            show_default=False,
-        ),
-    ] = None,
-    out: Annotated[Path, typer.Option(help="Folder for the result.")] = Path("runs/classifier"),
-    epochs: Annotated[int, typer.Option(min=1, help="Times that every image is seen.")] = 12,
-    width: Annotated[int, typer.Option(min=1, help="Channels of the first layer.")] = 24,
-    seed: Seed = 0,
-    precision: PrecisionName = Precision.fp32,
-    threads: Threads = None,
-) -> None:
-    """Train the digit classifier, the judge of generated digits.
-
-    Takes some minutes. The folder gets the weights and card.json, with the accuracy on the test images.
-    """
-    use_threads(threads)
-    import time
-
-    from .data import mnist
-    from .training import ClassifierConfig, train_classifier
-
-    config = ClassifierConfig(width=width, epochs=epochs, precision=precision.value, seed=seed)
-    images, labels = mnist("train", data)
-    test = mnist("test", data)
-    if (out / "config.json").exists() or (out / "card.json").exists():
-        raise InputError(f"{out} holds another run: choose another folder (--out)")
-    began, steps = time.monotonic(), epochs * (len(images) // config.batch)
-    with _shown("classifier", steps) as progress:
-        network = train_classifier(config, images, labels, progress=progress)
-    accuracy = _finish_classifier(network, config, len(images), test, out, time.monotonic() - began)
-    typer.echo(f"test accuracy {accuracy:.2%}: {out}")
-
-
-def _finish_classifier(
-    network: Any, config: Any, images: int, test: tuple[Any, Any], out: Path, seconds: float
-) -> float:
-    """Write the folder of a classifier that has been trained; its test accuracy, as stored."""
-    from dataclasses import asdict
-
-    from . import __version__
-    from .data import to_unit_range
-    from .models.cards import make_card
-    from .models.pretrained import as_stored
-    from .models.quality import measure_classifier
-    from .models.registry import write_model
-    from .packaging import command
-
-    network.load_state_dict(as_stored(network))  # judge what will be stored
-    quality = measure_classifier(network, to_unit_range(test[0]), test[1])
-    card = make_card(
-        out.resolve().name,
-        "Classifier of 28 x 28 digits, the independent judge of generated ones",
-        asdict(config),
-        command=command("classifier", config),
-        version=__version__,
-        steps=config.epochs * (images // config.batch),
-        seconds=seconds,
-        images=images,
-        value_range=None,
-        quality=asdict(quality),
-    )
-    write_model(out, network, card)
-    return quality.accuracy
-
-
-@app.command(
-    epilog="Example: [bold]latentpath train package runs/mnist --name mnist-dcgan-semicircle --out models "
-    "--data ~/data/mnist[/bold]"
-)
-@one_line_errors
-def package(
-    run: Annotated[Path, typer.Argument(help="Folder of a run of train dcgan, train wae or train classifier.")],
-    name: Annotated[str, typer.Option(help="What the model will be called.")],
-    out: Annotated[Path, typer.Option(help="Folder that gets a folder of that name.")] = Path("models"),
-    data: Source = None,
-    hold_out: HoldOut = 0,
-    prior: Annotated[
-        str | None, typer.Option(help="Of a run with a prior of your own: module:attr again.", show_default=False)
-    ] = None,
-    samples: Annotated[int, typer.Option(min=100, help="How many samples the quality is measured on.")] = 10_000,
-    threads: Threads = None,
-) -> None:
-    """Make a run into a model: half-precision weights, a card with measured quality, a sample sheet.
-
-    The quality is that of the weights as they are stored. A generator can be packaged while its run is still going,
-    from its last checkpoint.
-    """
-    if not name or Path(name).name != name or name.startswith("."):
-        raise InputError(f"a model's name becomes the name of a folder, got {name!r}")
-    use_threads(threads)
-    from .models.pretrained import Pretrained
-    from .models.registry import named_prior, read_model, stored_prior, write_model
-    from .packaging import measured, package_run
-    from .training import read_config
-
-    if not (run / "state.safetensors").exists():
-        model = read_model(run)
-        assert isinstance(model.generator, Pretrained)
-        write_model(out / name, model.generator, {**model.card, "name": name})
-        model = read_model(out / name)
-    else:
-        config = read_config(run)
-        if prior is None:
-            latents = stored_prior({"name": config.prior, "dim": config.latent_dim}, run)
-        else:
-            latents = named_prior(prior, config.latent_dim)
-        images = images_of(data, config.size, config.channels, hold_out)
-        test = test_images(data, images)
-
-        def quality(found: Model) -> dict[str, Any]:
-            return measured(found, images, test, samples=samples, seed=config.seed)
-
-        model = package_run(run, name, out / name, images.pixels, latents, hold_out=hold_out, quality=quality)
-    typer.echo(summary(model))
-
-
-def test_images(source: str | None, images: Images) -> Any:
-    """The real images that were kept out of training: MNIST's test images, or those held out."""
-    from .data import load_images
-
-    if images.name == "mnist":
-        _, channels, size, _ = images.pixels.shape
-        return load_images(source, size=size, channels=channels, split="test").pixels
-    return images.held_out if len(images.held_out) else None
-
-
-def summary(model: Model) -> str:
-    """A model's name and the numbers on its card, a line each."""
-    lines = [f"{model.name}: {model.card['description']}"]
-    for key, value in (model.card["quality"] or {}).items():
-        shown = " ".join(map(str, value)) if isinstance(value, list) else value
-        lines.append(f"  {key.replace('_', ' ')}: {shown}")
-    return "\n".join(lines)

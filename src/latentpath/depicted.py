@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["from_images", "sheet"]
 
-_SHOWN, _CHUNK = 8, 64
+_SHOWN, _CHUNK, _ALIKE = 8, 64, 0.02
 
 
 def from_images(
@@ -49,7 +49,8 @@ def from_images(
         console: for notes, progress and the errors.
         alpha: the scale of the index.
         search: whether to invert; None: where there is no encoder.
-        crop: see `latentpath.data.read_images`.
+        crop: see `latentpath.data.read_images`; None: that of the training images where a picture has their
+            proportions, else all of it.
         options: of `invert`.
 
     Raises:
@@ -124,22 +125,43 @@ def _read(model: Model, files: Sequence[Path], crop: float | None) -> tuple[Tens
             "endpoints by --latents, --seeds or --pairs"
         )
     channels, height, width = like.shape[1:]
-    bytes_ = read_images(list(files), (height, width), channels, crop)
+    crops = [_usual_crop(model, file) if crop is None else crop for file in files]
+    pictures = [read_images([file], (height, width), channels, part) for file, part in zip(files, crops, strict=True)]
     low, high = model.value_range
-    images = (low + (high - low) * bytes_.double() / 255).to(like)
-    return images, [note for file in files if (note := _note(file, channels, height, width))]
+    images = (low + (high - low) * torch.cat(pictures).double() / 255).to(like)
+    notes = [_note(file, channels, height, width, part) for file, part in zip(files, crops, strict=True)]
+    return images, list(filter(None, notes))
 
 
-def _note(file: Path, channels: int, height: int, width: int) -> str:
+def _usual_crop(model: Model, file: Path) -> float | None:
+    """The part of a picture that the model saw in training, where it has the proportions of those it saw."""
+    from PIL import Image
+
+    seen = model.card.get("data") or {}
+    try:
+        with Image.open(file) as picture:
+            aspect = picture.width / picture.height
+    except OSError:  # told when it is read
+        return None
+    alike = "crop" in seen and abs(aspect / seen["aspect"] - 1) < _ALIKE
+    return float(seen["crop"]) if alike else None
+
+
+def _note(file: Path, channels: int, height: int, width: int, crop: float | None) -> str:
     """What happens to a picture of another size or mode; empty where nothing does."""
     from PIL import Image
 
     with Image.open(file) as picture:
         size, mode = picture.size, picture.mode
     wanted = "L" if channels == 1 else "RGB"
-    changes = [f"resized to {width} x {height}"] * (size != (width, height))
+    changes = [] if crop in (None, 1) else [f"cropped to the central {crop:.1%} of its width"]
+    changes += [f"resized to {width} x {height}"] * (size != (width, height))
     changes += [f"made {'grey' if channels == 1 else 'RGB'}"] * (mode != wanted)
-    return f"{file}: {size[0]} x {size[1]} {mode}, {' and '.join(changes)}" if changes else ""
+    return f"{file}: {size[0]} x {size[1]} {mode}, {_listed(changes)}" if changes else ""
+
+
+def _listed(words: Sequence[str]) -> str:
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
 @torch.no_grad()

@@ -28,9 +28,14 @@ DATA_SETS: dict[str, dict[str, Any]] = {
         "reference": "Z. Liu, P. Luo, X. Wang, X. Tang: Deep Learning Face Attributes in the Wild. ICCV 2015",
         "licence": "For non-commercial research only, by agreement with the Multimedia Laboratory, The Chinese "
         "University of Hong Kong. The images are not part of this package",
+        "aspect": 0.8165,
+        "crop": 0.6067,
     },
 }
-"""What a card says about the data a model was trained on, by the name used in a run's configuration."""
+"""What a card says about the data a model was trained on, by the name used in a run's configuration.
+
+Pictures of that ``aspect`` (width over height) were seen through a centred square of so much (``crop``) of their width.
+"""
 
 _LICENCES = {"celeba": "For non-commercial research only, as the images it was trained on"}
 

@@ -12,7 +12,7 @@ from ..errors import DataError, MissingDataError
 from .pretrained import CONFIG_FILE, WEIGHTS_FILE, pickles_of, without_weights
 from .registry import ARCHITECTURES, CARD_FILE, read_json
 
-__all__ = ["fetch"]
+__all__ = ["fetch", "unreachable"]
 
 
 def fetch(repository: str) -> Path:
@@ -46,10 +46,10 @@ def _snapshot(repository: str, *files: str, revision: str | None = None) -> Path
     try:
         return Path(snapshot_download(repository, allow_patterns=list(files), revision=revision))
     except Exception as error:
-        raise _unreachable(repository, error) from error
+        raise unreachable(repository, error) from error
 
 
-def _unreachable(repository: str, error: Exception) -> MissingDataError:
+def unreachable(repository: str, error: Exception) -> MissingDataError:
     """One error for all that may go wrong between here and there: what was tried, what to do."""
     from huggingface_hub import constants
     from huggingface_hub.errors import GatedRepoError, HFValidationError, RepositoryNotFoundError

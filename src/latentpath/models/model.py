@@ -73,9 +73,27 @@ class Model:
         """The latents ``(N, D)`` of ``data`` ``(N, ...)``, by the encoder; no graph is kept.
 
         Raises:
-            InputError: there is no encoder (`latentpath.invert` finds latents without one).
+            InputError: there is no encoder (`latentpath.invert` finds latents without one), ``data`` is not what it
+                takes, or what it gives are no latents of this model.
         """
         if self.encoder is None:
             raise InputError(f"{self.name!r} has no encoder: find latents with latentpath.invert(model, images)")
-        with torch.no_grad():
-            return torch.cat([self.encoder(chunk) for chunk in data.split(_CHUNK)])
+        if not isinstance(data, Tensor) or data.ndim == 0 or len(data) == 0:
+            shown = tuple(data.shape) if isinstance(data, Tensor) else type(data).__name__
+            raise InputError(f"data must be a tensor (N, ...) with N > 0, as {self.name!r} makes them, got {shown}")
+        try:
+            with torch.no_grad():
+                latents = torch.cat([self.encoder(chunk) for chunk in data.split(_CHUNK)])
+        except (RuntimeError, ValueError, TypeError, IndexError) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise InputError(
+                f"the encoder of {self.name!r} does not take {data.dtype} {tuple(data.shape)} on {data.device}: give "
+                f"data like those the model makes, in the same range ({reason})"
+            ) from error
+        dim = latents.shape[-1:] if self.prior is None else self.prior.event_shape
+        if latents.shape != (len(data), *dim):
+            raise InputError(
+                f"the encoder of {self.name!r} should give latents ({len(data)}, {', '.join(map(str, dim))}), "
+                f"it gave {tuple(latents.shape)}"
+            )
+        return latents

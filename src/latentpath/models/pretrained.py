@@ -20,7 +20,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
-from ..errors import DataError, MissingDataError
+from ..errors import DataError, LatentPathError, MissingDataError
 
 __all__ = ["CONFIG_FILE", "REFUSED", "WEIGHTS_FILE", "Pretrained", "as_stored", "replace"]
 
@@ -60,6 +60,31 @@ class Pretrained(
         >>> again.config == network.config
         True
     """
+
+    @classmethod
+    def from_pretrained(cls: type[T], pretrained_model_name_or_path: str | Path, **options: Any) -> T:
+        """The network in a folder, or in a repository of the Hub, in eval mode.
+
+        Args:
+            pretrained_model_name_or_path: a folder that ``save_pretrained`` wrote, or ``"org/name"``.
+            options: those of `huggingface_hub.PyTorchModelHubMixin.from_pretrained`.
+
+        Raises:
+            MissingDataError: no such folder, a folder that is not complete, or a Hub that does not give it.
+            DataError: damaged files, those of another network, or pickled weights.
+        """
+        place = Path(pretrained_model_name_or_path)
+        if place.is_dir() and not (place / CONFIG_FILE).is_file():
+            raise MissingDataError(f"{place} is not a model: {CONFIG_FILE} is not in it")
+        try:
+            found: T = super().from_pretrained(pretrained_model_name_or_path, **options)
+        except (OSError, ValueError) as error:  # the Hub's errors are of these kinds
+            if isinstance(error, LatentPathError) or place.is_dir():
+                raise
+            from .hub import unreachable
+
+            raise unreachable(str(pretrained_model_name_or_path), error) from error
+        return found
 
     @property
     def config(self) -> dict[str, Any]:

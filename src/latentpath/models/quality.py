@@ -169,6 +169,8 @@ def measure_generator(
             f"{model.name!r} makes images {tuple(images.shape[1:])}, the data are {tuple(train.shape[1:])}: "
             "give data of the same kind"
         )
+    if test is not None and test.shape[1:] != train.shape[1:]:
+        raise InputError(f"test images {tuple(test.shape[1:])} are unlike the training images {tuple(train.shape[1:])}")
     order = torch.randperm(len(train), generator=random)
     others = test if test is not None and len(test) >= _ENOUGH else None
     half = len(train) // 2

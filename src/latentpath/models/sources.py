@@ -26,11 +26,13 @@ from __future__ import annotations
 import difflib
 import os
 import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError, safe_open
 from torch import nn
 from torch.distributions import Distribution
 
@@ -69,6 +71,9 @@ def load(
         MissingDataError: a folder or a file of it is not there, or the Hub does not give it.
         DataError: its files are damaged, not of latentpath, or name a prior that is code.
 
+    Warns:
+        UserWarning: the folder is that of a training run that has gone on since its model was made.
+
     Example:
         >>> from latentpath.models import load
         >>> load("mnist-dcgan-semicircle").card["value_range"]
@@ -82,6 +87,8 @@ def load(
     elif text and folder.is_dir():
         run = (folder / "model" / WEIGHTS_FILE).is_file() and not (folder / WEIGHTS_FILE).is_file()
         model = read_model(folder / "model" if run else folder, prior)
+        if run:
+            _warn_if_outdated(folder, model)
     elif is_code(name):
         model = _from_code(text, prior, latent_dim)
     elif isinstance(name, str) and _HUB_ID.fullmatch(text) and not folder.exists():
@@ -99,6 +106,22 @@ def load(
             f"latent_dim is {latent_dim}, but the prior of {text} is over vectors ({model.prior.event_shape[0]},)"
         )
     return model
+
+
+def _warn_if_outdated(run: Path, model: Model) -> None:
+    """Say so where the training run in a folder has gone on since its model was made."""
+    made = model.card.get("steps")
+    try:
+        with safe_open(run / "state.safetensors", "pt") as file:
+            reached = int((file.metadata() or {})["step"])
+    except (OSError, SafetensorError, KeyError, ValueError):
+        return
+    if made != reached:
+        warnings.warn(
+            f"{run / 'model'} was made after {made} steps of its run, which is at step {reached} by now: finish the "
+            "run with --resume, or make a model of its last checkpoint with latentpath train package",
+            stacklevel=3,
+        )
 
 
 def _nothing(name: str, folder: Path) -> InputError | MissingDataError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, fields
@@ -12,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from ..errors import DataError, MissingDataError, TrainingError
+from ..errors import DataError, InputError, MissingDataError, TrainingError
 from .config import DCGANConfig, RunConfig, WAEConfig
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ class RunFolder:
         partial = self.state.with_suffix(".partial")
         metadata = {"step": str(step), "seconds": f"{seconds:.1f}"}
         with writing(self.path):
-            save_file({k: v.cpu().contiguous().clone() for k, v in tensors.items()}, partial, metadata=metadata)
+            partial.write_bytes(save({k: v.cpu().contiguous().clone() for k, v in tensors.items()}, metadata))
             partial.replace(self.state)
 
     def log(self, step: int, numbers: Mapping[str, float]) -> None:
@@ -150,9 +151,18 @@ class RunFolder:
         """Drop log lines of steps that a killed run took after its last checkpoint: they are taken again."""
         log = self.path / "log.jsonl"
         if log.exists():
-            lines = [line for line in log.read_text().splitlines() if line.endswith("}")]
             with writing(self.path):
-                write(log, "".join(f"{line}\n" for line in lines if json.loads(line)["step"] <= step))
+                lines = log.read_text(errors="replace").splitlines()
+                write(log, "".join(f"{line}\n" for line in lines if _step_of(line) <= step))
+
+
+def _step_of(line: str) -> float:
+    """The step that a line of a log is about; infinity where it is no such line."""
+    try:
+        step = json.loads(line)["step"]
+    except (ValueError, TypeError, KeyError):
+        return math.inf
+    return step if isinstance(step, int) else math.inf
 
 
 def digest(images: Tensor) -> dict[str, Any]:
@@ -223,7 +233,10 @@ def read_config(run: str | Path) -> RunConfig:
     if isinstance(content, dict) and isinstance(content.pop("images", None), dict):
         kind = KINDS.get(content.pop("kind", None))
         if kind is not None and _BASIC <= set(content) <= {field.name for field in fields(kind)}:
-            return kind(**content)
+            try:
+                return kind(**content)
+            except InputError as error:
+                raise DataError(f"{record} is not the configuration of a run: {error}") from error
     raise DataError(f"{record} is not the configuration of a run of this version of latentpath")
 
 

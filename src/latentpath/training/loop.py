@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["Options", "Progress", "Trainer", "autocast", "average", "fit", "measuring_statistics"]
 
 Progress = Callable[[int, dict[str, float]], None]
-"""Called as ``progress(step, numbers)``, every 100 steps; may raise `KeyboardInterrupt` to end the run."""
+"""Called as ``progress(step, numbers)``, every 100 steps and after the last; may raise `KeyboardInterrupt` to end."""
 
 _REPORT_EVERY = 100
 
@@ -129,7 +129,7 @@ class Options(TypedDict, total=False):
         resume: go on from the checkpoint in the folder, if there is one; False by default.
         max_minutes: stop after so long, measured over this call; one step is always taken. None: no limit.
         checkpoint_every: steps between two checkpoints and sample sheets; 500 by default. Does not change the result.
-        progress: called every 100 steps; it may raise `KeyboardInterrupt`, with the effect of Ctrl-C.
+        progress: called every 100 steps and after the last; it may raise `KeyboardInterrupt`, which acts like Ctrl-C.
         cpu: stay on the CPU even where there is a GPU; False by default.
     """
 
@@ -278,7 +278,7 @@ def train(
                 if step % checkpoint_every == 0:
                     save()
                     saved = step
-                if step % _REPORT_EVERY == 0 and main:
+                if main and (step % _REPORT_EVERY == 0 or ending or step == config.steps):
                     numbers = report.take()
                     run.log(step, numbers)
                     assert board is not None
