@@ -23,8 +23,8 @@ from torch import Tensor
 
 from . import plots, video
 from .checks import check_endpoints, check_generator
-from .curves import arc_length, at_arc, even_arc, lerp, slerp, subdivide
-from .energy import chords, decode, energy
+from .curves import lerp, slerp
+from .energy import chords, decode, energy, even_in_data
 from .errors import InputError, LatentPathError, SolveError
 from .evaluate import Judge, Report, Source
 from .index import RealismIndex
@@ -249,7 +249,7 @@ def _draw_frames(
         folder / "strips.png",
     )
     film = {
-        name: source.frames(even(latents, source, _FILM_FRAMES))
+        name: source.frames(even_in_data(latents, source.generator, _FILM_FRAMES, max_points=source.max_points))
         for name, latents in few.items()
         if name != LABELS["slerp"]
     }
@@ -258,14 +258,6 @@ def _draw_frames(
 
 def _notes(cost: list[float], mean_ri: list[float]) -> list[str]:
     return [f"cost {c:.{int(c < 1000)}f}\nmean ri {r:.3f}" for c, r in zip(cost, mean_ri, strict=True)]
-
-
-def even(latents: Tensor, source: Source, points: int) -> Tensor:
-    """``points`` points along any polylines ``(B, K+1, D)``, even in the data space: for a film."""
-    fine = subdivide(latents, 8)
-    arc = arc_length(chords(decode(fine, source.generator, None, source.max_points)))
-    inner = at_arc(fine, arc, even_arc(arc, points))[:, 1:-1]
-    return torch.cat([latents[:, :1], inner, latents[:, -1:]], dim=1)
 
 
 def about(settings: Mapping[str, Any], model: Model, found: Found, report: Report) -> dict[str, Any]:

@@ -7,13 +7,18 @@ straight line :math:`(1-t)a + tb` and the spherical one, which turns the directi
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from .errors import InputError
 
-__all__ = ["arc_length", "at_arc", "even_arc", "lerp", "slerp", "subdivide"]
+__all__ = ["arc_length", "at_arc", "even_arc", "lerp", "slerp", "spaced", "subdivide"]
+
+_FINE = 8
+"""Into how many parts a segment is cut to find points along it."""
 
 
 def _parameters(start: Tensor, end: Tensor, segments: int) -> Tensor:
@@ -154,3 +159,27 @@ def at_arc(
         return latents.gather(-2, i[..., None].expand(*i.shape, latents.shape[-1]))
 
     return torch.lerp(at(right - 1), at(right), t)
+
+
+def spaced(
+    latents: Float[Tensor, "*batch P D"], points: int, steps: Callable[[Tensor], Tensor]
+) -> Float[Tensor, "*batch Q D"]:
+    """``points`` points along a polyline, ``(..., points, D)``, evenly spaced by lengths of your own.
+
+    Args:
+        latents: ``(..., K+1, D)``.
+        points: how many, endpoints included; these are bit-identical.
+        steps: the lengths ``(..., L)`` of the segments of a polyline ``(..., L+1, D)``: it is given this one, every
+            segment cut into eight.
+
+    Example:
+        >>> import torch
+        >>> from latentpath.curves import spaced
+        >>> bent = torch.tensor([[0.0], [1.0], [4.0]])
+        >>> spaced(bent, 5, lambda fine: fine.diff(dim=-2).norm(dim=-1)).flatten()
+        tensor([0., 1., 2., 3., 4.])
+    """
+    fine = subdivide(latents, _FINE)
+    arc = arc_length(steps(fine))
+    inner = at_arc(fine, arc, even_arc(arc, points))[..., 1:-1, :]
+    return torch.cat([latents[..., :1, :], inner, latents[..., -1:, :]], dim=-2)

@@ -34,6 +34,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from .curves import spaced
 from .errors import InputError
 from .index import RealismIndex, as_log_index
 
@@ -46,6 +47,7 @@ __all__ = [
     "cost",
     "decode",
     "energy",
+    "even_in_data",
     "jacobian_products",
     "length",
     "mean_prices",
@@ -204,6 +206,39 @@ def length(
         10.0
     """
     return chords(decode(latents, generator, embed, max_points)).sum(-1)
+
+
+@torch.no_grad()
+def even_in_data(
+    latents: Float[Tensor, "*batch P D"], generator: Generator, frames: int, *, max_points: int | None = None
+) -> Float[Tensor, "*batch Q D"]:
+    """``frames`` points along any polyline whose decoded points are evenly spaced along the decoded curve: for a film.
+
+    A solved path has constant speed in the metric instead (`latentpath.Path.at` has both). Every segment is cut into
+    eight, and the curve taken as straight in between: where it leaps within an eighth, so do the frames.
+
+    Args:
+        latents: ``(..., K+1, D)``.
+        generator: ``(N, D) -> (N, ...)``.
+        frames: how many, endpoints included; these are bit-identical.
+        max_points: the most points the generator is given in one call; None for all at once.
+
+    Returns:
+        Latents ``(..., frames, D)``.
+
+    Raises:
+        InputError: ``frames < 2``.
+
+    Example:
+        >>> import torch
+        >>> from latentpath.energy import even_in_data
+        >>> line = torch.linspace(0, 1, 51)[:, None]
+        >>> even_in_data(line, lambda z: z**2, frames=5).square().flatten()
+        tensor([0.0000, 0.2500, 0.5000, 0.7500, 1.0000])
+    """
+    if frames < 2:
+        raise InputError(f"a curve has two ends: frames must be at least 2, got {frames}")
+    return spaced(latents, frames, lambda fine: chords(decode(fine, generator, None, max_points)))
 
 
 def pushforward(to_data: Callable[[Tensor], Tensor], points: Tensor, tangents: Tensor) -> Tensor:

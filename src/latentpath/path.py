@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from .audit import Audit, hides
-from .curves import arc_length, at_arc, even_arc, subdivide
+from .curves import spaced
 from .energy import chords, decode, prices, times
 from .errors import DataError, InputError, MissingDataError
 from .evaluate import Judge, Report, Source, baseline_polylines, compare
@@ -28,7 +28,7 @@ __all__ = ["Path", "Spacing"]
 Spacing = Literal["metric", "data", "latent"]
 """Where points lie evenly: in the metric of Theorem 1, in the data space, or in the latent space."""
 
-_FORMAT, _FINE = "latentpath-path-1", 8
+_FORMAT = "latentpath-path-1"
 
 
 @dataclass(frozen=True, eq=False)
@@ -226,21 +226,21 @@ class Path:
         """
         if points < 2:
             raise InputError(f"a path has two ends: points must be at least 2, got {points}")
-        fine = subdivide(self.latents, _FINE)
         if spacing == "latent":
-            size = chords(fine)
-        elif spacing in ("data", "metric"):
-            source = self._bound(f'spacing="{spacing}"')
-            size = chords(decode(fine, source.generator, source.embed, source.max_points))
-            if spacing == "metric":
-                paid = times(prices(as_log_index(source.index)(fine)), size)
-                # a path through a wall has no arc length in the metric; one that is free of charge has none either
-                size = torch.where(paid.sum(-1, keepdim=True).isfinite(), paid, size)
-        else:
+            return spaced(self.latents, points, chords)
+        if spacing not in ("data", "metric"):
             raise InputError(f'spacing must be "metric", "data" or "latent", got {spacing!r}')
-        arc = arc_length(size)
-        found = at_arc(fine, arc, even_arc(arc, points))
-        return torch.cat([self.latents[:, :1], found[:, 1:-1], self.latents[:, -1:]], dim=1)
+        source = self._bound(f'spacing="{spacing}"')
+
+        def steps(fine: Tensor) -> Tensor:
+            size = chords(decode(fine, source.generator, source.embed, source.max_points))
+            if spacing == "data":
+                return size
+            paid = times(prices(as_log_index(source.index)(fine)), size)
+            # a path through a wall has no arc length in the metric; one that is free of charge has none either
+            return torch.where(paid.sum(-1, keepdim=True).isfinite(), paid, size)
+
+        return spaced(self.latents, points, steps)
 
     def frames(self, n: int, spacing: Spacing = "data") -> Tensor:
         """``n`` decoded points along every path, ``(B, n, *frame)``, evenly spaced (see `at`), endpoints included.
