@@ -20,7 +20,7 @@ from .energy import Embed, Generator, Index, blocks
 from .errors import InputError
 from .index import RealismIndex, as_log_index
 
-__all__ = ["BASELINES", "Judge", "Report", "Row", "Source", "compare"]
+__all__ = ["BASELINES", "Judge", "Report", "Row", "Source", "compare", "finite"]
 
 BASELINES: Mapping[str, Callable[[Tensor, Tensor, int], Tensor]] = {"lerp": lerp, "slerp": slerp}
 """The baselines by name: ``(start, end, segments) -> (B, K+1, D)``."""
@@ -165,15 +165,15 @@ class Report:
 
     def to_json(self) -> str:
         """`to_dict` as JSON text; a number that is not finite is written as null."""
-        return json.dumps(_finite(self.to_dict()), indent=2)
+        return json.dumps(finite(self.to_dict()), indent=2)
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
     """``value`` with None for numbers that JSON has no word for."""
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     return None if isinstance(value, float) and not abs(value) < float("inf") else value
 
 

@@ -13,18 +13,17 @@ from torch.distributions import Distribution
 from . import __version__
 from .data import Images
 from .errors import InputError
-from .models import load
 from .models.cards import make_card
 from .models.model import Model
 from .models.pretrained import Pretrained, as_stored
-from .models.quality import Features, measure_generator
-from .models.registry import as_model, available, digit_classifier, read_model, write_model
+from .models.quality import feature_network, measure_generator
+from .models.registry import as_model, digit_classifier, read_model, write_model
 from .models.sampling import contact_sheet, draw
 from .training import DCGANConfig, RunConfig, averaged_dcgan, averaged_wae, check_images, digest, read_config
 
 __all__ = ["OPTIONS", "command", "kind_of", "measured", "package_run", "trained"]
 
-_DIGITS, _FACES = "mnist-classifier", "celeba-wae"
+_DIGITS = "mnist-classifier"
 
 _SHEET, _COLUMNS = 160, 16
 
@@ -147,7 +146,7 @@ def measured(
         InputError: there is no feature network for such images.
     """
     shape = tuple(train.pixels.shape[1:])
-    network, named = _feature_network(model, shape, features)
+    network, named = feature_network(model, shape, features)
     judge = digit_classifier() if train.name == "mnist" and shape == (1, 28, 28) else None
     found = measure_generator(
         model,
@@ -161,17 +160,3 @@ def measured(
         seed=seed,
     )
     return {name: value for name, value in asdict(found).items() if value is not None}
-
-
-def _feature_network(model: Model, shape: tuple[int, ...], features: str | None) -> tuple[Features, str]:
-    by_shape: dict[tuple[int, ...], str] = {(1, 28, 28): _DIGITS, (3, 64, 64): _FACES}
-    shipped = by_shape.get(shape)
-    if features is None and shipped in available():
-        features = shipped
-    judge = model if features is None else load(features)
-    for network in (judge.generator if judge.prior is None else None, judge.encoder):
-        if network is not None:
-            return getattr(network, "features", network), judge.name
-    raise InputError(
-        f"there is no feature network for images {shape}: name a model with an encoder, or a classifier (--features)"
-    )

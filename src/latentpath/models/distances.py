@@ -14,13 +14,18 @@ from ..errors import InputError
 
 __all__ = [
     "frechet_distance",
+    "frechet_distances",
     "gaussian_frechet_distance",
     "kernel_distance",
     "nearest_distances",
+    "neighbour_radii",
     "precision_recall",
+    "within_manifold",
 ]
 
 _CHUNK = 500
+_PRODUCTS = 2**26
+"""The most numbers that the products of features of all groups may take together; 512 MiB."""
 
 
 def gaussian_frechet_distance(mean1: Tensor, covariance1: Tensor, mean2: Tensor, covariance2: Tensor) -> float:
@@ -45,8 +50,7 @@ def gaussian_frechet_distance(mean1: Tensor, covariance1: Tensor, mean2: Tensor,
         6.0
     """
     c1, c2 = covariance1.double(), covariance2.double()
-    values, vectors = torch.linalg.eigh(c1)
-    root = vectors * values.clamp_min(0).sqrt() @ vectors.mT
+    root = _root(c1)
     inner = root @ c2 @ root
     cross = torch.linalg.eigvalsh((inner + inner.mT) / 2).clamp_min(0).sqrt().sum()
     distance = (mean1.double() - mean2.double()).square().sum() + c1.trace() + c2.trace() - 2 * cross
@@ -61,7 +65,74 @@ def frechet_distance(features1: Tensor, features2: Tensor) -> float:
     """
     _check(features1, features2)
     one, two = features1.double(), features2.double()
-    return gaussian_frechet_distance(one.mean(0), one.mT.cov(), two.mean(0), two.mT.cov())
+    return gaussian_frechet_distance(one.mean(0), _covariance(one), two.mean(0), _covariance(two))
+
+
+def frechet_distances(groups: Tensor, reference: Tensor, weights: Tensor) -> Tensor:
+    r"""`frechet_distance` to one reference of many mixtures of groups of features: for a bootstrap over the groups.
+
+    Mixture ``r`` has every row of group ``b`` :math:`w_{rb}` times. The square root of the reference's covariance and
+    the products of features of every group are formed once, so that a mixture costs little more than the eigenvalues of
+    one matrix ``(F, F)``.
+
+    Args:
+        groups: features ``(B, n, F)``, ``n`` of each of ``B`` groups.
+        reference: features ``(M, F)``.
+        weights: ``(R, B)``, whole numbers from 0 on.
+
+    Returns:
+        The distances ``(R,)``, in float64, never below 0.
+
+    Raises:
+        InputError: shapes that do not fit, or a mixture of fewer than two rows.
+
+    Example:
+        >>> import torch
+        >>> from latentpath.models.distances import frechet_distances
+        >>> groups = torch.tensor([[[0.0], [2.0]], [[6.0], [8.0]]])
+        >>> frechet_distances(groups, torch.tensor([[-1.0], [1.0]]), torch.tensor([[1, 0], [0, 1]]))
+        tensor([ 1., 49.], dtype=torch.float64)
+    """
+    if groups.ndim != 3 or weights.ndim != 2 or weights.shape[1] != len(groups):
+        raise InputError(
+            f"groups must be (B, n, F) and weights (R, B), got {tuple(groups.shape)} and {tuple(weights.shape)}"
+        )
+    _check(groups.flatten(0, 1), reference)
+    real, parts = reference.double(), weights.double()
+    count = parts.sum(1) * groups.shape[1]
+    if len(count) and float(count.min()) < 2:
+        raise InputError("every mixture needs at least two rows, one has fewer: give it weight")
+    covariance = _covariance(real)
+    root = _root(covariance)
+    centred = groups.double() - real.mean(0)
+    turned = centred @ root  # whose covariance is the matrix under the square root
+    held = len(groups) * groups.shape[2] ** 2 <= _PRODUCTS
+    products = turned.mT @ turned if held else None
+    mean = parts @ centred.sum(1) / count[:, None]
+    trace = (parts @ centred.square().sum((1, 2)) - count * mean.square().sum(1)) / (count - 1)
+    cross = torch.zeros_like(count)
+    for i, (share, total, at) in enumerate(zip(parts, count, mean @ root, strict=True)):
+        if products is None:
+            second = (turned * share[:, None, None]).flatten(0, 1).mT @ turned.flatten(0, 1)
+        else:
+            second = torch.tensordot(share, products, 1)
+        inner = (second - total * torch.outer(at, at)) / (total - 1)
+        cross[i] = torch.linalg.eigvalsh((inner + inner.mT) / 2).clamp_min(0).sqrt().sum()
+    square = mean.square().sum(1) + covariance.trace() + trace
+    distances: Tensor = (square - 2 * cross).clamp_min(0)
+    return distances
+
+
+def _covariance(features: Tensor) -> Tensor:
+    """That of ``(N, F)``: ``(F, F)``, for a single feature too."""
+    return features.mT.cov().reshape(features.shape[1], features.shape[1])
+
+
+def _root(covariance: Tensor) -> Tensor:
+    """The symmetric square root of ``(F, F)``."""
+    values, vectors = torch.linalg.eigh(covariance)
+    root: Tensor = vectors * values.clamp_min(0).sqrt() @ vectors.mT
+    return root
 
 
 def kernel_distance(features1: Tensor, features2: Tensor) -> float:
@@ -117,15 +188,62 @@ def precision_recall(features: Tensor, reference: Tensor, neighbours: int = 3) -
             f"precision and recall need more than {neighbours} rows, got {len(features)} and {len(reference)}"
         )
 
-    def within(points: Tensor, manifold: Tensor) -> float:
-        radii = torch.cat(
-            [torch.cdist(chunk, manifold).kthvalue(neighbours + 1, dim=1).values for chunk in manifold.split(_CHUNK)]
-        )
-        inside = [(torch.cdist(chunk, manifold) <= radii).any(1) for chunk in points.split(_CHUNK)]
-        return float(torch.cat(inside).double().mean())
+    def share(points: Tensor, manifold: Tensor) -> float:
+        return float(within_manifold(points, manifold, neighbour_radii(manifold, neighbours)).double().mean())
 
-    one, two = features.double(), reference.double()
-    return within(one, two), within(two, one)
+    return share(features, reference), share(reference, features)
+
+
+def neighbour_radii(reference: Tensor, neighbours: int = 3) -> Tensor:
+    """The distance ``(M,)`` from every row of ``(M, F)`` to its ``neighbours``-th nearest other row, in float64.
+
+    They are the radii of the balls whose union is the manifold of `precision_recall`.
+
+    Raises:
+        InputError: no more than ``neighbours`` rows.
+
+    Example:
+        >>> import torch
+        >>> from latentpath.models.distances import neighbour_radii
+        >>> neighbour_radii(torch.tensor([[0.0], [1.0], [3.0]]), neighbours=2)
+        tensor([3., 2., 3.], dtype=torch.float64)
+    """
+    if reference.ndim != 2 or not 1 <= neighbours < len(reference):
+        raise InputError(f"the manifold needs more than {neighbours} rows (M, F), got {tuple(reference.shape)}")
+    every = reference.double()
+    return torch.cat(
+        [torch.cdist(chunk, every).kthvalue(neighbours + 1, dim=1).values for chunk in every.split(_CHUNK)]
+    )
+
+
+def within_manifold(features: Tensor, reference: Tensor, radii: Tensor) -> Tensor:
+    """Whether each of features ``(N, F)`` lies in a ball around a row of ``reference`` ``(M, F)``: ``(N,)``, bool.
+
+    Its mean is the precision of `precision_recall`.
+
+    Args:
+        features: ``(N, F)``.
+        reference: ``(M, F)``.
+        radii: of the balls, ``(M,)``, from `neighbour_radii`.
+
+    Raises:
+        InputError: shapes that do not fit.
+
+    Example:
+        >>> import torch
+        >>> from latentpath.models.distances import neighbour_radii, within_manifold
+        >>> line = torch.arange(10.0)[:, None]
+        >>> within_manifold(torch.tensor([[4.5], [11.0], [13.0]]), line, neighbour_radii(line))
+        tensor([ True,  True, False])
+    """
+    if features.ndim != 2 or features.shape[1:] != reference.shape[1:] or radii.shape != reference.shape[:1]:
+        raise InputError(
+            "features must be (N, F), reference (M, F) and radii (M,), got "
+            f"{tuple(features.shape)}, {tuple(reference.shape)} and {tuple(radii.shape)}"
+        )
+    every = reference.double()
+    inside = [(torch.cdist(chunk, every) <= radii).any(1) for chunk in features.double().split(_CHUNK)]
+    return torch.cat(inside)
 
 
 @torch.no_grad()

@@ -28,9 +28,19 @@ from ..errors import InputError
 from .classifier import DigitClassifier
 from .distances import frechet_distance, kernel_distance, nearest_distances, precision_recall
 from .model import Model
+from .registry import available
 from .sampling import draw
+from .sources import load
 
-__all__ = ["ClassifierQuality", "Features", "GeneratorQuality", "measure_classifier", "measure_generator"]
+__all__ = [
+    "ClassifierQuality",
+    "Features",
+    "GeneratorQuality",
+    "feature_network",
+    "measure_classifier",
+    "measure_generator",
+    "over",
+]
 
 Features = Callable[[Tensor], Tensor]
 """Images ``(N, C, H, W)`` in [-1, 1] to vectors ``(N, F)``."""
@@ -38,6 +48,45 @@ Features = Callable[[Tensor], Tensor]
 _CHUNK, _COMPARED, _ENOUGH = 250, 5_000, 2_000
 SURE = 0.9
 """The confidence from which on the judge counts as sure."""
+
+
+_SHIPPED: dict[tuple[int, ...], str] = {(1, 28, 28): "mnist-classifier", (3, 64, 64): "celeba-wae"}
+
+
+def feature_network(model: Model, shape: tuple[int, ...], name: str | None = None) -> tuple[Features, str]:
+    """The network whose features images are compared in, and the name of the model that it belongs to.
+
+    Args:
+        model: whose images are judged.
+        shape: of an image, ``(C, H, W)``.
+        name: of the model whose classifier or encoder it is; None for the shipped classifier where images are
+            (1, 28, 28), the shipped auto-encoder where they are (3, 64, 64), and otherwise the model's own encoder.
+
+    Returns:
+        Images ``(N, C, H, W)`` in [-1, 1] to features ``(N, F)``; and the name. Where that is the model's own, the
+        judge is not independent of it.
+
+    Raises:
+        InputError: there is no feature network for such images.
+
+    Example:
+        >>> import torch
+        >>> from latentpath.models import load
+        >>> from latentpath.models.quality import feature_network
+        >>> network, name = feature_network(load("mnist-dcgan-semicircle"), (1, 28, 28))
+        >>> name, tuple(network(torch.zeros(2, 1, 28, 28)).shape)
+        ('mnist-classifier', (2, 64))
+    """
+    shipped = _SHIPPED.get(shape)
+    if name is None and shipped in available():
+        name = shipped
+    judge = model if name is None else load(name)
+    for network in (judge.generator if judge.prior is None else None, judge.encoder):
+        if network is not None:
+            return getattr(network, "features", network), judge.name
+    raise InputError(
+        f"there is no feature network for images {shape}: name a model with an encoder, or a classifier (--features)"
+    )
 
 
 @dataclass(frozen=True)
@@ -112,7 +161,7 @@ class ClassifierQuality:
 
 def measure_classifier(classifier: DigitClassifier, images: Tensor, labels: Tensor) -> ClassifierQuality:
     """Judge the judge: ``images`` ``(N, 1, 28, 28)`` in [-1, 1] that it was not trained on, ``labels`` ``(N,)``."""
-    probabilities = _over(lambda chunk: classifier(chunk).softmax(1), images)
+    probabilities = over(lambda chunk: classifier(chunk).softmax(1), images)
     confidence, classes = probabilities.max(1)
     right = (classes == labels).float()
     present = [k for k in range(10) if bool((labels == k).any())]
@@ -163,7 +212,7 @@ def measure_generator(
         raise InputError(f"{model.name!r} has no prior to draw latents from: nothing can be sampled")
     random = torch.Generator().manual_seed(seed)
     latents = draw(model.prior, samples, random)
-    images = _over(model.generator, latents)
+    images = over(model.generator, latents)
     if images.shape[1:] != train.shape[1:]:
         raise InputError(
             f"{model.name!r} makes images {tuple(images.shape[1:])}, the data are {tuple(train.shape[1:])}: "
@@ -175,9 +224,9 @@ def measure_generator(
     others = test if test is not None and len(test) >= _ENOUGH else None
     half = len(train) // 2
     one, two = (order[:samples], None) if others is not None else (order[:half], order[half:])
-    real = _over(features, train[one])
-    reference = _over(features, others) if others is not None else _over(features, train[two])
-    found = _over(features, images)
+    real = over(features, train[one])
+    reference = over(features, others) if others is not None else over(features, train[two])
+    found = over(features, images)
     precision, recall = precision_recall(found[:_COMPARED], reference[:_COMPARED])
     near = images[:nearest_samples]
     kept_out = None if test is None or len(test) == 0 else test[torch.randperm(len(test), generator=random)]
@@ -201,7 +250,7 @@ def measure_generator(
     )
 
 
-def _over(network: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+def over(network: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
     """What ``network`` makes of images or latents, a few at a time; ``uint8`` images are put in [-1, 1] first."""
     with torch.no_grad():
         chunks = (to_unit_range(c) if c.dtype == torch.uint8 else c for c in images.split(_CHUNK))
@@ -212,7 +261,7 @@ def _judged(judge: DigitClassifier, name: str | None, images: Tensor, test: Tens
     """What the judge says of samples and of real images."""
 
     def sure(some: Tensor) -> tuple[Tensor, Tensor, float, float]:
-        confidence, classes = _over(lambda chunk: judge(chunk).softmax(1), some).max(1)
+        confidence, classes = over(lambda chunk: judge(chunk).softmax(1), some).max(1)
         share = float((confidence >= SURE).float().mean())
         return confidence, classes, round(float(confidence.mean()), 4), round(share, 4)
 
