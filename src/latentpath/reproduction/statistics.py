@@ -1,0 +1,405 @@
+r"""What a number over some pairs says of all pairs: means with intervals, differences, and verdicts on claims.
+
+**The interval** of a mean over pairs is the bootstrap's, bias-corrected and accelerated (BCa; Efron 1987, "Better
+bootstrap confidence intervals"): pairs are drawn anew from the pairs at hand, with replacement, 10,000 times, and the
+interval lies between two quantiles of the means found. The pairs are the sample: what is not drawn with them (the
+model, the real images, the judge) is held fixed, and the interval says nothing of it. Of few pairs it covers less than
+it says: measured on 400 samples each, 77 % of normal samples of 5, 89 % of 10, 92 % of 24; of log-normal ones, which
+are skewed, 72 %, 84 % and 86 %, and 92 % of 200.
+
+**The verdict** on a claim is read off the interval, never off the mean alone. A `Rule` names a region of the line:
+
+=================== ============================ ==============================================
+rule                region                       for claims such as
+=================== ============================ ==============================================
+``above(t)``        :math:`x > t`                the path's mean index is above the line's
+``below(t)``        :math:`x < t`                the cost is lower
+``within(m, c)``    :math:`|x - c| \le m`        path and line nearly agree (an equivalence)
+=================== ============================ ==============================================
+
+The claim *holds* where the whole interval lies in the region, *does not hold* where all of it lies outside, and is
+*not decided* in between, or where there is no interval. So the claim "nearly 0" is not won by too few pairs: its
+interval must be narrow enough to lie within the margin. A claim of several `parts` holds if all of them do, does not
+if one does not, and is not decided otherwise. Nothing is corrected for the number of claims.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from ..errors import DataError, InputError, missing
+from ..evaluate import finite
+
+__all__ = [
+    "CONFIDENCE",
+    "Claim",
+    "Estimate",
+    "Rule",
+    "Verdict",
+    "above",
+    "below",
+    "estimate",
+    "paired",
+    "proportion",
+    "within",
+]
+
+CONFIDENCE = 0.95
+"""How often an interval is meant to cover what it estimates."""
+
+Verdict = Literal["holds", "does not hold", "not decided"]
+
+_RESAMPLES, _FEWEST = 10_000, 3
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over pairs with its interval; or another number that a set of pairs has, a share or a distance.
+
+    Attributes:
+        mean: the number, in its own unit; NaN where there was nothing to take it of.
+        low: the lower end of the interval; NaN where there is none.
+        high: the upper end.
+        n: how many pairs it is of.
+        left_out: how many pairs were left out, because their value is not finite.
+        note: what a reader should know of it: values left out, no interval, no spread; may be empty.
+
+    Example:
+        >>> from latentpath.reproduction.statistics import Estimate
+        >>> print(Estimate(0.25, 0.125, 0.5, n=200))
+        0.25 [0.125, 0.5], n = 200
+    """
+
+    mean: float
+    low: float
+    high: float
+    n: int
+    left_out: int = 0
+    note: str = ""
+
+    def __str__(self) -> str:
+        interval = f"[{self.low:.4g}, {self.high:.4g}]" if self.decisive else "(no interval)"
+        return f"{self.mean:.4g} {interval}, n = {self.n}" + (f" ({self.note})" if self.note else "")
+
+    @property
+    def decisive(self) -> bool:
+        """Whether there is an interval, and so something to read a verdict off."""
+        return math.isfinite(self.low) and math.isfinite(self.high)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything, for `json`; a number that is not finite is None."""
+        named = {"mean": self.mean, "low": self.low, "high": self.high, "n": self.n}
+        found: dict[str, Any] = finite({**named, "left_out": self.left_out, "note": self.note})
+        return found
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> Estimate:
+        """What `to_dict` gave; None is NaN.
+
+        Raises:
+            DataError: it is something else.
+        """
+        try:
+            mean, low, high = (math.nan if stored[k] is None else float(stored[k]) for k in ("mean", "low", "high"))
+            return cls(mean, low, high, int(stored["n"]), int(stored["left_out"]), str(stored["note"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(
+                f"this is no estimate, which has mean, low, high, n, left_out and note: {error!r}"
+            ) from error
+
+
+def estimate(
+    values: Tensor | Sequence[float], *, confidence: float = CONFIDENCE, resamples: int = _RESAMPLES, seed: int = 0
+) -> Estimate:
+    """The mean of one number per pair, with its BCa bootstrap interval (see `latentpath.reproduction.statistics`).
+
+    Values that are not finite are left out, and the note says how many. One or two values have no interval: their
+    resamples would be the values themselves. Where all values are the same, so are both ends of the interval, which
+    then shows no spread rather than no doubt; for shares of pairs there is `proportion`.
+
+    Args:
+        values: ``(B,)``, one for each pair.
+        confidence: of the interval, in (0, 1).
+        resamples: how many.
+        seed: of the resamples: one seed gives the same interval.
+
+    Raises:
+        InputError: values that are not ``(B,)``, a confidence outside (0, 1), or no resamples.
+        MissingDependencyError: scipy is not installed.
+
+    Example:
+        >>> from latentpath.reproduction.statistics import estimate
+        >>> print(estimate([1.0, 2.0, 3.0, 4.0, 5.0, float("nan")]))
+        3 [1.8, 4.2], n = 5 (1 of 6 values is not finite and left out)
+    """
+    every = _numbers(values)
+    if not 0 < confidence < 1 or resamples < 1:
+        raise InputError(f"confidence must lie in (0, 1) and resamples be at least 1, got {confidence} and {resamples}")
+    kept = every[every.isfinite()]
+    lost, notes = len(every) - len(kept), []
+    if lost:
+        notes.append(f"{lost} of {len(every)} values {'is' if lost == 1 else 'are'} not finite and left out")
+    mean, low, high = float(kept.mean()) if len(kept) else math.nan, math.nan, math.nan
+    if len(kept) == 0:
+        notes.append("nothing to take a mean of")
+    elif len(kept) < _FEWEST:
+        notes.append(f"no interval from {len(kept)} value{'s' * (len(kept) > 1)}")
+    elif float(kept.max() - kept.min()) <= 8 * torch.finfo(kept.dtype).eps * float(kept.abs().max()):
+        low = high = mean
+        notes.append("all values are the same: the interval shows no spread")
+    else:
+        low, high, note = _bootstrap(kept, confidence, resamples, seed)
+        notes += [note] if note else []
+    return Estimate(mean, low, high, len(kept), lost, "; ".join(notes))
+
+
+def _numbers(values: Tensor | Sequence[float]) -> Tensor:
+    """``(B,)`` in float64."""
+    every = torch.as_tensor(values, dtype=torch.float64).detach().cpu()
+    if every.ndim != 1:
+        raise InputError(f"values must be (B,), one number for each pair, got {tuple(every.shape)}")
+    return every
+
+
+def _bootstrap(values: Tensor, confidence: float, resamples: int, seed: int) -> tuple[float, float, str]:
+    """The ends of the BCa interval, of the percentile one where there is none, and a note on that."""
+    stats = _scipy_stats("an interval")
+    import numpy as np
+
+    def ends(method: str) -> tuple[float, float]:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", stats.DegenerateDataWarning)
+            warnings.simplefilter("ignore", RuntimeWarning)  # of the division by 0 before it
+            found = stats.bootstrap(
+                (values.numpy(),),
+                np.mean,
+                confidence_level=confidence,
+                n_resamples=resamples,
+                batch=max(1, 2**22 // len(values)),
+                method=method,
+                rng=np.random.default_rng(seed),
+            ).confidence_interval
+        return float(found.low), float(found.high)
+
+    low, high = ends("BCa")
+    if math.isfinite(low) and math.isfinite(high):
+        return low, high, ""
+    return *ends("percentile"), "BCa has no answer: the interval is of plain percentiles"
+
+
+def _scipy_stats(purpose: str) -> Any:
+    try:
+        import scipy.stats
+    except ModuleNotFoundError as error:
+        raise missing("scipy", "reproduce", purpose) from error
+    return scipy.stats
+
+
+def paired(one: Tensor | Sequence[float], other: Tensor | Sequence[float], **options: Any) -> Estimate:
+    """The mean of ``one - other`` over pairs, ``(B,)`` each, with its interval: what a claim of "more" is read off.
+
+    A pair is left out where either value is not finite. The interval of a difference is that of the differences, which
+    is narrower than two intervals side by side suggest, since both curves of a pair have its endpoints in common.
+
+    Args:
+        one: ``(B,)``.
+        other: ``(B,)``, of the same pairs in the same order.
+        options: of `estimate`.
+
+    Raises:
+        InputError: other lengths, or what `estimate` refuses.
+        MissingDependencyError: scipy is not installed.
+
+    Example:
+        >>> from latentpath.reproduction.statistics import paired
+        >>> print(paired([10.0, 20.0, 30.0], [9.0, 19.0, 29.0]))
+        1 [1, 1], n = 3 (all values are the same: the interval shows no spread)
+    """
+    first, second = _numbers(one), _numbers(other)
+    if len(first) != len(second):
+        raise InputError(f"paired values must be of the same pairs, got {len(first)} and {len(second)}")
+    return estimate(first - second, **options)
+
+
+def proportion(values: Tensor | Sequence[bool], *, confidence: float = CONFIDENCE) -> Estimate:
+    """The share of pairs for which something is true, with its exact binomial interval (Clopper and Pearson 1934).
+
+    Unlike a bootstrap it knows that none of 24 may well be one of 20: [0, 0.1425].
+
+    Args:
+        values: ``(B,)``, bool.
+        confidence: of the interval, in (0, 1).
+
+    Raises:
+        InputError: values that are not bools ``(B,)``, or a confidence outside (0, 1).
+        MissingDependencyError: scipy is not installed.
+
+    Example:
+        >>> from latentpath.reproduction.statistics import proportion
+        >>> print(proportion([False] * 24))
+        0 [0, 0.1425], n = 24
+    """
+    every = torch.as_tensor(values)
+    if every.ndim != 1 or (every.dtype != torch.bool and len(every)):
+        raise InputError(f"values must be bools (B,), got {every.dtype} {tuple(every.shape)}")
+    if not 0 < confidence < 1:
+        raise InputError(f"confidence must lie in (0, 1), got {confidence}")
+    n, true = len(every), int(every.sum())
+    if n == 0:
+        return Estimate(math.nan, math.nan, math.nan, 0, note="nothing to take a share of")
+    found = _scipy_stats("an interval").binomtest(true, n).proportion_ci(confidence, method="exact")
+    return Estimate(true / n, float(found.low), float(found.high), n)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """The region in which a claim's number should lie; made by `above`, `below` and `within`.
+
+    Attributes:
+        kind: of region.
+        value: the bound, or the margin.
+        around: the middle of the margin; 0 for a bound.
+
+    Raises:
+        InputError: another kind, or a bound that is not finite, or a negative margin.
+    """
+
+    kind: Literal["above", "below", "within"]
+    value: float
+    around: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("above", "below", "within"):
+            raise InputError(f'a rule is "above", "below" or "within", got {self.kind!r}')
+        negative = self.kind == "within" and self.value < 0
+        if negative or not math.isfinite(self.value) or not math.isfinite(self.around):
+            raise InputError(
+                f"the bound of a rule must be finite, and a margin not negative, got {self.value} around {self.around}"
+            )
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.value:g}" + (f" of {self.around:g}" if self.kind == "within" else "")
+
+    def decide(self, measured: Estimate) -> Verdict:
+        """Read the verdict off an interval: all of it inside, all of it outside, or neither.
+
+        Example:
+            >>> from latentpath.reproduction.statistics import Estimate, above
+            >>> [above(0).decide(Estimate(0.5, low, 1.0, n=9)) for low in (0.1, -0.1)]
+            ['holds', 'not decided']
+        """
+        if not measured.decisive:
+            return "not decided"
+        low, high = measured.low - self.around, measured.high - self.around
+        if self.kind == "above":
+            inside, outside = low > self.value, high <= self.value
+        elif self.kind == "below":
+            inside, outside = high < self.value, low >= self.value
+        else:
+            inside, outside = -self.value <= low and high <= self.value, low > self.value or high < -self.value
+        return "holds" if inside else "does not hold" if outside else "not decided"
+
+
+def above(bound: float) -> Rule:
+    """The rule that a number is above ``bound``, strictly."""
+    return Rule("above", float(bound))
+
+
+def below(bound: float) -> Rule:
+    """The rule that a number is below ``bound``, strictly."""
+    return Rule("below", float(bound))
+
+
+def within(margin: float, around: float = 0.0) -> Rule:
+    """The rule that a number is at most ``margin`` from ``around``: that two things agree, as far as it matters."""
+    return Rule("within", float(margin), float(around))
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What is claimed, what was measured, and the verdict: of a number under a rule, or of several parts together.
+
+    Attributes:
+        text: the claim, in words.
+        measured: the number; None where the claim is made of parts.
+        rule: the region it should lie in; None where the claim is made of parts.
+        parts: the claims that it is made of; empty where a number was measured.
+
+    Raises:
+        InputError: neither a number with its rule nor parts, or both.
+
+    Example:
+        >>> from latentpath.reproduction.statistics import Claim, Estimate, above, within
+        >>> more = Claim("more realistic", Estimate(0.2, 0.1, 0.3, n=200), above(0))
+        >>> short = Claim("as long", Estimate(0.04, -0.02, 0.1, n=200), within(0.05))
+        >>> more.verdict, short.verdict, Claim("both", parts=(more, short)).verdict
+        ('holds', 'not decided', 'not decided')
+    """
+
+    text: str
+    measured: Estimate | None = None
+    rule: Rule | None = None
+    parts: tuple[Claim, ...] = ()
+
+    def __post_init__(self) -> None:
+        numbers = (self.measured is not None) + (self.rule is not None)
+        if numbers != (0 if self.parts else 2):
+            raise InputError(
+                f"the claim {self.text!r} must have either a number and its rule, or parts: it has "
+                f"{numbers} of the two and {len(self.parts)} parts"
+            )
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the numbers say: "holds", "does not hold" or "not decided"."""
+        if self.measured is not None and self.rule is not None:
+            return self.rule.decide(self.measured)
+        found = {part.verdict for part in self.parts}
+        return "does not hold" if "does not hold" in found else "not decided" if "not decided" in found else "holds"
+
+    def __str__(self) -> str:
+        if self.measured is not None:
+            return f"{self.text}: {self.verdict} ({self.measured}; {self.rule})"
+        return "\n".join(
+            [f"{self.text}: {self.verdict}", *(f"  {line}" for p in self.parts for line in str(p).split("\n"))]
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything, and the verdict, for `json`; a number that is not finite is None."""
+        found: dict[str, Any] = {"text": self.text, "verdict": self.verdict}
+        if self.measured is not None and self.rule is not None:
+            rule = {"kind": self.rule.kind, "value": self.rule.value, "around": self.rule.around}
+            return {**found, "measured": self.measured.to_dict(), "rule": rule}
+        return {**found, "parts": [part.to_dict() for part in self.parts]}
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> Claim:
+        """What `to_dict` gave.
+
+        Raises:
+            DataError: it is something else, or its verdict is not what its numbers say.
+        """
+        try:
+            if "parts" in stored:
+                claim = cls(str(stored["text"]), parts=tuple(map(cls.from_dict, stored["parts"])))
+            else:
+                measured, rule = Estimate.from_dict(stored["measured"]), Rule(**stored["rule"])
+                claim = cls(str(stored["text"]), measured, rule)
+            verdict = stored["verdict"]
+        except (KeyError, TypeError, InputError) as error:
+            raise DataError(
+                f"this is no claim, which has text, verdict, and measured and rule, or parts: {error!r}"
+            ) from error
+        if verdict != claim.verdict:
+            raise DataError(
+                f"the claim {claim.text!r} is stored as {verdict!r}, and its numbers say {claim.verdict!r}: "
+                "the file was edited, or written under another rule; measure again"
+            )
+        return claim
