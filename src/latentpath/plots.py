@@ -9,7 +9,7 @@ as in the paper, in shades that remain distinct without full colour vision (Okab
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path as FilePath
 from typing import Any
@@ -33,23 +33,40 @@ try:
 except ModuleNotFoundError as error:
     raise missing("matplotlib", "viz", "drawing figures") from error
 
-__all__ = ["colour", "plane", "plane_coordinates", "prior_map", "profiles", "save", "strips"]
+__all__ = [
+    "FAINT",
+    "INK",
+    "colour",
+    "draw_plane",
+    "house_style",
+    "legend_keys",
+    "mark_ends",
+    "plane",
+    "plane_coordinates",
+    "prior_map",
+    "profiles",
+    "save",
+    "strips",
+    "stroke",
+]
 
 _COLOURS = {"straight line": "#009E73", "slerp": "#0072B2", "path": "#D55E00"}
 _DASHES: dict[str, Any] = {"straight line": (0, (5, 1.6)), "slerp": (0, (1.2, 1.2)), "path": "-"}
 _OTHERS = ("#CC79A7", "#7A5C00", "#4D4D4D")
-_INK, _FAINT, _GRID = "#22272E", "#667080", "#E4E8ED"
+INK, FAINT, _GRID = "#22272E", "#667080", "#E4E8ED"
+"""The colours of what is read first, of what is small print, and of grids."""
 _DENSITY = LinearSegmentedColormap.from_list("density", ["#F1F4F8", "#9FB0C3"])
+_HALO = [Stroke(linewidth=2.5, foreground="white"), Normal()]
 _DPI = 160
 _STYLE: Any = {
     "figure.dpi": _DPI,
     "figure.facecolor": "white",
     "font.family": "DejaVu Sans",  # the one that comes with matplotlib: the same picture everywhere
     "font.size": 9.5,
-    "text.color": _INK,
+    "text.color": INK,
     "axes.facecolor": "white",
     "axes.edgecolor": "#B7BFC9",
-    "axes.labelcolor": _INK,
+    "axes.labelcolor": INK,
     "axes.titlesize": 10.5,
     "axes.titlelocation": "left",
     "axes.titlepad": 8,
@@ -59,8 +76,8 @@ _STYLE: Any = {
     "axes.spines.right": False,
     "grid.color": _GRID,
     "grid.linewidth": 0.8,
-    "xtick.color": _FAINT,
-    "ytick.color": _FAINT,
+    "xtick.color": FAINT,
+    "ytick.color": FAINT,
     "xtick.labelsize": 8.5,
     "ytick.labelsize": 8.5,
     "lines.linewidth": 1.8,
@@ -77,20 +94,23 @@ def colour(name: str) -> str:
     return _COLOURS.get(name) or _OTHERS[sum(name.encode()) % len(_OTHERS)]
 
 
-def _stroke(name: str) -> dict[str, Any]:
+def stroke(name: str) -> dict[str, Any]:
+    """Colour and dash of a kind of curve, for ``axes.plot``."""
     return {"color": colour(name), "linestyle": _DASHES.get(name, (0, (4, 1.5, 1, 1.5)))}
 
 
-def _keys(names: Mapping[str, Any]) -> list[Line2D]:
-    return [Line2D([], [], label=name, **_stroke(name)) for name in names]
+def legend_keys(names: Iterable[str]) -> list[Line2D]:
+    """What a legend shows of kinds of curve: a short stroke with the name."""
+    return [Line2D([], [], label=name, **stroke(name)) for name in names]
 
 
 @contextmanager
-def _house() -> Iterator[None]:
-    """The house style, and then the caller's own settings again."""
+def house_style(more: Mapping[str, Any] | None = None) -> Iterator[None]:
+    """The house style, with ``more`` of matplotlib's settings on top, and then the caller's own settings again."""
     with mpl.rc_context():
         mpl.rcdefaults()
-        mpl.rcParams.update(_STYLE)
+        settings: Any = {**_STYLE, **dict(more or {})}
+        mpl.rcParams.update(settings)
         yield
 
 
@@ -104,7 +124,7 @@ def _finished(figure: Figure, title: str | None, note: str | None, keys: Sequenc
         head.append(figure.legend(handles=keys, loc="outside upper right", ncols=count, fontsize=9, borderaxespad=0.4))
     if title:
         head.append(figure.suptitle(title, x=0.012, ha="left"))
-    foot = [figure.supxlabel(note, x=0.012, ha="left", fontsize=8, color=_FAINT)] if note else []
+    foot = [figure.supxlabel(note, x=0.012, ha="left", fontsize=8, color=FAINT)] if note else []
     figure.draw_without_rendering()
     needed = max(sum(part.get_window_extent().width for part in parts) for parts in (head, foot)) / figure.dpi + 0.5
     if needed > figure.get_figwidth():
@@ -114,11 +134,16 @@ def _finished(figure: Figure, title: str | None, note: str | None, keys: Sequenc
 
 
 def save(figure: Figure, file: str | os.PathLike[str]) -> None:
-    """Write ``figure`` as a picture (the suffix says which kind), whole or not at all."""
+    """Write ``figure`` as a picture (the suffix says which kind), whole or not at all.
+
+    The same figure gives the same bytes, an SVG too: its names are not random, and it bears no date.
+    """
     target = FilePath(file)
     partial = target.with_name(f".partial-{target.name}")
+    undated: dict[str, Any] = {"metadata": {"Date": None}} if target.suffix.lower() == ".svg" else {}
     try:
-        figure.savefig(partial, dpi=figure.dpi)
+        with mpl.rc_context({"svg.hashsalt": "latentpath"}):
+            figure.savefig(partial, dpi=figure.dpi, **undated)
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
@@ -174,7 +199,7 @@ def strips(
     strip_width = step * len(shown) - gap
     width = left + strip_width + right
     total = top + pairs * (len(films) * pitch + block) - block - 14 + bottom + 14
-    with _house():
+    with house_style():
         figure = Figure(figsize=(width / _DPI, total / _DPI))
 
         def text(x: float, y: float, content: str, **how: Any) -> None:
@@ -183,8 +208,8 @@ def strips(
         if title:
             text(20, 32, title, fontsize=11.5, fontweight="bold")
         for k, i in enumerate(shown):
-            text(left + k * step + (step - gap) / 2, top - 18, str(i), fontsize=8, color=_FAINT, ha="center")
-        text(20, top - 18, "point of the curve", fontsize=8, color=_FAINT)
+            text(left + k * step + (step - gap) / 2, top - 18, str(i), fontsize=8, color=FAINT, ha="center")
+        text(20, top - 18, "point of the curve", fontsize=8, color=FAINT)
         for pair in range(pairs):
             for row, (name, film) in enumerate(films.items()):
                 y = top + pair * (len(films) * pitch + block) + row * pitch
@@ -199,7 +224,7 @@ def strips(
                     text(left + strip_width + 16, y + height / 2, notes[name][pair], fontsize=8.5, linespacing=1.4)
             if pairs > 1:
                 middle = top + pair * (len(films) * pitch + block) + (len(films) * pitch - 14) / 2
-                text(26, middle, f"pair {pair + 1}", fontsize=8.5, color=_FAINT, rotation=90, ha="center")
+                text(26, middle, f"pair {pair + 1}", fontsize=8.5, color=FAINT, rotation=90, ha="center")
         return _finished(figure, None, None)
 
 
@@ -218,7 +243,7 @@ def profiles(ri: Mapping[str, Tensor], steps: Mapping[str, Tensor], *, title: st
     """
     values, lengths = _same_batch(ri, 2, "ri (K+1,) or (B, K+1)"), _same_batch(steps, 2, "steps (K,) or (B, K)")
     pairs = len(next(iter(values.values())))
-    with _house():
+    with house_style():
         figure = Figure(figsize=(9.2, 3.9), layout="constrained")
         left, right = figure.subplots(1, 2)
         for name in values:
@@ -232,14 +257,14 @@ def profiles(ri: Mapping[str, Tensor], steps: Mapping[str, Tensor], *, title: st
         for axes in (left, right):
             axes.set(xlabel="position on the curve, i / K", xlim=(0, 1))
         note = f"Line: median of {pairs} pairs. Band: the middle half of them." if pairs > 1 else None
-        return _finished(figure, title, note, _keys({**values, **lengths}))
+        return _finished(figure, title, note, legend_keys({**values, **lengths}))
 
 
 def _banded(axes: Axes, name: str, x: Tensor, y: Tensor) -> None:
     if len(y) > 1:
         low, high = torch.quantile(y.double(), torch.tensor([0.25, 0.75], dtype=torch.double), dim=0)
         axes.fill_between(x.numpy(), low.numpy(), high.numpy(), color=colour(name), alpha=0.15, linewidth=0)
-    axes.plot(x.numpy(), y.quantile(0.5, dim=0).numpy(), **_stroke(name))
+    axes.plot(x.numpy(), y.quantile(0.5, dim=0).numpy(), **stroke(name))
 
 
 def plane_coordinates(latents: Tensor, tolerance: float = 1e-4) -> Tensor:
@@ -281,7 +306,7 @@ def plane(curves: Mapping[str, Tensor], *, title: str | None = None) -> Figure:
     found = _same_batch(curves, 3, "latents (K+1, D) or (P, K+1, D)")
     flat = {name: plane_coordinates(value) for name, value in found.items()}
     pairs = len(next(iter(flat.values())))
-    with _house():
+    with house_style():
         across = min(pairs, 3)
         down = -(-pairs // across)
         spread = torch.cat([value.flatten(0, 1) for value in flat.values()])
@@ -290,12 +315,7 @@ def plane(curves: Mapping[str, Tensor], *, title: str | None = None) -> Figure:
         figure = Figure(figsize=(max(0.8 + 2.9 * across, 5.8), 0.9 + (panel + 0.5) * down), layout="constrained")
         panels = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True).ravel()
         for pair, axes in enumerate(panels[:pairs]):
-            for name, value in flat.items():
-                axes.plot(*value[pair].T.numpy(), **_stroke(name), zorder=3)
-            ends = next(iter(flat.values()))[pair]
-            _mark_ends(axes, ends[:1], ends[-1:])
-            for end, label in ((ends[0], "start"), (ends[-1], "end")):
-                axes.annotate(label, end.tolist(), xytext=(7, 5), textcoords="offset points", fontsize=8.5)
+            draw_plane(axes, {name: value[pair] for name, value in flat.items()})
             axes.set_aspect("equal", adjustable="box")
             axes.margins(0.18, 0.12)
             axes.locator_params(nbins=5)
@@ -306,11 +326,23 @@ def plane(curves: Mapping[str, Tensor], *, title: str | None = None) -> Figure:
         for axes in panels[::across]:
             axes.set_ylabel("coordinate along the end, x$_K$")
         note = "Least-squares coordinates in the basis (start, end), equation 4; what leaves this plane is not seen."
-        return _finished(figure, title, note, _keys(flat))
+        return _finished(figure, title, note, legend_keys(flat))
 
 
-def _mark_ends(axes: Axes, start: Tensor, end: Tensor, faint: bool = False) -> None:
-    size, tone, depth = (3.5, _FAINT, 4.5) if faint else (6.5, _INK, 5)
+def draw_plane(axes: Axes, curves: Mapping[str, Tensor], *, fontsize: float = 8.5) -> None:
+    """Curves of two coordinates ``(K+1, 2)``, by name, with the ends of the first one marked and named."""
+    for name, value in curves.items():
+        axes.plot(*value.T.numpy(), **stroke(name), zorder=3)
+    ends = next(iter(curves.values()))
+    mark_ends(axes, ends[:1], ends[-1:])
+    for end, label in ((ends[0], "start"), (ends[-1], "end")):
+        how: dict[str, Any] = {"textcoords": "offset points", "path_effects": _HALO, "zorder": 6}
+        axes.annotate(label, (float(end[0]), float(end[1])), xytext=(7, 5), fontsize=fontsize, **how)
+
+
+def mark_ends(axes: Axes, start: Tensor, end: Tensor, faint: bool = False) -> None:
+    """A disc at starts ``(N, 2)``, a square at ends ``(N, 2)``."""
+    size, tone, depth = (3.5, FAINT, 4.5) if faint else (6.5, INK, 5)
     how: dict[str, Any] = {"linestyle": "none", "markeredgecolor": "white", "markeredgewidth": 0.7, "zorder": depth}
     axes.plot(*start.T.numpy(), marker="o", markersize=size, color=tone, **how)
     axes.plot(*end.T.numpy(), marker="s", markersize=size - 0.5, color=tone, **how)
@@ -326,7 +358,7 @@ def _number(axes: Axes, number: int, at: Tensor, up: int) -> None:
         va="bottom" if up > 0 else "top",
         fontsize=9,
         fontweight="bold",
-        path_effects=[Stroke(linewidth=2.5, foreground="white"), Normal()],
+        path_effects=_HALO,
         zorder=6,
     )
 
@@ -365,7 +397,7 @@ def prior_map(
     cloud = samples.detach().cpu()[:, pick].double()
     x, y, density, levels = _density(cloud, torch.cat([value.flatten(0, 1) for value in flat.values()]))
     extent = (float(y[-1] - y[0]) / float(x[-1] - x[0])) if x[-1] > x[0] else 1.0
-    with _house():
+    with house_style():
         figure = Figure(figsize=(7.0, min(max(6.0 * extent + 1.3, 4.2), 9.0)), layout="constrained")
         axes = figure.subplots()
         axes.contourf(x, y, density.T, levels=[*levels, density.max() * 1.01], cmap=_DENSITY)
@@ -378,9 +410,9 @@ def prior_map(
                 how: dict[str, Any] = (
                     {"linewidth": 0.9, "alpha": 0.35, "zorder": 3} if faint else {"linewidth": 2.0, "zorder": 4}
                 )
-                axes.plot(*value[pair].T.numpy(), **_stroke(name), **how)
+                axes.plot(*value[pair].T.numpy(), **stroke(name), **how)
             ends = next(iter(flat.values()))[pair]
-            _mark_ends(axes, ends[:1], ends[-1:], faint)
+            mark_ends(axes, ends[:1], ends[-1:], faint)
             if strong is not None and not faint:
                 for end, up in ((ends[0], 1), (ends[-1], -1)):
                     _number(axes, pair + 1, end, up)
@@ -389,11 +421,11 @@ def prior_map(
         axes.set(xlabel=f"latent coordinate {pick[0] + 1}", ylabel=f"latent coordinate {pick[1] + 1}")
         axes.grid(visible=False)
         marks = [("start", "o"), ("end", "s")]
-        keys = [Line2D([], [], color=_INK, marker=m, linestyle="none", label=label) for label, m in marks]
+        keys = [Line2D([], [], color=INK, marker=m, linestyle="none", label=label) for label, m in marks]
         note = "Shades: the smallest regions that hold 25, 50, 75, 90 and 99 % of the prior."
         if bold < pairs:
             note = f"{note[:-1]}. Strong: the first {bold} of {pairs} pairs."
-        return _finished(figure, title, note, [*_keys(flat), *keys])
+        return _finished(figure, title, note, [*legend_keys(flat), *keys])
 
 
 def _density(cloud: Tensor, curves: Tensor, cells: int = 220) -> tuple[Any, Any, Any, list[float]]:
