@@ -55,13 +55,14 @@ def latentpath(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    blocks = python_blocks(read("README.md"))
-    assert blocks, "README.md has no Python block"
+@pytest.mark.parametrize("page", ["README.md", "docs/indices.md"])
+def test_python_of_the_pages_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blocks = python_blocks(read(page))
+    assert blocks, f"{page} has no Python block"
     monkeypatch.chdir(tmp_path)
     namespace: dict[str, object] = {"__name__": "readme"}
     for block in blocks:
-        exec(compile(block, str(ROOT / "README.md"), "exec"), namespace)
+        exec(compile(block, str(ROOT / page), "exec"), namespace)
 
 
 def test_make_targets_of_the_readme_exist() -> None:

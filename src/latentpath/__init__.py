@@ -6,7 +6,7 @@ from .curves import lerp, slerp
 from .energy import cost, energy, length, metric_tensor
 from .errors import LatentPathError
 from .evaluate import Report, Source
-from .index import RealismIndex
+from .index import ClassifierIndex, DiscriminatorIndex, KNNIndex, RealismIndex, ScoreIndex, TypicalityIndex
 from .interpolate import interpolate
 from .invert import Inversion, invert
 from .models import Model, adapters, load
@@ -17,7 +17,10 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Audit",
+    "ClassifierIndex",
+    "DiscriminatorIndex",
     "Inversion",
+    "KNNIndex",
     "LatentPathError",
     "Model",
     "Outcome",
@@ -26,7 +29,9 @@ __all__ = [
     "RealismIndex",
     "Report",
     "Restarts",
+    "ScoreIndex",
     "Source",
+    "TypicalityIndex",
     "__version__",
     "adapters",
     "audit",

@@ -7,6 +7,9 @@ below the cost, and a solver that reports it reports success for a bad path. The
 each part on a grid of its own, of 128, 256, ... cells to a segment: the index costs next to nothing beside the
 generator, so a barrier is found even where it is much thinner than a part. A point of the grid where the index is 0
 makes the cost infinite.
+
+An index that runs the generator itself (`ScoreIndex`) is as dear as the generator, and bends where it bends: its grid
+begins with twice as many cells as there are parts, and is refined by the same rule.
 """
 
 from __future__ import annotations
@@ -20,11 +23,11 @@ from torch import Tensor
 from .curves import subdivide
 from .energy import Embed, Generator, Index, blocks, chords, decode, mean_prices, prices, times
 from .errors import InputError
-from .index import as_log_index
+from .index import PriorIndex, as_log_index
 
 __all__ = ["Audit", "audit", "hides"]
 
-_PARTS, _CELLS, _DOUBLINGS, _VALUES = 8, 128, 6, 2**22
+_PARTS, _CELLS, _DECODED_CELLS, _DOUBLINGS, _VALUES = 8, 128, 16, 6, 2**22
 _DOUBT = 0.25  # of what extrapolation adds: its error, on a DCGAN a fifth at most
 _TUNNEL_OF_PATH, _TUNNEL_OF_SEGMENT = 0.01, 0.25
 
@@ -88,6 +91,7 @@ class _Ruler:
     def __init__(self, generator: Generator, index: Index, embed: Embed, max_points: int | None) -> None:
         self.generator, self.embed, self.max_points = generator, embed, max_points
         self.log_index = as_log_index(index)
+        self.cells = _DECODED_CELLS if isinstance(index, PriorIndex) and index.decodes else _CELLS
 
     def measure(self, latents: Tensor, parts: int, cells: int) -> _Measured:
         segments = latents.shape[1] - 1
@@ -180,7 +184,7 @@ def audit(
     batch, segments = latents.shape[:-2], latents.shape[-2] - 1
     ruler = _Ruler(generator, index, embed, max_points)
     with torch.no_grad():
-        facts = ruler.measure(latents.reshape(-1, *latents.shape[-2:]), _PARTS, _CELLS)
+        facts = ruler.measure(latents.reshape(-1, *latents.shape[-2:]), _PARTS, ruler.cells)
         steps = facts.chord.reshape(*batch, segments)
         apparent = times(prices(ruler.log_index(latents)), steps)
         energy = 0.5 * segments * apparent.square().sum(-1)
@@ -196,7 +200,7 @@ def audit(
                 break
             for rows, parts in ((rough, _PARTS << doubling), (coarse & ~rough, _PARTS)):
                 if bool(rows.any()):
-                    facts.update(rows, ruler.measure(ends[rows], parts, _CELLS << doubling))
+                    facts.update(rows, ruler.measure(ends[rows], parts, ruler.cells << doubling))
                     decoded[rows] += parts + 1
         segment_cost = cost.reshape(*batch, segments)
         segment_length = (facts.length[:, 0] + _excess(facts.length, segments)).reshape(*batch, segments)

@@ -12,14 +12,15 @@ from torch.distributions import Distribution
 from .curves import lerp
 from .energy import ABOVE, Embed, Generator, blocks, points_to_data
 from .errors import GeneratorError, InputError, LatentPathError
-from .index import RealismIndex, as_log_index
+from .index import PriorIndex, RealismIndex, as_log_index
+from .index.networks import training_parts
 
 __all__ = ["check_endpoints", "check_generator", "checked_index"]
 
 _PAIRS, _BETWEEN, _SAME, _ALONE, _ALPHA = 3, 16, 1e-5, 5e-3, 0.9
 
 
-def checked_index(prior: Any, alpha: float) -> RealismIndex | Callable[[Tensor], Tensor]:
+def checked_index(prior: Any, alpha: float) -> PriorIndex | Callable[[Tensor], Tensor]:
     """The index that ``prior`` stands for: a distribution's own, or ``prior`` itself.
 
     Raises:
@@ -27,9 +28,10 @@ def checked_index(prior: Any, alpha: float) -> RealismIndex | Callable[[Tensor],
     """
     if isinstance(prior, Distribution):
         return RealismIndex(prior, alpha=alpha)
-    if isinstance(prior, RealismIndex):
+    if isinstance(prior, PriorIndex):
         if alpha not in (_ALPHA, prior.alpha):
-            raise InputError(f"alpha={alpha} was given with a RealismIndex that has alpha={prior.alpha}: set it there")
+            kind = type(prior).__name__
+            raise InputError(f"alpha={alpha} was given with a {kind} that has alpha={prior.alpha}: set it there")
         return prior
     if isinstance(prior, nn.Module) or not callable(prior):
         hint = " (are generator and prior swapped?)" if isinstance(prior, nn.Module) else ""
@@ -44,7 +46,7 @@ def checked_index(prior: Any, alpha: float) -> RealismIndex | Callable[[Tensor],
 
 
 def check_endpoints(
-    start: Tensor, end: Tensor, index: RealismIndex | Callable[[Tensor], Tensor]
+    start: Tensor, end: Tensor, index: PriorIndex | Callable[[Tensor], Tensor]
 ) -> tuple[Tensor, Tensor]:
     """Both endpoints as ``(B, D)``, detached copies.
 
@@ -87,7 +89,7 @@ def check_endpoints(
 
 
 @torch.no_grad()
-def _check_index(index: RealismIndex | Callable[[Tensor], Tensor], name: str, value: Tensor) -> None:
+def _check_index(index: PriorIndex | Callable[[Tensor], Tensor], name: str, value: Tensor) -> None:
     try:
         logs = as_log_index(index)(value)
     except Exception as error:
@@ -227,10 +229,9 @@ class _Probe:
 
 
 def _check_module(generator: nn.Module, start: Tensor) -> None:
-    busy = [name or type(generator).__name__ for name, part in generator.named_modules() if part.training]
+    busy = training_parts(generator)
     if busy:
-        shown = ", ".join(busy[:3]) + (", ..." if len(busy) > 3 else "")
-        raise GeneratorError(f"the generator is in training mode ({shown}): call generator.eval() first")
+        raise GeneratorError(f"the generator is in training mode ({busy}): call generator.eval() first")
     weight = next((p for p in generator.parameters() if p.is_floating_point()), None)
     if weight is not None and weight.device != start.device:
         raise InputError(f"start is on {start.device} and the generator on {weight.device}: move one with .to(...)")

@@ -36,7 +36,7 @@ from torch import Tensor
 
 from .curves import spaced
 from .errors import InputError
-from .index import RealismIndex, as_log_index
+from .index import PriorIndex, as_log_index
 
 __all__ = [
     "ABOVE",
@@ -61,8 +61,8 @@ __all__ = [
 Generator = Callable[[Tensor], Tensor]
 """Latents ``(N, D)`` to data ``(N, ...)``, each point on its own, deterministic and differentiable."""
 
-Index = RealismIndex | Callable[[Tensor], Tensor]
-"""A `RealismIndex`, or any callable ``(..., D) -> (...)`` that gives ``log(alpha * ri)``."""
+Index = PriorIndex | Callable[[Tensor], Tensor]
+"""A `RealismIndex`, another `PriorIndex`, or any callable ``(..., D) -> (...)`` that gives ``log(alpha * ri)``."""
 
 ABOVE = 1e-6
 """A log index may exceed 0, which it never should, by this much: rounding."""

@@ -18,7 +18,7 @@ from .audit import Audit, audit
 from .curves import lerp, slerp
 from .energy import Embed, Generator, Index, blocks
 from .errors import InputError
-from .index import RealismIndex, as_log_index
+from .index import PriorIndex, as_log_index
 
 __all__ = ["BASELINES", "Judge", "Report", "Row", "Source", "compare", "finite"]
 
@@ -52,7 +52,7 @@ class Source:
     @torch.no_grad()
     def ri(self, latents: Tensor) -> Tensor:
         """The realism index at points ``(..., D)``; for a callable log index, its exponential."""
-        if isinstance(self.index, RealismIndex):
+        if isinstance(self.index, PriorIndex):
             return self.index(latents)
         return as_log_index(self.index)(latents).exp()
 

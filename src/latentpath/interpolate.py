@@ -16,7 +16,7 @@ from .curves import lerp
 from .energy import Embed, Generator
 from .errors import InputError, SolveError
 from .evaluate import Source
-from .index import RealismIndex
+from .index import PriorIndex
 from .path import Path
 from .solvers import (
     LBFGS,
@@ -46,7 +46,7 @@ _BUDGET, _CPU_POINTS, _GPU_POINTS, _VALUES = 1000, 512, 4096, 2**26
 
 def interpolate(
     generator: Generator,
-    prior: Distribution | RealismIndex | Callable[[Tensor], Tensor],
+    prior: Distribution | PriorIndex | Callable[[Tensor], Tensor],
     start: Tensor,
     end: Tensor,
     *,
@@ -70,8 +70,9 @@ def interpolate(
     Args:
         generator: latents ``(N, D)`` to data ``(N, ...)``: any deterministic, differentiable callable that treats the
             points of a batch independently; a module must be in eval mode.
-        prior: the density of the latents (any `torch.distributions.Distribution` over vectors), a `RealismIndex`, or a
-            callable ``(..., D) -> (...)`` that gives ``log(alpha * ri)``.
+        prior: the density of the latents (any `torch.distributions.Distribution` over vectors), a `RealismIndex` or
+            another index (`TypicalityIndex`, `ScoreIndex` and its kinds), or a callable ``(..., D) -> (...)`` that
+            gives ``log(alpha * ri)``.
         start: ``(D,)`` or ``(B, D)``; a single one serves all pairs, on either side.
         end: ``(D,)`` or ``(B, D)``.
         segments: ``K``, at least 2.

@@ -40,11 +40,13 @@ normals the estimate, which is not used there, would be off by up to 0.17 (D = 1
 nodes, relative error of ``W`` below 1e-10); :math:`\log G_W`, and :math:`e` in :math:`\log(l_{\min} - x)`, by monotone
 C1 cubics. So the cost does not depend on the number of samples; `RealismIndex.log_direct` keeps the series and sums.
 Everything is computed in float64 whatever the dtype of ``z``, except on devices that lack it.
+
+**Others.** The log-density is one score of a latent among many; `latentpath.index.scores` has those that look at what
+the generator makes, `latentpath.index.typicality` the two-sided view of the density.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -54,12 +56,26 @@ from torch.distributions import Distribution
 
 from latentpath.errors import InputError
 
-from .rules import Rule, check_prior, choose, moved, name_of
+from .base import PriorIndex
+from .neighbours import KNNIndex
+from .rules import choose, name_of
+from .scores import ClassifierIndex, DiscriminatorIndex, ScoreIndex
+from .typicality import TypicalityIndex
 
-__all__ = ["RealismIndex", "as_log_index", "log_index"]
+__all__ = [
+    "ClassifierIndex",
+    "DiscriminatorIndex",
+    "KNNIndex",
+    "PriorIndex",
+    "RealismIndex",
+    "ScoreIndex",
+    "TypicalityIndex",
+    "as_log_index",
+    "log_index",
+]
 
 
-class RealismIndex:
+class RealismIndex(PriorIndex):
     r"""The realism index of a prior: exact for normal and uniform priors, a tabulated estimate for all others.
 
     .. math:: \mathrm{ri}(z) = P(f(X) \le f(z)), \quad X \sim f, \qquad
@@ -95,88 +111,21 @@ class RealismIndex:
         tensor([ -0.1054,  -1.1054, -50.1054])
     """
 
-    prior: Any
-    alpha: float
-    samples: int
-    seed: int
-    dim: int
-    kind: str
-    _rule: Rule
-    _rules: dict[tuple[torch.dtype, torch.device], Rule]
-
     def __init__(self, prior: Any, alpha: float | int = 0.9, samples: int = 5000, seed: int = 0) -> None:
-        if not isinstance(alpha, float | int) or isinstance(alpha, bool) or not 0 < alpha <= 1:
-            raise InputError(f"alpha must be a number in (0, 1], got {alpha!r}; 0.9 is a good choice")
-        if not isinstance(samples, int) or isinstance(samples, bool) or samples < 2:
-            raise InputError(f"samples must be an integer of 2 or more, got {samples!r}; the paper has 5000")
-        dim = check_prior(prior)
+        super().__init__(prior, alpha, samples, seed)
         with torch.no_grad():
-            kind, rule = choose(prior, dim, samples, seed)
-        facts = {"prior": prior, "alpha": float(alpha), "samples": samples, "seed": seed, "dim": dim, "kind": kind}
-        self.__dict__.update(facts, _rule=rule, _rules={})
-
-    def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"a RealismIndex cannot be changed; make a new one with another {name}")
-
-    def __repr__(self) -> str:
-        made = f", samples={self.samples}, seed={self.seed}" if self.kind == "kde" else ""
-        return f"RealismIndex({name_of(self.prior)}, dim={self.dim}, kind={self.kind!r}, alpha={self.alpha:g}{made})"
-
-    def __call__(self, z: Tensor) -> Tensor:
-        r"""The index :math:`\mathrm{ri}(z)` in [0, 1], without ``alpha``: ``(..., D) -> (...,)``.
-
-        Raises:
-            InputError: ``z`` has another last dimension or is no floating-point tensor.
-        """
-        return self._evaluate(z, 0.0).exp()
-
-    def log(self, z: Tensor) -> Tensor:
-        r"""The logarithm :math:`\log(\alpha\, \mathrm{ri}(z)) \le 0` in nats: ``(..., D) -> (...,)``.
-
-        It follows the dtype and device of ``z``, gives NaN where ``z`` is NaN, and can be differentiated twice, in
-        forward and in reverse mode, and mapped by `torch.func.vmap`.
-
-        Raises:
-            InputError: ``z`` has another last dimension or is no floating-point tensor.
-
-        Source: section 3 of the paper (Definition 1, scaled by alpha).
-
-        Example:
-            >>> from latentpath.priors import semicircle
-            >>> RealismIndex(semicircle()).log(torch.zeros(3, 5, 20)).shape
-            torch.Size([3, 5])
-        """
-        return self._evaluate(z, math.log(self.alpha))
-
-    def log_direct(self, z: Tensor) -> Tensor:
-        r"""What `log` tabulates, from its series or its sum over all samples: ``(..., D) -> (...,)``; slow, for tests.
-
-        Raises:
-            InputError: ``z`` has another last dimension or is no floating-point tensor.
-        """
-        return self._evaluate(z, math.log(self.alpha), direct=True)
-
-    def _evaluate(self, z: Tensor, shift: float, direct: bool = False) -> Tensor:
-        if not z.is_floating_point() or z.dim() == 0 or z.shape[-1] != self.dim:
-            raise InputError(
-                f"z must be a floating-point tensor (..., {self.dim}), the prior's event size, "
-                f"got {z.dtype} of shape {tuple(z.shape)}"
-            )
-        dtype = torch.float32 if z.device.type == "mps" else torch.float64
-        rule = self._rules.get((dtype, z.device))
-        if rule is None:
-            rule = self._rules[dtype, z.device] = moved(self._rule, dtype, z.device)
-        value = rule.direct(z.to(dtype)) if direct else rule(z.to(dtype), torch.finfo(z.dtype).eps)
-        return (value + shift).to(z.dtype)
+            kind, rule = choose(prior, self.dim, samples, seed)
+        self._set(kind=kind, _rule=rule)
 
 
 def as_log_index(index: Any) -> Callable[[Tensor], Tensor]:
-    r"""The function ``z -> log ri`` of an index: a `RealismIndex` gives its ``log``, any other callable itself.
+    r"""The function ``z -> log ri`` of an index: a `PriorIndex` gives its ``log``, any other callable itself.
 
     A callable is given points ``(N, D)``, whatever the shape of ``z``, and gives ``(N,)``.
 
     Args:
-        index: a `RealismIndex`, or a callable ``(N, D) -> (N,)`` of :math:`\log(\alpha\, \mathrm{ri}(z))`.
+        index: a `PriorIndex`, such as `RealismIndex`, or a callable ``(N, D) -> (N,)`` of
+            :math:`\log(\alpha\, \mathrm{ri}(z))`.
 
     Raises:
         InputError: ``index`` is neither; a prior, for example.
@@ -185,7 +134,7 @@ def as_log_index(index: Any) -> Callable[[Tensor], Tensor]:
         >>> as_log_index(lambda z: -z.square().sum(-1))(torch.ones(2, 3))
         tensor([-3., -3.])
     """
-    if isinstance(index, RealismIndex):
+    if isinstance(index, PriorIndex):
         return index.log
     if isinstance(index, Distribution):
         raise InputError(f"index must be a RealismIndex or a callable, got a prior; use RealismIndex({name_of(index)})")

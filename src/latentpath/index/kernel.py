@@ -9,7 +9,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-__all__ = ["KernelRule", "smooth"]
+__all__ = ["Kernel", "KernelRule", "smooth"]
 
 _EDGE = -20.0  # the left end of the table proper, in bandwidths from the smallest level
 _NODES = 12  # per bandwidth
@@ -22,7 +22,7 @@ class KernelRule:
     """``log ri`` as the smoothed distribution function of a log-density, at that log-density."""
 
     density: Callable[[Tensor], Tensor]
-    kernel: _Kernel
+    kernel: Kernel
 
     def __call__(self, z: Tensor, eps: float) -> Tensor:
         """``log ri: (..., D) -> (...,)``, by the table."""
@@ -34,7 +34,7 @@ class KernelRule:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Kernel:
+class Kernel:
     """``log G_W`` as cubics: first the cells of the tail's correction, in log distance, then those of the function."""
 
     levels: Tensor  # (n,), sorted
@@ -44,6 +44,7 @@ class _Kernel:
     tail_cells: int
 
     def log_cdf(self, x: Tensor) -> Tensor:
+        """``log G_W`` at levels ``(...)``, by the table."""
         wall = x == -math.inf  # outside the support
         t = (torch.where(wall, self.lowest, x) - self.lowest) / self.width
         far = t < _EDGE
@@ -64,7 +65,7 @@ class _Kernel:
         return torch.where(right < 0.5, torch.log1p(-right.clamp(max=0.5)), sums)
 
 
-def smooth(levels: Tensor) -> _Kernel:
+def smooth(levels: Tensor) -> Kernel:
     """Tabulate ``log G_W`` of the levels, with exact derivatives at the nodes."""
     levels = levels.sort().values
     n = len(levels)
@@ -76,7 +77,7 @@ def smooth(levels: Tensor) -> _Kernel:
     tail = torch.cat([_correction_and_slope(t, d) for t in (_EDGE * tail_nodes.exp()).split(256)])
     tail[:, 1] *= -_EDGE * tail_nodes.exp() / _TAIL_NODES
     cells = torch.cat([_monotone(*tail.unbind(-1)), _monotone(main[:, 0], main[:, 1] / _NODES)])
-    return _Kernel(levels, width, float(levels[0]), cells, len(tail) - 1)
+    return Kernel(levels, width, float(levels[0]), cells, len(tail) - 1)
 
 
 def _log_cdf_and_slope(t: Tensor, d: Tensor) -> Tensor:

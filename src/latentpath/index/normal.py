@@ -1,4 +1,7 @@
-r"""The index of normal priors: :math:`\log Q(a, x)` with :math:`a = D/2`, x half the squared Mahalanobis distance."""
+r"""The index of normal priors: :math:`\log Q(a, x)` with :math:`a = D/2`, x half the squared Mahalanobis distance.
+
+And its complement :math:`\log P(a, x) = \log(1 - Q)`, for the two-sided index, from the same table.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["NormalRule", "gamma_table"]
+__all__ = ["NormalRule", "gamma_table", "log_price"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,16 +34,25 @@ class NormalRule:
     def __call__(self, z: Tensor, eps: float) -> Tensor:
         """``log ri: (..., D) -> (...,)``, by the table."""
         x = self.half_distance(z)
+        return self.log_q(x)
+
+    def log_q(self, x: Tensor) -> Tensor:
+        """``log Q(D/2, x)`` of half the squared distance, by the table."""
         log_q: Tensor = _LogQ.apply(x, self.table.cells, self.table)[0]  # type: ignore[no-untyped-call]
         return log_q
+
+    def log_p(self, x: Tensor) -> Tensor:
+        """``log P(D/2, x)`` of half the squared distance, by the table; ``x`` must stay away from 0."""
+        log_p: Tensor = _LogP.apply(x, self.table.cells, self.table)[0]  # type: ignore[no-untyped-call]
+        return log_p
 
     def direct(self, z: Tensor) -> Tensor:
         """The same by series and continued fraction."""
         x = self.half_distance(z).clamp(_tiny(z.dtype), 1e300 if z.dtype == torch.float64 else 1e30)
-        return -_log_price(self.dim / 2, x)[0].exp()
+        return -log_price(self.dim / 2, x)[0].exp()
 
 
-def _log_price(a: float, x: Tensor) -> tuple[Tensor, Tensor]:
+def log_price(a: float, x: Tensor) -> tuple[Tensor, Tensor]:
     r"""``log W`` and ``log d(log W)/dx`` for :math:`W = -\log Q(a, x)`, to 1e-11 from the mode to the far tail.
 
     The series of ``P = 1 - Q`` below ``a + 1``, Legendre's continued fraction above.
@@ -91,6 +103,12 @@ class _GammaTable:
 
     def price(self, x: Tensor, cells: Tensor) -> tuple[Tensor, Tensor]:
         """``W`` and its derivative ``H`` at ``x > 0``."""
+        log_price, growth = self.log_price(x, cells)
+        price = log_price.exp()
+        return price, price * growth
+
+    def log_price(self, x: Tensor, cells: Tensor) -> tuple[Tensor, Tensor]:
+        """``log W`` and its derivative at ``x > 0``."""
         r = (2 * x).sqrt()
         scale = 1 / (r + self.c)
         s = r * scale / self.step - 0.5
@@ -99,10 +117,8 @@ class _GammaTable:
         k = torch.nn.functional.embedding(cell, cells).unbind(-1)
         value = ((((k[5] * s + k[4]) * s + k[3]) * s + k[2]) * s + k[1]) * s + k[0]
         slope = (((5 * k[5] * s + 4 * k[4]) * s + 3 * k[3]) * s + 2 * k[2]) * s + k[1]
-        inverse = 1 / x
-        price = torch.exp(self.a * (x / self.a).log() + value)
-        hazard = price * (self.a * inverse + slope * (self.c / self.step) * scale * scale / r)
-        return price, hazard
+        growth = self.a / x + slope * (self.c / self.step) * scale * scale / r
+        return self.a * (x / self.a).log() + value, growth
 
     def tail(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The same for large ``x``."""
@@ -119,7 +135,7 @@ def gamma_table(dim: int) -> _GammaTable:
     u = (torch.arange(n - 40 if dim < 200 else n - 80, dtype=torch.float64) + 0.5) * step
     r = c * u / (1 - u)
     x = r**2 / 2
-    log_w, log_growth = _log_price(a, x)
+    log_w, log_growth = log_price(a, x)
     value = log_w - a * (x / a).log()
     growth = log_growth.exp()  # (log W)'
     curvature = growth * ((log_w + log_growth).exp() + (a - 1) / x - 1 - growth)
@@ -179,3 +195,41 @@ class _LogQ(torch.autograd.Function):
 
 def _hazard_slope(a: float, x: Tensor, hazard: Tensor) -> Tensor:
     return hazard * (hazard - 1 + (a - 1) / x.clamp(min=_tiny(x.dtype)))
+
+
+class _LogP(torch.autograd.Function):
+    """``x -> (log P(a, x), R)`` with ``R = (log P)'``; as ``R' = R ((a - 1)/x - 1 - R)``, it closes on itself."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x: Tensor, cells: Tensor, table: _GammaTable) -> tuple[Tensor, Tensor]:
+        log_w, growth = table.log_price(x.clamp(max=table.cut), cells)  # beyond the cut P is 1
+        w = log_w.exp()
+        small = w < 1e-5
+        share = torch.where(small, 1.0, w)
+        # P = 1 - e^-W; P'/P = W' / (e^W - 1)
+        log_p = torch.where(small, log_w - w / 2, torch.log(-torch.expm1(-share)))
+        slope = growth * torch.where(small, 1 - w / 2, share / torch.expm1(share))
+        return log_p, torch.where(x > table.cut, 0.0, slope)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+        ctx.save_for_backward(inputs[0], output[1])
+        ctx.save_for_forward(inputs[0], output[1])
+        ctx.a = inputs[2].a
+        ctx.set_materialize_grads(False)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, None, None]:
+        x, slope = ctx.saved_tensors
+        total = None if grads[0] is None else grads[0] * slope
+        if grads[1] is not None:
+            second = grads[1] * slope * ((ctx.a - 1) / x - 1 - slope)
+            total = second if total is None else total + second
+        return total, None, None
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Any) -> tuple[Tensor, Tensor]:
+        x, slope = ctx.saved_tensors
+        return tangents[0] * slope, tangents[0] * slope * ((ctx.a - 1) / x - 1 - slope)

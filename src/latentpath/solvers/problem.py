@@ -22,12 +22,12 @@ from ..energy import (
     prices,
     times,
 )
-from ..index import as_log_index
+from ..index import PriorIndex, as_log_index
 from .preconditioner import Metric
 
 __all__ = ["Evaluation", "Problem", "Quadrature"]
 
-_CELLS, _VALUES = 64, 2**22
+_CELLS, _DECODED_CELLS, _VALUES = 64, 4, 2**22  # cells of a segment; few, where the index runs the generator
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class Problem:
 
     Args:
         generator: ``(N, D) -> (N, ...)``.
-        index: a `RealismIndex`, or a callable that gives ``log(alpha * ri)``.
+        index: a `RealismIndex`, another index under a prior, or a callable that gives ``log(alpha * ri)``.
         embed: the space in which lengths are measured (see `latentpath.energy`).
         max_points: the most points the generator is given in one call; None for all at once. A path with more points
             than that is evaluated in pieces that overlap by one point.
@@ -93,7 +93,8 @@ class Problem:
     def __init__(self, generator: Generator, index: Index, embed: Embed = None, max_points: int | None = None) -> None:
         self.to_data = points_to_data(generator, embed)
         self.log_index = as_log_index(index)
-        self.max_points, self.cells = max_points, _CELLS
+        self.max_points = max_points
+        self.cells = _DECODED_CELLS if isinstance(index, PriorIndex) and index.decodes else _CELLS
 
     def evaluate(self, latents: Tensor, rule: Quadrature | None = None) -> Evaluation:
         """Energy, gradient and stiffness of ``latents`` ``(b, K+1, D)``: one forward and one backward pass.

@@ -45,7 +45,7 @@ from torch import Tensor
 from ..audit import Audit
 from ..curves import lerp
 from ..errors import InputError, missing
-from ..index import RealismIndex
+from ..index import PriorIndex
 from ..index.rules import draw
 from .audited import solve_audited
 from .lbfgs import LBFGS
@@ -72,7 +72,7 @@ class Restarts:
         starts: how many, the straight line included; ``"auto"`` takes four at a time, until four more have found
             nothing lower by 1 %, and at most 16.
         graph: whether one of them is the shortest path over samples of the prior; None: where there is a prior and
-            scipy, from three starts on.
+            scipy, from three starts on, but for an index that runs the generator (`ScoreIndex`).
         samples: of the prior, at least 2.
         seed: of the samples and bends.
 
@@ -133,7 +133,7 @@ class Restarts:
         """
         if not self.graph:
             return
-        if not isinstance(index, RealismIndex):
+        if not isinstance(index, PriorIndex):
             raise InputError(
                 "graph=True needs a prior that can be sampled, and a callable index has none: pass the distribution "
                 "or a RealismIndex as the prior, or leave graph out"
@@ -201,7 +201,7 @@ def search(
         latents: the straight lines ``(B, K+1, D)``.
         audit: the audit of polylines ``(b, K+1, D)``.
         restarts: how many starts, and which.
-        index: of the prior whose samples the starts go through, if it is a `RealismIndex`.
+        index: of the prior whose samples the starts go through, if it is a `PriorIndex`.
         max_evaluations: the path evaluations each path may spend from one start; None for no limit.
         max_total: those it may spend in all; None for no limit.
         callback: told after every step, in the search too, where the paths are coarse and several belong to one pair;
@@ -286,7 +286,7 @@ class _Hunt:
         self.start, self.end, self.points = line[:, 0], line[:, -1], line.shape[1]
         self.segments = min(self.points - 1, max(_COARSEST, (self.points - 1) // _COARSER))
         self.unit = (self.segments + 1) / self.points
-        self.index = index if isinstance(index, RealismIndex) else None
+        self.index = index if isinstance(index, PriorIndex) else None
         count, most = len(line), restarts.most
         self.costs = line.new_full((count, most), math.nan)
         self.found = line.new_zeros(count, most, self.segments + 1, line.shape[-1])
@@ -378,7 +378,8 @@ class _Hunt:
     def _graphed(self) -> bool:
         if self.index is None or self.restarts.graph is False:
             return False
-        return self.restarts.graph is True or (self.restarts.most >= 3 and _has_scipy())
+        cheap = not self.index.decodes  # a graph asks it some ten thousand times
+        return self.restarts.graph is True or (cheap and self.restarts.most >= 3 and _has_scipy())
 
     def _along_graph(self, nodes: Tensor) -> Tensor:
         """The shortest paths over the graph, with ``k`` segments ``(B, k+1, D)``."""

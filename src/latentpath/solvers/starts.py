@@ -59,8 +59,8 @@ def bends(line: Float[Tensor, "B P D"], count: int, seed: int) -> Float[Tensor, 
 def segment_costs(
     problem: Problem, latents: Float[Tensor, "N P D"], parts: int, cells: int = _CELLS
 ) -> Float[Tensor, "N K"]:
-    """What the segments of polylines cost, measured in ``parts``, each at its mean price on ``cells``."""
-    found = []
+    """What the segments of polylines cost, measured in ``parts``, each at its mean price on ``cells`` at most."""
+    found, cells = [], min(cells, max(1, 2 * problem.cells // parts))  # fewer where the index runs the generator
     for block in blocks(len(latents), max(1, _VALUES // (latents[:1].numel() * parts * cells))):
         size = chords(decode(subdivide(latents[block], parts), problem.to_data, max_points=problem.max_points))
         price = mean_prices(problem.log_index(subdivide(latents[block], parts * cells)), cells)

@@ -1,0 +1,162 @@
+r"""The index of nearness to real things: the realism score of Kynkäänniemi et al. (2019).
+
+Around every reference :math:`r`, a real thing, lies the sphere that reaches to its k-th nearest other reference.
+Section 5 of "Improved precision and recall metric for assessing generative models" scores a generated thing by the
+sphere that it lies deepest in,
+
+.. math:: R(z) = \max_r \frac{|\phi(r) - \phi(\mathrm{nn}_k(r))|}{|\phi(G(z)) - \phi(r)|},
+
+over the half of the references whose spheres are the smaller (the larger ones belong to what is alone in its region,
+and say little). :math:`R \ge 1` within the manifold of the references, and far away it falls like one over the
+distance. It was meant for the quality of single images; here its logarithm is a score of latents.
+
+The maximum picks one reference at a time, and the score is smooth between the ridges where two of them are equal. On
+a reference R is infinite; so the score is :math:`-\tfrac12 \log(R^{-2} + 10^{-12})`, a rising function of R, with a
+finite gradient.
+
+The candidates are found by matrix products, which round, so the four best of them are measured exactly.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from latentpath.errors import InputError
+
+from .base import PriorIndex
+from .networks import check_parts
+from .scores import ScoreIndex
+
+__all__ = ["KNNIndex"]
+
+_CHUNK, _CANDIDATES, _NEAREST = 500, 4, 1e-12
+
+
+class KNNIndex(ScoreIndex):
+    r"""The index of nearness to real data, by the realism score of Kynkäänniemi et al. (2019).
+
+    .. math:: s(z) = \log \max_r \frac{|\phi(r) - \phi(\mathrm{nn}_k(r))|}{|\phi(G(z)) - \phi(r)|}, \qquad
+              \mathrm{ri}_s(z) = P(s(X) \le s(z)),\ X \sim \text{prior}
+
+    Every evaluation costs a pass of the generator and of the features, and a comparison with half the references.
+
+    Args:
+        generator: latents ``(N, D)`` to data ``(N, ...)``; a module must be in eval mode.
+        prior: as for `RealismIndex`.
+        references: real data ``(M, ...)``, floating point, in the generator's range. A few thousand will do.
+        features: :math:`\phi`, data to features ``(N, ...)``, of the references too; None for the data themselves. A
+            network's features tell more than pixels. Where the references' are known, leave this None, pass them as
+            ``references``, and a generator that ends in the features.
+        neighbours: k, the paper's 3.
+        alpha: the scale in (0, 1].
+        samples: how many samples are decoded and scored when the index is made.
+        seed: of those samples.
+        max_points: the most points in one call; None for 512 on a CPU and 4,096 elsewhere.
+
+    Attributes:
+        prior: as given; ``alpha``, ``samples``, ``seed``, ``dim`` and ``kind`` as for `ScoreIndex`.
+
+    Raises:
+        InputError: as for `ScoreIndex`; references that are too few, not finite, of another shape than the generator's
+            output, or so many times the same that their spheres have no radius.
+        GeneratorError: as for `ScoreIndex`, or a module is in training mode.
+
+    Source: Kynkäänniemi et al. 2019, section 5; not in the paper.
+
+    Example:
+        >>> from latentpath.priors import standard_normal
+        >>> real = torch.randn(200, 2, generator=torch.Generator().manual_seed(0)) + torch.tensor([4.0, 0.0])
+        >>> index = KNNIndex(lambda z: 3 * z, standard_normal(2), real, samples=1000)
+        >>> index(torch.tensor([[4 / 3, 0.0], [-4 / 3, 0.0]])).round(decimals=1)  # among them, and far away
+        tensor([0.9, 0.1])
+    """
+
+    def __init__(
+        self,
+        generator: Callable[[Tensor], Tensor],
+        prior: Any,
+        references: Tensor,
+        features: Callable[[Tensor], Tensor] | None = None,
+        neighbours: int = 3,
+        alpha: float | int = 0.9,
+        samples: int = 5000,
+        seed: int = 0,
+        max_points: int | None = None,
+    ) -> None:
+        PriorIndex.__init__(self, prior, alpha, samples, seed)
+        check_parts(generator=generator, **({} if features is None else {"features": features}))
+        with torch.no_grad():
+            spheres = _spheres(_featured(_checked(references, neighbours), features), neighbours)
+
+        def score(z: Tensor) -> Tensor:
+            data = generator(z)
+            return spheres.depth((data if features is None else features(data)).flatten(1))
+
+        self._estimate(score, generator, max_points)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Spheres:
+    centres: Tensor  # (m, F), about their mean
+    radii: Tensor  # (m,)
+    middle: Tensor  # (F,)
+
+    def depth(self, points: Tensor) -> Tensor:
+        """The logarithm of the realism score, ``(N, F) -> (N,)``."""
+        if points.shape[1] != self.centres.shape[1]:
+            raise InputError(
+                f"references must have as many values (or features) as what the generator makes, {points.shape[1]}, "
+                f"got {self.centres.shape[1]}"
+            )
+        centres, radii, middle = (part.to(points) for part in (self.centres, self.radii, self.middle))
+        points = points - middle
+        with torch.no_grad():
+            squares = points.square().sum(1, keepdim=True) - 2 * points @ centres.mT + centres.square().sum(1)
+            rough = (squares / radii.square()).topk(min(_CANDIDATES, len(radii)), largest=False).indices
+        ratio = (points[:, None] - centres[rough]).square().sum(-1) / radii[rough].square()
+        return -0.5 * (ratio.amin(1) + _NEAREST).log()
+
+
+def _spheres(features: Tensor, neighbours: int) -> _Spheres:
+    """The smaller half of the spheres around features ``(M, F)``."""
+    if not bool(features.isfinite().all()):
+        raise InputError("references (or their features) must be finite, they hold NaN or infinity")
+    middle = features.mean(0)
+    centred = features - middle
+    exact = "donot_use_mm_for_euclid_dist"  # a copy is at distance 0
+    radii = torch.cat(
+        [
+            torch.cdist(chunk, centred, compute_mode=exact).kthvalue(neighbours + 1, dim=1).values
+            for chunk in centred.split(_CHUNK)
+        ]
+    )
+    kept = (radii <= radii.median()) & (radii > 0)
+    if not bool(kept.any()):
+        raise InputError(
+            f"at least half of the references have {neighbours} or more exact copies, so their spheres have no radius: "
+            "remove the copies"
+        )
+    return _Spheres(centred[kept], radii[kept], middle)
+
+
+def _featured(references: Tensor, features: Callable[[Tensor], Tensor] | None) -> Tensor:
+    """The features ``(M, F)`` of the references, some at a time."""
+    if features is None:
+        return references.flatten(1)
+    return torch.cat([features(chunk).flatten(1) for chunk in references.split(_CHUNK)])
+
+
+def _checked(references: Tensor, neighbours: int) -> Tensor:
+    if isinstance(neighbours, bool) or not isinstance(neighbours, int) or neighbours < 1:
+        raise InputError(f"neighbours must be a whole number of at least 1, got {neighbours!r}")
+    if not isinstance(references, Tensor) or not references.is_floating_point() or references.ndim < 2:
+        got = f"{references.dtype} {tuple(references.shape)}" if isinstance(references, Tensor) else type(references)
+        raise InputError(f"references must be a floating-point tensor (M, ...), in the generator's range, got {got}")
+    if len(references) <= neighbours:
+        raise InputError(f"references must be more than {neighbours}, the neighbours, got {len(references)}")
+    return references.detach()
