@@ -234,7 +234,7 @@ def test_a_report_can_be_made_onto_an_earlier_one():
 
 def test_the_command_refuses_what_it_does_not_know(capsys, tmp_path):
     assert main(["--quick", "--problems", "nonsense", "--out", str(tmp_path)]) == 2
-    assert "there are celeba-wae, closed-forms" in capsys.readouterr().err
+    assert "there are celeba-dcgan-normal, " in capsys.readouterr().err
     assert main(["--quick", "--fresh", "nonsense", "--out", str(tmp_path)]) == 2
     assert "--fresh takes methods" in capsys.readouterr().err
 

@@ -257,7 +257,7 @@ def test_other_models_are_refused() -> None:
         lp.invert(lp.Model(nn.Linear(2, 4), prior), image)
     with pytest.raises(GeneratorError, match="not differentiable"):
         lp.invert(lp.Model(lambda z: z.repeat(1, 2).detach(), prior), image)
-    with pytest.raises(InputError, match=r"must map its images to latents \(1, 2\), it made \(1, 4\)"):
+    with pytest.raises(InputError, match=r"should give latents \(1, 2\), it gave \(1, 4\)"):
         lp.invert(lp.Model(nn.Linear(2, 4).eval(), prior, lambda data: data), image)
 
 

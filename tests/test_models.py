@@ -196,7 +196,7 @@ def test_a_network_that_is_nowhere_is_told_as_by_load(tmp_path: Path, monkeypatc
         WAE.from_pretrained(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["mnist-dcgan-normal"])
+@pytest.mark.parametrize("name", ["mnist-dcgan-normal", "mnist-dcgan-semicircle"])
 def test_the_shipped_generators_of_digits_make_all_of_them_confidently(judge: DigitClassifier, name: str) -> None:
     model = load(name)
     assert model.prior is not None

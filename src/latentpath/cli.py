@@ -1,4 +1,4 @@
-"""The command ``latentpath``: a demo, interpolation, the shipped models, and training."""
+"""The command ``latentpath``: a demo, interpolation, the shipped models, training, and the paper's experiments."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import typer
 from .cli_evaluate import evaluate
 from .cli_interpolate import interpolate
 from .cli_package import app as train_app
+from .cli_reproduce import reproduce
 from .cli_train import one_line_errors
 
 __all__ = ["app", "main"]
@@ -19,7 +20,8 @@ app = typer.Typer(
     help="Paths between latents of a generative model along which it keeps producing realistic things.",
     epilog="Examples:\n\n[bold]latentpath demo[/bold]\n\n[bold]latentpath demo --out out/quick --pairs 4[/bold]"
     "\n\n[bold]latentpath interpolate --from a.png --to b.png[/bold]"
-    "\n\n[bold]latentpath models[/bold]\n\n[bold]latentpath train dcgan --help[/bold]",
+    "\n\n[bold]latentpath models[/bold]\n\n[bold]latentpath train dcgan --help[/bold]\n\n[bold]latentpath "
+    "reproduce --quick[/bold]",
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
@@ -124,6 +126,12 @@ app.command(
     "\n\n[bold]latentpath evaluate runs/faces/model --data ~/data/img_align_celeba.zip --hold-out 100[/bold]"
 )(evaluate)
 
+app.command(
+    epilog="Examples:\n\n[bold]latentpath reproduce --quick[/bold]   a few pairs of each model"
+    "\n\n[bold]latentpath reproduce --data ~/data --out out/paper[/bold]   everything, with the judges that need images"
+    "\n\n[bold]latentpath reproduce --figure 3 --figure 8[/bold]   these figures alone"
+)(reproduce)
+
 
 def _quality(found: dict[str, Any]) -> list[str]:
     """The numbers that say most, a line each."""
@@ -136,7 +144,7 @@ def _quality(found: dict[str, Any]) -> list[str]:
             f"rarest digit {found['least_class_share']:.1%} of {found['samples']:,} samples",
         ]
     if "frechet" in found:
-        lines.append(f"Fréchet distance {found['frechet']:.1f} (real images {found['frechet_floor']:.1f})")
+        lines.append(f"Fréchet distance {found['frechet']:.3g} (real images {found['frechet_floor']:.3g})")
     if "precision" in found:
         lines.append(f"precision {found['precision']:.2f}, recall {found['recall']:.2f}")
     if "reconstruction_error" in found:

@@ -265,7 +265,7 @@ class _Search:
         begin = pool[distance.sort(dim=1, stable=True).indices[:, :starts]]
         encoded = torch.zeros(begin.shape[1], dtype=torch.bool, device=pool.device)
         if model.encoder is not None:
-            begin = torch.cat([begin, _by_encoder(model, images, index.dim)[:, None].to(pool)], dim=1)
+            begin = torch.cat([begin, model.encode(images)[:, None].to(pool)], dim=1)
             encoded = torch.cat([encoded, encoded.new_ones(1)])
         spread = float(pool.var(0).sum().sqrt())
         return cls(model, images, target, index, embed, penalty, variance, spread, begin, encoded, size)
@@ -365,13 +365,3 @@ def as_taken(model: Model, latents: Tensor, images: object = None) -> Tensor:
     if not isinstance(like, Tensor):
         return latents
     return latents.to(like.device, like.dtype if like.dtype in (torch.float32, torch.float64) else latents.dtype)
-
-
-def _by_encoder(model: Model, images: Tensor, dim: int) -> Tensor:
-    latents = model.encode(images)
-    if tuple(latents.shape) != (len(images), dim):
-        raise InputError(
-            f"the encoder of {model.name!r} must map its images to latents ({len(images)}, {dim}), "
-            f"it made {tuple(latents.shape)}"
-        )
-    return latents

@@ -48,6 +48,7 @@ __all__ = [
     "estimate",
     "paired",
     "proportion",
+    "unpaired",
     "within",
 ]
 
@@ -226,6 +227,60 @@ def paired(one: Tensor | Sequence[float], other: Tensor | Sequence[float], **opt
     if len(first) != len(second):
         raise InputError(f"paired values must be of the same pairs, got {len(first)} and {len(second)}")
     return estimate(first - second, **options)
+
+
+def unpaired(
+    one: Tensor | Sequence[float],
+    other: Tensor | Sequence[float],
+    *,
+    confidence: float = CONFIDENCE,
+    resamples: int = _RESAMPLES,
+    seed: int = 0,
+) -> Estimate:
+    """The difference of two means over different pairs, ``mean(one) - mean(other)``, with its bootstrap interval.
+
+    Both samples are drawn anew independently. Values that are not finite are left out; a sample of one or two has no
+    interval.
+
+    Args:
+        one: ``(B,)``.
+        other: ``(C,)``.
+        confidence: of the interval, in (0, 1).
+        resamples: how many.
+        seed: of the resamples.
+
+    Raises:
+        InputError: values that are not ``(B,)``, a confidence outside (0, 1), or no resamples.
+        MissingDependencyError: scipy is not installed.
+
+    Example:
+        >>> from latentpath.reproduction.statistics import unpaired
+        >>> unpaired([10.0, 12.0, 14.0, 16.0], [1.0, 2.0, 3.0]).mean
+        11.0
+    """
+    if not 0 < confidence < 1 or resamples < 1:
+        raise InputError(f"confidence must lie in (0, 1) and resamples be at least 1, got {confidence} and {resamples}")
+    every = [_numbers(one), _numbers(other)]
+    first, second = (values[values.isfinite()] for values in every)
+    n, lost = len(first) + len(second), sum(map(len, every)) - len(first) - len(second)
+    note = f"{lost} values not finite and left out" if lost else ""
+    if min(len(first), len(second)) < _FEWEST:
+        note = "; ".join(filter(None, [note, f"no interval from {len(first)} and {len(second)} values"]))
+        mean = float(first.mean() - second.mean()) if len(first) and len(second) else math.nan
+        return Estimate(mean, math.nan, math.nan, n, lost, note)
+    stats = _scipy_stats("an interval")
+    import numpy as np
+
+    found = stats.bootstrap(
+        (first.numpy(), second.numpy()),
+        lambda a, b, axis: a.mean(axis) - b.mean(axis),
+        vectorized=True,
+        confidence_level=confidence,
+        n_resamples=resamples,
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    ).confidence_interval
+    return Estimate(float(first.mean() - second.mean()), float(found.low), float(found.high), n, lost, note)
 
 
 def proportion(values: Tensor | Sequence[bool], *, confidence: float = CONFIDENCE) -> Estimate:

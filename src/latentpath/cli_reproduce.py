@@ -1,0 +1,74 @@
+"""``latentpath reproduce``: the paper's figures and claims, from the shipped models."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .cli_train import Threads, one_line_errors, use_threads
+
+__all__ = ["reproduce"]
+
+
+@one_line_errors
+def reproduce(
+    figure: Annotated[
+        list[int] | None, typer.Option(metavar="N", help="Only this figure, 1 to 9, and no report; repeatable.")
+    ] = None,
+    pairs: Annotated[
+        int | None, typer.Option(help="Pairs of each model of digits; 200 by default.", show_default=False)
+    ] = None,
+    face_pairs: Annotated[
+        int | None, typer.Option(help="Pairs of each model of faces; 24 by default.", show_default=False)
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the endpoints, the judges and the resamples.")] = 0,
+    out: Annotated[Path, typer.Option(help="Folder for figures, report and work; an interrupted run goes on.")] = Path(
+        "out/reproduction"
+    ),
+    quick: Annotated[bool, typer.Option("--quick", help="A few pairs of each model: minutes.")] = False,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            envvar="LATENTPATH_DATA",
+            help="Folder with mnist/ and celeba/, for the judges that compare with real images; left out without.",
+            show_default=False,
+        ),
+    ] = None,
+    threads: Threads = None,
+) -> None:
+    """Make every figure of the paper, test each of its claims, and write the report.
+
+    Solves pairs of every shipped model, asks judges that the method never saw, and writes figures (PNG, SVG, JSON),
+    report.html, report.md and report.json into --out. The full run takes an hour or two on two cores. Ctrl-C loses only
+    the pairs being solved: the same command goes on, and one seed gives the same numbers.
+    """
+    use_threads(threads)
+    from .errors import InputError
+    from .live import console
+    from .reproduction.plan import Plan
+    from .reproduction.run import reproduce as run
+
+    plan = Plan.quick(seed) if quick else Plan(seed=seed)
+    plan = dataclasses.replace(
+        plan,
+        pairs=plan.pairs if pairs is None else pairs,
+        face_pairs=plan.face_pairs if face_pairs is None else face_pairs,
+    )
+    if out.exists() and not out.is_dir():
+        raise InputError(f"--out must name a folder, and {out} is a file: choose another one")
+    words = ["latentpath reproduce", *(["--quick"] if quick else [])]
+    words += [f"--pairs {plan.pairs} --face-pairs {plan.face_pairs} --seed {seed}"]
+    told = console()
+    try:
+        written = run(plan, out, told, figures=figure or (), data=data, command=" ".join(words))
+    except KeyboardInterrupt:
+        typer.echo("Interrupted; the same command goes on from here.", err=True)
+        raise typer.Exit(130) from None
+    told.print()
+    for file in written:
+        if file.suffix in (".png", ".html", ".md"):
+            told.print(f"  {file.relative_to(out)}", soft_wrap=True, markup=False)
+    told.print(f"Open {out / 'report.html' if not figure else out / 'figures'}", soft_wrap=True, markup=False)
