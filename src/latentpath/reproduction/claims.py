@@ -76,16 +76,22 @@ def _semicircle(solved: Mapping[str, Solved]) -> Section:
                 above(0),
             ),
             Claim(
-                f"{_NAMES[name]}: the path's lowest ri is above the line's",
-                paired(of.ri[PATH].amin(1), of.ri[LINE].amin(1)),
+                f"{_NAMES[name]}: the path's lowest ri is above the line's (over the midpoints)",
+                paired(of.ri[PATH][:, 1:-1].amin(1), of.ri[LINE][:, 1:-1].amin(1)),
+                above(0),
+            ),
+            Claim(
+                f"{_NAMES[name]}: the path's lowest ri is above the line's (over the middle three fifths of the "
+                "midpoints)",
+                paired(_middle(of.ri[PATH]).amin(1), _middle(of.ri[LINE]).amin(1)),
                 above(0),
             ),
             Claim(
                 f"{_NAMES[name]}: the line leaves the prior, the path does not (share of midpoints where ri < 0.05, "
                 "the level that 5 % of the prior's own samples are below)",
                 parts=(
-                    Claim("share of the line's midpoints", estimate(outside[LINE]), above(_OUTSIDE)),
-                    Claim("share of the path's midpoints", estimate(outside[PATH]), below(_OUTSIDE)),
+                    Claim("share of the line's midpoints", _share(outside[LINE]), above(_OUTSIDE)),
+                    Claim("share of the path's midpoints", _share(outside[PATH]), below(_OUTSIDE)),
                 ),
             ),
         ]
@@ -103,14 +109,26 @@ def _semicircle(solved: Mapping[str, Solved]) -> Section:
     return Section("Semicircle prior", text, tuple(found), tuple(facts))
 
 
+def _middle(ri: Tensor) -> Tensor:
+    """The middle three fifths of the points of curves ``(B, K+1)``."""
+    fifth = ri.shape[1] // 5
+    return ri[:, fifth : ri.shape[1] - fifth]
+
+
+def _share(shares: Tensor) -> Estimate:
+    """The mean of shares ``(B,)``; where none of any pair is outside, the share of pairs with any bounds it."""
+    return estimate(shares) if bool((shares > 0).any()) else proportion(shares > 0)
+
+
+def _along(ri: Tensor, steps: Tensor) -> Tensor:
+    """Mean ri ``(B, K+1)`` per unit of data-space length, by the steps ``(B, K)``: ``(B,)``."""
+    ri, steps = ri.double(), steps.double()
+    return (steps * (ri[:, 1:] + ri[:, :-1]) / 2).sum(1) / steps.sum(1)
+
+
 def _by_length(of: Solved) -> tuple[Tensor, Tensor]:
-    """Mean ri per unit of data-space length, of path and line, ``(B,)`` each."""
-
-    def mean(kind: str) -> Tensor:
-        ri, steps = of.ri[kind].double(), of.steps[kind].double()
-        return (steps * (ri[:, 1:] + ri[:, :-1]) / 2).sum(1) / steps.sum(1)
-
-    return mean(PATH), mean(LINE)
+    """`_along` of path and line."""
+    return _along(of.ri[PATH], of.steps[PATH]), _along(of.ri[LINE], of.steps[LINE])
 
 
 def _steps(solved: Mapping[str, Solved]) -> Section:
@@ -146,8 +164,7 @@ def _normal(solved: Mapping[str, Solved]) -> Section:
     found: list[Claim] = []
     facts: list[tuple[str, Estimate]] = []
     for name, of in solved.items():
-        points = of.ri[LINE].shape[1]
-        inner = of.ri[LINE][:, points // 5 : points - points // 5]
+        inner = _middle(of.ri[LINE])
         found += [
             Claim(
                 f"{_NAMES[name]}: ri of the line is nearly constant away from its ends (it deviates by less than 0.05 "
@@ -240,7 +257,10 @@ def _alpha(solved: Mapping[str, Solved], extra: Mapping[str, dict[str, Tensor]],
         pairs = len(made[f"{plan.alphas[0]:g}/length"])
         every = sorted({*plan.alphas, plan.alpha}, reverse=True)
         length = {a: made[f"{a:g}/length"] if a in plan.alphas else of.length[PATH][:pairs] for a in every}
-        ri = {a: made[f"{a:g}/ri"].mean(1) if a in plan.alphas else of.ri[PATH][:pairs].mean(1) for a in every}
+        ri = {
+            a: _along(made[f"{a:g}/ri"], made[f"{a:g}/steps"]) if a in plan.alphas else _by_length(of)[0][:pairs]
+            for a in every
+        }
         cost = {a: made[f"{a:g}/cost"] if a in plan.alphas else of.cost[PATH][:pairs] for a in every}
         most, least = every[0], every[-1]
         shortest = of.length[SHORTEST][:pairs]
@@ -252,7 +272,7 @@ def _alpha(solved: Mapping[str, Solved], extra: Mapping[str, dict[str, Tensor]],
                 below(0),
             ),
             Claim(
-                f"{_NAMES[name]}: its mean ri falls as alpha goes from {most:g} to {least:g}",
+                f"{_NAMES[name]}: its mean ri, over its length, falls as alpha goes from {most:g} to {least:g}",
                 paired(ri[least], ri[most]),
                 below(0),
             ),
@@ -266,9 +286,14 @@ def _alpha(solved: Mapping[str, Solved], extra: Mapping[str, dict[str, Tensor]],
         for alpha in every:
             facts.append((f"{_NAMES[name]}: alpha {alpha:g}: cost at that alpha", estimate(cost[alpha])))
             facts.append((f"{_NAMES[name]}: alpha {alpha:g}: length", estimate(length[alpha])))
-            facts.append((f"{_NAMES[name]}: alpha {alpha:g}: mean ri", estimate(ri[alpha])))
+            facts.append((f"{_NAMES[name]}: alpha {alpha:g}: mean ri over its length", estimate(ri[alpha])))
         facts.append((f"{_NAMES[name]}: shortest: length", estimate(shortest)))
-        facts.append((f"{_NAMES[name]}: shortest: mean ri", estimate(of.ri[SHORTEST][:pairs].mean(1))))
+        facts.append(
+            (
+                f"{_NAMES[name]}: shortest: mean ri over its length",
+                estimate(_along(of.ri[SHORTEST], of.steps[SHORTEST])[:pairs]),
+            )
+        )
     text = (
         "Section 5: “for alpha close to zero” the minimum is obtained for “those curves which have minimal "
         "length after "

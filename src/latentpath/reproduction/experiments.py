@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -151,19 +152,16 @@ def indices(model: Model, real: Tensor | None, start: Tensor, end: Tensor, plan:
         tell: of progress.
     """
     makers: dict[str, Callable[[], RealismIndex | TypicalityIndex | DiscriminatorIndex | ClassifierIndex | KNNIndex]]
-    alpha, seed, generator = plan.alpha, plan.seed, model.generator
-    makers = {"typicality": partial(TypicalityIndex, model.prior, alpha=alpha, seed=seed)}
+    generator = model.generator
+    how: dict[str, Any] = {"alpha": plan.alpha, "samples": plan.index_samples, "seed": plan.seed}
+    makers = {"typicality": partial(TypicalityIndex, model.prior, **how)}
     if model.discriminator is not None:
-        makers["discriminator"] = partial(
-            DiscriminatorIndex, generator, model.discriminator, model.prior, alpha=alpha, seed=seed
-        )
-    makers["classifier"] = partial(ClassifierIndex, generator, digit_classifier(), model.prior, alpha=alpha, seed=seed)
+        makers["discriminator"] = partial(DiscriminatorIndex, generator, model.discriminator, model.prior, **how)
+    makers["classifier"] = partial(ClassifierIndex, generator, digit_classifier(), model.prior, **how)
     if real is not None:
         features, _ = feature_network(model, tuple(real.shape[1:]))
-        chosen = real[torch.randperm(len(real), generator=torch.Generator().manual_seed(seed))[:_REFERENCES]]
-        makers["neighbours"] = partial(
-            KNNIndex, generator, model.prior, 2 * chosen.float() / 255 - 1, features, alpha=alpha, seed=seed
-        )
+        chosen = real[torch.randperm(len(real), generator=torch.Generator().manual_seed(plan.seed))[:_REFERENCES]]
+        makers["neighbours"] = partial(KNNIndex, generator, model.prior, 2 * chosen.float() / 255 - 1, features, **how)
     found: dict[str, Tensor] = {}
     for i, (name, make) in enumerate(makers.items()):
         path = interpolate(

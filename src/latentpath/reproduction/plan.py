@@ -39,6 +39,7 @@ class Plan:
         descent_pairs: on how many pairs of digits.
         index_pairs: on how many pairs of digits other indices are tried.
         index_evaluations: the most that these may spend.
+        index_samples: of the prior, that these indices are estimated from.
         frames: of each curve that are judged, evenly spaced, endpoints included.
 
     Raises:
@@ -64,6 +65,7 @@ class Plan:
     descent_pairs: int = 16
     index_pairs: int = 16
     index_evaluations: int = 60
+    index_samples: int = 5000
     frames: int = 26
 
     def __post_init__(self) -> None:
@@ -94,6 +96,7 @@ class Plan:
             descent_pairs=3,
             index_pairs=3,
             index_evaluations=30,
+            index_samples=1000,
             frames=14,
         )
 

@@ -231,9 +231,7 @@ def _judges(content: Content) -> Iterator[str]:
     )
     yield ""
     for name, said in content.judged.items():
-        yield from (f"### `{name}`", "", *_judged(said), "")
-        yield from _better(said)
-        yield ""
+        yield from (f"### `{name}`", "", *_judged(said), "", _better(said), "")
     yield from ("### Other indices", "")
     yield (
         "The index need not be the density's. For the first pairs of digits, paths by four others (beyond the paper; "
@@ -248,7 +246,9 @@ def _judges(content: Content) -> Iterator[str]:
         yield from (f"#### `{name}`", "", *_judged(found["judged"]), "")
         for index, ended in found["ended"].items():
             how = ", ".join(f"{count} {outcome}" for outcome, count in ended.items())
-            yield f"- {index}: {how}, after {found['evaluations'][index]:.0f} evaluations on average"
+            spent = found["evaluations"][index]
+            better = _better(found["judged"], index, PATH)
+            yield f"- *{index}* ({how}, after {spent:.0f} evaluations on average). {better}"
         yield ""
 
 
@@ -260,7 +260,7 @@ def _judged(said: Mapping[str, Any]) -> Iterator[str]:
         cells = [f"{row['title']}{mark} ({row['unit']}; {'higher' if row['higher_is_better'] else 'lower'} is better)"]
         for kind in kinds:
             text = _stored(row["estimates"][kind])
-            verdict = row["better_than_line"].get(kind)
+            verdict = row["than_line"].get(kind, {}).get("verdict")
             cells.append(f"**{text}**" if verdict == "holds" else f"*{text}*" if verdict == "does not hold" else text)
         rows.append([*cells, "–" if row["ends"] is None else f"{row['ends']:.3g}"])
     yield from _table(["judge", *kinds, "endpoints"], rows)
@@ -268,19 +268,26 @@ def _judged(said: Mapping[str, Any]) -> Iterator[str]:
     yield f"{said['pairs']} pairs, {said['frames']} frames each" + (
         f", against {said['real']:,} real images." if said["real"] else "."
     )
-    for left in said["missing"]:
-        yield f"Not measured: {left['title']} ({left['why']})."
+    for why in dict.fromkeys(left["why"] for left in said["missing"]):
+        titles = ", ".join(left["title"] for left in said["missing"] if left["why"] == why)
+        yield from ("", f"Not measured: {titles} ({why}).")
 
 
-def _better(said: Mapping[str, Any]) -> Iterator[str]:
-    """What the independent judges say of the path, in words."""
-    rows = [row for row in said["rows"] if row["independent"] and row["name"] != "smoothness"]
-    by: dict[str, list[str]] = {verdict: [] for verdict in ("holds", "does not hold", "not decided")}
-    for row in rows:
-        by[row["better_than_line"].get(PATH, "not decided")].append(row["title"])
-    yield (
-        f"Of {len(rows)} independent judges, {len(by['holds'])} find the path's frames better than the straight line's"
-        f"{_in_brackets(by['holds'])}, {len(by['does not hold'])} worse{_in_brackets(by['does not hold'])}, and "
+def _better(said: Mapping[str, Any], kind: str = PATH, than: str = LINE) -> str:
+    """What the independent judges say of one kind of curve against another, in words."""
+    key = "than_line" if than == LINE else "than_path"
+    by: dict[str, list[str]] = {"holds": [], "does not hold": [], "not decided": []}
+    for row in said["rows"]:
+        if row["independent"] and row["name"] != "smoothness":
+            by[row[key][kind]["verdict"]].append(row["title"])
+    count = sum(map(len, by.values()))
+    if count == 1:
+        verdict, title = next((verdict, titles[0]) for verdict, titles in by.items() if titles)
+        says = {"holds": "finds them better", "does not hold": "finds them worse", "not decided": "cannot tell"}
+        return f"Of the frames of the {kind} against those of the {than} the one independent judge ({title}) {says[verdict]}."
+    return (
+        f"Of {count} independent judges {len(by['holds'])} find the frames of the {kind} better than those of the "
+        f"{than}{_in_brackets(by['holds'])}, {len(by['does not hold'])} worse{_in_brackets(by['does not hold'])}, and "
         f"{len(by['not decided'])} cannot tell{_in_brackets(by['not decided'])}."
     )
 
