@@ -284,7 +284,10 @@ def _better(said: Mapping[str, Any], kind: str = PATH, than: str = LINE) -> str:
     if count == 1:
         verdict, title = next((verdict, titles[0]) for verdict, titles in by.items() if titles)
         says = {"holds": "finds them better", "does not hold": "finds them worse", "not decided": "cannot tell"}
-        return f"Of the frames of the {kind} against those of the {than} the one independent judge ({title}) {says[verdict]}."
+        return (
+            f"The one independent judge ({title}) of the frames of the {kind}, against those of the {than}, "
+            f"{says[verdict]}."
+        )
     return (
         f"Of {count} independent judges {len(by['holds'])} find the frames of the {kind} better than those of the "
         f"{than}{_in_brackets(by['holds'])}, {len(by['does not hold'])} worse{_in_brackets(by['does not hold'])}, and "
