@@ -4,6 +4,7 @@ PYTHON ?= python3
 OUT ?= out/demo
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+REPRODUCE_ARGS ?= --quick
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -12,10 +13,10 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test bench check clean
+.PHONY: help demo test bench reproduce check clean
 
 help: ## Print the targets.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 
 demo: $(VENV)/.installed-demo ## Interpolate between digits and write pictures and numbers to out/demo (OUT=folder).
 	@$(BIN)/latentpath demo --out "$(OUT)"
@@ -25,6 +26,9 @@ test: $(VENV)/.installed-test ## Run the tests and the examples in the docstring
 
 bench: $(VENV)/.installed-test ## Compare the solvers: hours, or minutes with BENCH_ARGS=--quick (BENCH_ARGS=--help).
 	@$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+reproduce: $(VENV)/.installed-reproduce ## The paper's figures and claims in minutes, or all of it with REPRODUCE_ARGS=.
+	@$(BIN)/latentpath reproduce $(REPRODUCE_ARGS)
 
 check: $(VENV)/.installed-check ## Check format, style, types and layering.
 	@$(BIN)/ruff format --check .
@@ -37,6 +41,7 @@ clean: ## Remove everything that these targets made.
 	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.installed-demo: EXTRAS := viz
+$(VENV)/.installed-reproduce: EXTRAS := reproduce
 $(VENV)/.installed-test: EXTRAS := data,train,viz,diffusers,flows,test
 $(VENV)/.installed-check: EXTRAS := data,train,viz,diffusers,flows,test,dev
 
