@@ -329,13 +329,15 @@ def plane(curves: Mapping[str, Tensor], *, title: str | None = None) -> Figure:
         return _finished(figure, title, note, legend_keys(flat))
 
 
-def draw_plane(axes: Axes, curves: Mapping[str, Tensor], *, fontsize: float = 8.5) -> None:
+def draw_plane(
+    axes: Axes, curves: Mapping[str, Tensor], *, fontsize: float = 8.5, labels: tuple[str, str] = ("start", "end")
+) -> None:
     """Curves of two coordinates ``(K+1, 2)``, by name, with the ends of the first one marked and named."""
     for name, value in curves.items():
         axes.plot(*value.T.numpy(), **stroke(name), zorder=3)
     ends = next(iter(curves.values()))
     mark_ends(axes, ends[:1], ends[-1:])
-    for end, label in ((ends[0], "start"), (ends[-1], "end")):
+    for end, label in zip((ends[0], ends[-1]), labels, strict=True):
         how: dict[str, Any] = {"textcoords": "offset points", "path_effects": _HALO, "zorder": 6}
         axes.annotate(label, (float(end[0]), float(end[1])), xytext=(7, 5), fontsize=fontsize, **how)
 

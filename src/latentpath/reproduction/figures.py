@@ -65,11 +65,12 @@ _STEPS = (
 
 FIGURES: Mapping[int, FigureSpec] = {
     1: FigureSpec(
-        "A line and a path over the semicircle prior",
-        "First two coordinates of samples of the semicircle prior, of the straight line (green) and of the path (red) "
-        "between two latents of a DCGAN trained on CelebA.",
+        "Lines and paths over the semicircle prior",
+        "First two coordinates of samples of the semicircle prior, of straight lines (green) and of paths (red) "
+        "between "
+        "latents of a DCGAN trained on CelebA: the pairs of Figure 2. Discs are starts, squares are ends.",
         (_FACES,),
-        1,
+        3,
         ("first two", "prior"),
         layouts.prior,
     ),

@@ -204,13 +204,15 @@ def plane_and_prior(title: str, chosen: Sequence[Selection]) -> Figure:
 
 
 def prior(title: str, chosen: Sequence[Selection]) -> Figure:
-    """The first two coordinates of one pair over samples of the prior."""
+    """The first two coordinates of all pairs over samples of the prior."""
     (one,) = chosen
     wide, high, left = 4.1, 4.6, 0.62
     sheet = Sheet(left + wide + 0.12, _HEAD + 0.26 + high + 0.42, _DPI, title)
     axes = sheet.axes(left, _HEAD + 0.26, wide, high)
     flat, samples = one.first_two(), one.samples()
-    over_samples(axes, samples, {kind: value[0] for kind, value in flat.items()})
+    for row, pair in enumerate(one.pairs):
+        curves = {kind: value[row] for kind, value in flat.items()}
+        over_samples(axes, samples if row == 0 else None, curves, labels=(str(pair + 1), ""))
     _finish(axes, limits(torch.cat([samples, _all(flat)]), wide, high, margin=0.03), _PRIOR_LABELS)
     sheet.legend(KINDS, left, _HEAD + 0.1)
     return sheet.figure

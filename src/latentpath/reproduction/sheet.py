@@ -143,9 +143,17 @@ def curves(axes: Axes, values: Mapping[str, Tensor]) -> None:
     axes.set(xlim=(0, len(next(iter(values.values()))) - 1), ylim=(0, 1))
 
 
-def over_samples(axes: Axes, samples: Tensor, flat: Mapping[str, Tensor]) -> None:
-    """Curves ``(K+1, 2)`` of one pair over samples ``(N, 2)`` of the prior."""
-    x, y = samples.T.numpy()
-    axes.scatter(x, y, s=2.2, color=FAINT, alpha=0.45, linewidth=0, zorder=1)
-    draw_plane(axes, flat, fontsize=SMALL)
+def over_samples(axes: Axes, samples: Tensor | None, flat: Mapping[str, Tensor], **how: Any) -> None:
+    """Curves ``(K+1, 2)`` of one pair over samples ``(N, 2)`` of the prior; None where they are drawn already.
+
+    Args:
+        axes: to draw on.
+        samples: of the prior.
+        flat: the curves by name.
+        how: options of `plots.draw_plane`.
+    """
+    if samples is not None:
+        x, y = samples.T.numpy()
+        axes.scatter(x, y, s=2.2, color=FAINT, alpha=0.45, linewidth=0, zorder=1)
+    draw_plane(axes, flat, fontsize=SMALL, **how)
     axes.grid(visible=False)
