@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -185,6 +186,50 @@ def test_an_encoder_says_what_it_takes(data: Tensor, message: str) -> None:
     odd = Model(lambda z: z, model.prior, lambda x: x.flatten(1))
     with pytest.raises(InputError, match=r"should give latents \(2, 3\), it gave \(2, 784\)"):
         odd.encode(torch.zeros(2, 1, 28, 28))
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        ({"class": "Evil"}, "holds a Evil, not a DCGAN"),
+        ({"width": -1}, "describes no DCGAN"),
+        ({"width": "4"}, "describes no DCGAN"),
+        ({"latent_dim": 10**12}, "describes no DCGAN"),
+    ],
+)
+def test_a_configuration_that_is_nonsense_is_told_by_all_who_read_it(
+    tmp_path: Path, edit: dict[str, Any], message: str
+) -> None:
+    DCGAN(latent_dim=4, width=2, discriminator_width=2).save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, **edit}))
+    with pytest.raises(DataError, match=message):
+        DCGAN.from_pretrained(tmp_path)
+    with pytest.raises(DataError, match="does not hold a model that this version knows"):
+        read_model(tmp_path)
+    for text in ("{", "[]"):
+        (tmp_path / "config.json").write_text(text)
+        for reader in (DCGAN.from_pretrained, read_model):
+            with pytest.raises(DataError, match=r"config\.json"):
+                reader(tmp_path)
+
+
+def test_from_pretrained_checks_the_card_too(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(WEIGHTS / "mnist-dcgan-normal", tmp_path / "copy"))
+    content = bytearray((folder / "model.safetensors").read_bytes())
+    content[-1] ^= 1
+    (folder / "model.safetensors").write_bytes(content)
+    with pytest.raises(DataError, match="damaged or was changed: its SHA-256"):
+        DCGAN.from_pretrained(folder)
+
+
+def test_a_prior_on_the_card_that_does_not_fit_the_network_is_refused(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(WEIGHTS / "mnist-dcgan-normal", tmp_path / "copy"))
+    card = json.loads((folder / "card.json").read_text())
+    for dim, message in ((7, r"over vectors \(7,\), the network takes \(20,\)"), (float("inf"), "describes no prior")):
+        (folder / "card.json").write_text(json.dumps({**card, "prior": {"name": "normal", "dim": dim}}))
+        with pytest.raises(DataError, match=message):
+            read_model(folder)
 
 
 def test_a_network_that_is_nowhere_is_told_as_by_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

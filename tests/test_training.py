@@ -297,6 +297,7 @@ def test_a_full_disk_leaves_the_last_checkpoint(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(TrainingError, match="No space left"):
         train_dcgan(TINY, pictures(), PRIOR, tmp_path, checkpoint_every=2)
     assert read_checkpoint(tmp_path)[1] == 2
+    assert not list(tmp_path.glob("*.partial"))
 
 
 def test_losses_that_are_not_finite_end_the_run_with_the_last_good_checkpoint(
@@ -376,9 +377,16 @@ def test_a_run_begins_with_the_weights_of_a_model(tmp_path: Path, train: Any, co
     assert same(one.state_dict(), two.state_dict())
 
 
+def test_a_run_that_failed_before_its_first_checkpoint_does_not_block_its_folder(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="no checkpoint was written yet"):
+        train_dcgan(replace(TINY, learning_rate=1e30), pictures(), PRIOR, tmp_path)
+    train_dcgan(TINY, pictures(), PRIOR, tmp_path)
+    assert read_config(tmp_path) == TINY
+
+
 def test_a_model_that_a_run_cannot_begin_with_is_refused(tmp_path: Path) -> None:
     for name, message in (
-        ("mnist-dcgan-normal", "its generator is built differently"),
+        ("mnist-dcgan-normal", r"prior must be over vectors \(20,\)"),
         ("celeba-wae", "it has no discriminator|built differently"),
         ("mnist-classifier", "built differently"),
         ("no-such-model", "there is no shipped model"),
@@ -563,6 +571,21 @@ class TestCommands:
         assert CliRunner().invoke(app, [*package, *prior]).exit_code == 0
         with pytest.raises(DataError, match="code is not run"):
             read_model(out / "tiny")
+        evaluate = ["evaluate", str(out / "tiny"), "--data", str(data), "--samples", "100"]
+        assert CliRunner().invoke(main, evaluate).exit_code == 2
+        assert CliRunner().invoke(main, [*evaluate, *prior]).exit_code == 0
+        begun = [
+            "dcgan",
+            "--data",
+            str(data),
+            *small,
+            *prior,
+            "--init",
+            str(out / "tiny"),
+            "--out",
+            str(tmp_path / "b"),
+        ]
+        assert CliRunner().invoke(app, begun).exit_code == 0
 
     def test_wae_package_and_evaluate(self, tmp_path: Path, data: Path) -> None:
         run, out = tmp_path / "run", tmp_path / "models"

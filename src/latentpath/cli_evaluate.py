@@ -24,6 +24,12 @@ def evaluate(
         str | None,
         typer.Option(help="The model whose encoder or classifier is the feature network.", show_default=False),
     ] = None,
+    prior: Annotated[
+        str | None, typer.Option(help="Of the latents, where the model does not say.", show_default=False)
+    ] = None,
+    latent_dim: Annotated[
+        int | None, typer.Option(min=1, help="Length of a latent, where the model does not say.", show_default=False)
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="A file for the numbers, as JSON.", show_default=False)] = None,
     seed: Seed = 0,
     threads: Threads = None,
@@ -41,7 +47,7 @@ def evaluate(
 
     if out is not None:
         check_writable(out, folder=False)
-    found = load(model)
+    found = load(model, prior=prior, latent_dim=latent_dim)
     channels, size = _frame(found)
     images = images_of(data, size, channels, hold_out)
     numbers = measured(found, images, test_images(data, images), features=features, samples=samples, seed=seed)

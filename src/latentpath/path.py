@@ -276,7 +276,7 @@ class Path:
         )
 
     def report(self, baselines: Iterable[str] = ("lerp", "slerp"), judges: Mapping[str, Judge] | None = None) -> Report:
-        """Compare with the baselines between the same endpoints.
+        """Compare with the baselines between the same endpoints; ``gap`` and ``tunnels`` are those of the path.
 
         Args:
             baselines: names from ``latentpath.evaluate.BASELINES``.
@@ -294,7 +294,7 @@ class Path:
         rows = compare(
             {**polylines, "path": self.latents},
             source,
-            audits={"path": self.audit},
+            audits={"path": replace(self.audit, gap=self.gap, tunnels=self.tunnels)},
             evaluations={"path": self.evaluations},
             judges=judges,
         )

@@ -113,7 +113,7 @@ def _row(card: Mapping[str, Any]) -> tuple[str, ...]:
         f"`{card['name']}`",
         "–" if card["prior"] is None else str(card["prior"]["dim"]),
         f"{card['architecture']['parameters']:,}",
-        f"{card['steps']:,}",
+        f"{card['steps']:,}" + (f", from `{card['training']['init']}`" if card["training"].get("init") else ""),
         f"{card['minutes']:.0f}",
         card["hardware"].split(",")[0],
         shown("{:.3g} ({:.3g})", "frechet", "frechet_floor"),

@@ -74,13 +74,19 @@ class Pretrained(
             DataError: damaged files, those of another network, or pickled weights.
         """
         place = Path(pretrained_model_name_or_path)
-        if place.is_dir() and not (place / CONFIG_FILE).is_file():
-            raise MissingDataError(f"{place} is not a model: {CONFIG_FILE} is not in it")
+        if place.is_dir():
+            from .registry import read_files
+
+            named = read_files(place)[0]["class"]
+            if named != cls.__name__:
+                raise DataError(f"{place} holds a {named}, not a {cls.__name__}")
         try:
             found: T = super().from_pretrained(pretrained_model_name_or_path, **options)
-        except (OSError, ValueError) as error:  # the Hub's errors are of these kinds
-            if isinstance(error, LatentPathError) or place.is_dir():
+        except (OSError, ValueError, TypeError, RuntimeError, OverflowError) as error:
+            if isinstance(error, LatentPathError):
                 raise
+            if place.is_dir():
+                raise DataError(f"{place / CONFIG_FILE} describes no {cls.__name__} ({error})") from error
             from .hub import unreachable
 
             raise unreachable(str(pretrained_model_name_or_path), error) from error

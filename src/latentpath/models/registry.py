@@ -48,6 +48,7 @@ __all__ = [
     "digit_classifier",
     "load_shipped",
     "named_prior",
+    "read_files",
     "read_json",
     "read_model",
     "stored_prior",
@@ -155,7 +156,7 @@ def stored_prior(described: Mapping[str, Any], where: str | Path) -> Distributio
         name, dim = described["name"], int(described["dim"])
         if not is_code(name):
             return named_prior(name, dim)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise DataError(f"{where} describes no prior that this version knows ({error!r})") from error
     raise DataError(
         f"{where} says that the prior is {name!r}. That is code, and code is not run because a file names it: "
@@ -163,27 +164,19 @@ def stored_prior(described: Mapping[str, Any], where: str | Path) -> Distributio
     )
 
 
-def read_model(folder: str | Path, prior: Distribution | str | None = None) -> Model:
-    """The model in ``folder``, as `write_model` or a network's ``save_pretrained`` left it. No code of it is run.
-
-    Args:
-        folder: with ``config.json`` and ``model.safetensors``; and ``card.json``, where `write_model` made it.
-        prior: of the latents, or its name for `named_prior`, instead of the one that card or configuration names.
+def read_files(folder: Path) -> tuple[dict[str, Any], Card, bytes]:
+    """The configuration, the card (empty where there is none) and the weights' bytes of the model in ``folder``.
 
     Raises:
         MissingDataError: a file is not there.
-        DataError: a file cannot be read, or does not fit the others, or names a prior that is code.
-        InputError: ``prior`` is not over this model's latents.
+        DataError: a file cannot be read, says too little, or the weights are not those of the card.
     """
-    folder = Path(folder)
     config, card = read_json(folder / CONFIG_FILE), {}
-    described = {"name": config["prior"], "dim": config.get("latent_dim")} if "prior" in config else None
     if (folder / CARD_FILE).is_file():
         card = read_json(folder / CARD_FILE)
         lacking = [key for key in ("name", "prior", "sha256") if key not in card]
         if lacking:
             raise DataError(f"{folder / CARD_FILE} is not the card of a model: it has no {', '.join(lacking)}")
-        described = card["prior"]
     if "kind" in config and "class" not in config:
         raise MissingDataError(
             f"{folder} holds a training run, but no model yet: go on with --resume, or make a model of its last "
@@ -199,11 +192,30 @@ def read_model(folder: str | Path, prior: Distribution | str | None = None) -> M
             f"{weights} is damaged or was changed: its SHA-256 is {found}, its card says {card.get('sha256')}. "
             "Install the package anew, fetch the model again, or train and package it again"
         )
+    return config, card, content
+
+
+def read_model(folder: str | Path, prior: Distribution | str | None = None) -> Model:
+    """The model in ``folder``, as `write_model` or a network's ``save_pretrained`` left it. No code of it is run.
+
+    Args:
+        folder: with ``config.json`` and ``model.safetensors``; and ``card.json``, where `write_model` made it.
+        prior: of the latents, or its name for `named_prior`, instead of the one that card or configuration names.
+
+    Raises:
+        MissingDataError: a file is not there.
+        DataError: a file cannot be read, or does not fit the others, or names a prior that is code.
+        InputError: ``prior`` is not over this model's latents.
+    """
+    folder = Path(folder)
+    config, card, content = read_files(folder)
+    described = {"name": config["prior"], "dim": config.get("latent_dim")} if "prior" in config else None
+    described = card["prior"] if card else described
     try:
         kind = config.pop("class")
         with torch.random.fork_rng(devices=[]):
             network = ARCHITECTURES[kind](**config)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
         raise DataError(f"{folder} does not hold a model that this version knows ({error!r})") from error
     dim = config.get("latent_dim")
     if isinstance(prior, str):
@@ -214,10 +226,15 @@ def read_model(folder: str | Path, prior: Distribution | str | None = None) -> M
         )
     elif prior is None and described is not None:
         prior = stored_prior(described, folder)
+        if dim is not None and prior.event_shape != (dim,):
+            raise DataError(
+                f"{folder / CARD_FILE} does not fit {CONFIG_FILE} beside it: its prior is over vectors "
+                f"({prior.event_shape[0]},), the network takes ({dim},)"
+            )
     try:
         network.load_state_dict(in_float32(load_tensors(content)))
     except (SafetensorError, RuntimeError) as error:
-        raise DataError(f"{weights} does not fit {CONFIG_FILE} beside it: {error}") from error
+        raise DataError(f"{folder / WEIGHTS_FILE} does not fit {CONFIG_FILE} beside it: {error}") from error
     return as_model(network.eval().requires_grad_(False), prior, str(card.get("name", folder.resolve().name)), card)
 
 

@@ -63,8 +63,8 @@ class Plan:
     resolution_pairs: int = 16
     descents: int = 300
     descent_pairs: int = 16
-    index_pairs: int = 16
-    index_evaluations: int = 60
+    index_pairs: int = 6
+    index_evaluations: int = 30
     index_samples: int = 5000
     frames: int = 26
 

@@ -48,7 +48,7 @@ class RunFolder:
         self.path = Path(out)
         self.state = self.path / _STATE
         record, seen = self.path / "config.json", digest(images)
-        if record.exists():
+        if record.exists() and (resume or self.state.exists()):
             if not resume:
                 raise TrainingError(
                     f"{self.path} holds a run already: go on with it (--resume), or choose another folder (--out)"
@@ -61,7 +61,7 @@ class RunFolder:
             )
         with writing(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-            if not record.exists():
+            if not (record.exists() and resume):
                 kind = next(name for name, of in KINDS.items() if type(config) is of)
                 write_json(record, {"kind": kind, "images": seen, **asdict(config)})
 
@@ -121,8 +121,11 @@ class RunFolder:
         partial = self.state.with_suffix(".partial")
         metadata = {"step": str(step), "seconds": f"{seconds:.1f}"}
         with writing(self.path):
-            partial.write_bytes(save({k: v.cpu().contiguous().clone() for k, v in tensors.items()}, metadata))
-            partial.replace(self.state)
+            try:
+                partial.write_bytes(save({k: v.cpu().contiguous().clone() for k, v in tensors.items()}, metadata))
+                partial.replace(self.state)
+            finally:
+                partial.unlink(missing_ok=True)
 
     def log(self, step: int, numbers: Mapping[str, float]) -> None:
         """A line of ``log.jsonl``."""

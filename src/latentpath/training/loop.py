@@ -173,7 +173,7 @@ def fit(
     check(config, images, prior, accelerator.num_processes)
     trainer = make(accelerator)
     if config.init is not None and not RunFolder.begun(out):
-        begin(trainer, config.init)
+        begin(trainer, config.init, prior)
     with accelerator.main_process_first():
         resume = options.get("resume", False) or not accelerator.is_main_process
         run = RunFolder(out, config, images, resume)
@@ -206,13 +206,13 @@ def check(config: RunConfig, images: Tensor, prior: Distribution, processes: int
         raise InputError(f"batch must be a multiple of the {processes} processes, got {config.batch}")
 
 
-def begin(trainer: Trainer, name: str) -> None:
+def begin(trainer: Trainer, name: str, prior: Distribution) -> None:
     """Give ``trainer`` the weights of the model called ``name`` to begin with.
 
     Raises:
         InputError: there is no such model, or it is built differently.
     """
-    model = load(name)
+    model = load(name, prior=prior)  # whichever it had, this run has its own
     for part, modules in trainer.begins.items():
         theirs = getattr(model, part)
         if not isinstance(theirs, nn.Module):
@@ -222,8 +222,8 @@ def begin(trainer: Trainer, name: str) -> None:
                 module.load_state_dict(theirs.state_dict())
             except RuntimeError as error:
                 raise InputError(
-                    f"a run like this cannot begin with {name}: its {part} is built differently (of the same size, "
-                    f"channels, latent_dim and widths?): {error}"
+                    f"a run like this cannot begin with {name}: its {part} is built differently, it must have the same "
+                    f"size, channels, latent_dim and widths ({str(error).splitlines()[1].strip()[:160]})"
                 ) from error
 
 
