@@ -223,7 +223,7 @@ def begin(trainer: Trainer, name: str, prior: Distribution) -> None:
             except RuntimeError as error:
                 raise InputError(
                     f"a run like this cannot begin with {name}: its {part} is built differently, it must have the same "
-                    f"size, channels, latent_dim and widths ({str(error).splitlines()[1].strip()[:160]})"
+                    f"size, channels, latent_dim and widths ({' '.join(str(error).split())[:160]} ...)"
                 ) from error
 
 
