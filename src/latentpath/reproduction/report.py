@@ -288,8 +288,9 @@ def _better(said: Mapping[str, Any], kind: str = PATH, than: str = LINE) -> str:
             f"The one independent judge ({title}) of the frames of the {kind}, against those of the {than}, "
             f"{says[verdict]}."
         )
+    judges = "independent judges" if than == LINE else "judges"
     return (
-        f"Of {count} independent judges {len(by['holds'])} find the frames of the {kind} better than those of the "
+        f"Of {count} {judges} {len(by['holds'])} find the frames of the {kind} better than those of the "
         f"{than}{_in_brackets(by['holds'])}, {len(by['does not hold'])} worse{_in_brackets(by['does not hold'])}, and "
         f"{len(by['not decided'])} cannot tell{_in_brackets(by['not decided'])}."
     )
