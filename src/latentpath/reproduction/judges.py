@@ -123,7 +123,7 @@ def judge(
         >>> ends = model.prior.sample((2, 4))
         >>> found = judge(model, {"line": lp.lerp(*ends, segments=4), "slerp": lp.slerp(*ends, segments=4)})
         >>> [each.criterion.name for each in found.judged]
-        ['confidence', 'entropy', 'smoothness']
+        ['confidence', 'entropy', 'discriminator', 'smoothness']
         >>> tuple(found["confidence"].values["line"].shape)
         (4,)
         >>> found.missing[0].criterion.name, found.missing[0].why
