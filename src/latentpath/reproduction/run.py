@@ -69,11 +69,11 @@ class Reproduction:
         """The endpoints of the pairs of a model, ``(B, D)`` each."""
         model, count = self.models[name], self.plan.pairs_of(name)
         assert model.prior is not None
-        if name == WAE and self.encoded is not None:
+        if self.from_images(name):
+            assert self.encoded is not None
             order = torch.randperm(len(self.encoded), generator=torch.Generator().manual_seed(self.plan.seed))
-            if len(order) >= 2 * count:
-                latents = model.encode(self.encoded[order[: 2 * count]].float() / 127.5 - 1)
-                return latents[:count], latents[count:]
+            latents = model.encode(self.encoded[order[: 2 * count]].float() / 127.5 - 1)
+            return latents[:count], latents[count:]
         return endpoints(model.prior, count, self.plan.seed)
 
     def from_images(self, name: str) -> bool:
