@@ -61,10 +61,10 @@ class Plan:
     alpha_pairs: int = 16
     resolutions: tuple[int, ...] = (6, 12, 25, 51, 102)
     resolution_pairs: int = 16
-    descents: int = 300
+    descents: int = 600
     descent_pairs: int = 16
-    index_pairs: int = 6
-    index_evaluations: int = 30
+    index_pairs: int = 16
+    index_evaluations: int = 80
     index_samples: int = 5000
     frames: int = 26
 
