@@ -12,6 +12,7 @@ from .invert import Inversion, invert
 from .models import Model, adapters, load
 from .path import Path
 from .solvers import Outcome, Progress, Restarts
+from .through import interpolate_through
 
 __version__ = "0.1.0"
 
@@ -38,6 +39,7 @@ __all__ = [
     "cost",
     "energy",
     "interpolate",
+    "interpolate_through",
     "invert",
     "length",
     "lerp",

@@ -9,24 +9,28 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from .audit import Audit, audit
 from .curves import lerp, slerp
-from .energy import Embed, Generator, Index, blocks
+from .energy import Embed, Generator, Index, blocks, chords, decode, prices, times
 from .errors import InputError
 from .index import PriorIndex, as_log_index
 
-__all__ = ["BASELINES", "Judge", "Report", "Row", "Source", "compare", "finite"]
+__all__ = ["BASELINES", "Judge", "Report", "Row", "Source", "Spacing", "compare", "finite"]
 
 BASELINES: Mapping[str, Callable[[Tensor, Tensor, int], Tensor]] = {"lerp": lerp, "slerp": slerp}
 """The baselines by name: ``(start, end, segments) -> (B, K+1, D)``."""
 
 Judge = Callable[[Tensor], Tensor]
 """Decoded frames ``(N, ...)`` to one number each ``(N,)``, for example a classifier's confidence."""
+
+
+Spacing = Literal["metric", "data", "latent"]
+"""Where points lie evenly: in the metric of Theorem 1, in the data space, or in the latent space."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,26 @@ class Source:
         if isinstance(self.index, PriorIndex):
             return self.index(latents)
         return as_log_index(self.index)(latents).exp()
+
+    @torch.no_grad()
+    def steps(self, latents: Tensor, spacing: Spacing) -> Tensor:
+        """The lengths ``(..., K)`` of the segments of polylines ``(..., K+1, D)`` in a spacing.
+
+        In the metric, curves through a wall have no length, and ones that are free of charge have none either: there
+        these are measured in the data instead.
+
+        Raises:
+            InputError: an unknown spacing.
+        """
+        if spacing not in ("data", "metric", "latent"):
+            raise InputError(f'spacing must be "metric", "data" or "latent", got {spacing!r}')
+        if spacing == "latent":
+            return chords(latents)
+        size = chords(decode(latents, self.generator, self.embed, self.max_points))
+        if spacing == "data":
+            return size
+        paid = times(prices(as_log_index(self.index)(latents)), size)
+        return torch.where(paid.sum(-1, keepdim=True).isfinite(), paid, size)
 
     @torch.no_grad()
     def frames(self, latents: Tensor) -> Tensor:

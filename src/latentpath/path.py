@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path as FilePath
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -16,17 +16,14 @@ from torch import Tensor
 
 from .audit import Audit, hides
 from .curves import spaced
-from .energy import chords, decode, prices, times
+from .energy import chords, prices, times
 from .errors import DataError, InputError, MissingDataError
-from .evaluate import Judge, Report, Source, baseline_polylines, compare
+from .evaluate import Judge, Report, Source, Spacing, baseline_polylines, compare
 from .index import as_log_index
 from .solvers import Minima, Outcome
 from .solvers.restarts import spread
 
 __all__ = ["Path", "Spacing"]
-
-Spacing = Literal["metric", "data", "latent"]
-"""Where points lie evenly: in the metric of Theorem 1, in the data space, or in the latent space."""
 
 _FORMAT = "latentpath-path-1"
 
@@ -47,6 +44,8 @@ class Path:
         settings: how the path was made.
         source: generator, index and embedding; None after `load`, until `bind`.
         found: the `Minima` that a search from several starts found; None for a single start.
+        joints: which points are keyframes, ``(B, N)``, the ends among them; None where there are only the ends (see
+            `latentpath.interpolate_through`).
     """
 
     latents: Tensor
@@ -59,6 +58,7 @@ class Path:
     settings: dict[str, Any] = field(default_factory=dict)
     source: Source | None = field(default=None, repr=False)
     found: Minima | None = None
+    joints: Tensor | None = None
 
     @classmethod
     def measured(
@@ -73,6 +73,7 @@ class Path:
         gain: Tensor,
         settings: dict[str, Any],
         minima: Minima | None = None,
+        joints: Tensor | None = None,
     ) -> Path:
         """A path from its polylines ``(B, K+1, D)``: audited unless it has been, and ``ri`` measured.
 
@@ -92,6 +93,7 @@ class Path:
             settings,
             source,
             minima,
+            joints,
         )
 
     @property
@@ -170,6 +172,38 @@ class Path:
         """``(B, D)``."""
         return self.latents[:, -1]
 
+    @property
+    def keyframes(self) -> Tensor:
+        """The latents that every path was asked to go through, ``(B, N, D)``; without joints its two ends."""
+        if self.joints is None:
+            return self.latents[:, [0, -1]]
+        return self.latents.gather(1, self.joints[..., None].expand(-1, -1, self.latents.shape[-1]))
+
+    @property
+    def closed(self) -> bool:
+        """Whether all of these paths end where they begin, bit for bit, and go somewhere else in between."""
+        elsewhere = (self.latents != self.latents[:, :1]).flatten(1).any(-1)
+        return bool((self.start == self.end).all()) and bool(elsewhere.all()) and len(self) > 0
+
+    def baselines(self, names: Iterable[str] = ("lerp", "slerp")) -> dict[str, Tensor]:
+        """The baselines ``(B, K+1, D)`` by name: between the same ends, through the same keyframes at the same points.
+
+        Raises:
+            InputError: a name that is not one of ``latentpath.evaluate.BASELINES``.
+        """
+        chosen = (names,) if isinstance(names, str) else tuple(names)
+        if self.joints is None:
+            return baseline_polylines(chosen, self.start, self.end, self.segments)
+        found: dict[str, list[Tensor]] = {name: [] for name in chosen}
+        for stops, places in zip(self.keyframes, self.joints.tolist(), strict=True):
+            legs = [
+                baseline_polylines(chosen, stops[i], stops[i + 1], places[i + 1] - places[i])
+                for i in range(len(places) - 1)
+            ]
+            for name, polylines in found.items():
+                polylines.append(torch.cat([*(leg[name][:-1] for leg in legs), stops[-1:]]))
+        return {name: torch.stack(polylines) for name, polylines in found.items()}
+
     def __len__(self) -> int:
         return len(self.latents)
 
@@ -191,6 +225,7 @@ class Path:
             evaluations=self.evaluations[chosen],
             gain=self.gain[chosen],
             found=None if self.found is None else self.found.rows(chosen),
+            joints=None if self.joints is None else self.joints[chosen],
         )
 
     def __repr__(self) -> str:
@@ -228,19 +263,8 @@ class Path:
             raise InputError(f"a path has two ends: points must be at least 2, got {points}")
         if spacing == "latent":
             return spaced(self.latents, points, chords)
-        if spacing not in ("data", "metric"):
-            raise InputError(f'spacing must be "metric", "data" or "latent", got {spacing!r}')
         source = self._bound(f'spacing="{spacing}"')
-
-        def steps(fine: Tensor) -> Tensor:
-            size = chords(decode(fine, source.generator, source.embed, source.max_points))
-            if spacing == "data":
-                return size
-            paid = times(prices(as_log_index(source.index)(fine)), size)
-            # a path through a wall has no arc length in the metric; one that is free of charge has none either
-            return torch.where(paid.sum(-1, keepdim=True).isfinite(), paid, size)
-
-        return spaced(self.latents, points, steps)
+        return spaced(self.latents, points, lambda fine: source.steps(fine, spacing))
 
     def frames(self, n: int, spacing: Spacing = "data") -> Tensor:
         """``n`` decoded points along every path, ``(B, n, *frame)``, evenly spaced (see `at`), endpoints included.
@@ -252,6 +276,8 @@ class Path:
 
     def resample(self, segments: int, spacing: Spacing = "metric") -> Path:
         """The same curves with ``segments`` segments, evenly spaced and audited anew.
+
+        Keyframes between the ends are no longer among the points, except by chance, so ``joints`` are None.
 
         Raises:
             InputError: ``segments < 1``, or a path without a source.
@@ -272,7 +298,12 @@ class Path:
         facts = {f.name: getattr(self.audit, f.name) for f in fields(Audit)}
         facts = {name: value.flip(-1) if value.ndim == 2 else value for name, value in facts.items()}
         return replace(
-            self, latents=self.latents.flip(1), audit=Audit(**facts), seen=self.seen.flip(-1), ri=self.ri.flip(-1)
+            self,
+            latents=self.latents.flip(1),
+            audit=Audit(**facts),
+            seen=self.seen.flip(-1),
+            ri=self.ri.flip(-1),
+            joints=None if self.joints is None else self.segments - self.joints.flip(1),
         )
 
     def report(self, baselines: Iterable[str] = ("lerp", "slerp"), judges: Mapping[str, Judge] | None = None) -> Report:
@@ -289,10 +320,8 @@ class Path:
         source = self._bound("a report")
         if len(self) == 0:
             raise InputError("a report needs at least one path, this batch is empty")
-        names = (baselines,) if isinstance(baselines, str) else tuple(baselines)
-        polylines = baseline_polylines(names, self.start, self.end, self.segments)
         rows = compare(
-            {**polylines, "path": self.latents},
+            {**self.baselines(baselines), "path": self.latents},
             source,
             audits={"path": replace(self.audit, gap=self.gap, tunnels=self.tunnels)},
             evaluations={"path": self.evaluations},
@@ -313,6 +342,8 @@ class Path:
         target = FilePath(file)
         tensors = {f"audit.{f.name}": getattr(self.audit, f.name) for f in fields(Audit)}
         tensors |= {name: getattr(self, name) for name in ("latents", "seen", "ri", "evaluations", "gain")}
+        if self.joints is not None:
+            tensors["joints"] = self.joints
         if self.found is not None:
             tensors |= {f"found.{f.name}": getattr(self.found, f.name) for f in fields(Minima)}
         about = {"outcome": [outcome.name for outcome in self.outcome], "settings": self.settings}
