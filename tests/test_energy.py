@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import weakref
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from torch import nn
 
 import latentpath as lp
 from latentpath import priors
-from latentpath.energy import chords, decode, prices
+from latentpath.energy import chords, decode, decoded_chords, prices
 
 F64 = torch.float64
 
@@ -136,6 +137,37 @@ def test_prices_average_the_index_and_not_its_logarithm():
 def test_the_gradient_of_the_energy_is_right():
     assert torch.autograd.gradcheck(lambda z: lp.energy(z, image, NORMAL), randn(5, 2, seed=7).requires_grad_())
     assert torch.autograd.gradcheck(lambda z: lp.cost(z, image, bowl), randn(5, 2, seed=7).requires_grad_())
+
+
+@pytest.mark.parametrize("embed", [None, "latent", lambda data: data.flatten(1)[:, :2] ** 2])
+@pytest.mark.parametrize("most", [None, 1, 2, 5, 7, 21, 100])
+def test_chords_found_block_by_block_are_those_of_all_at_once(most, embed):
+    lines = randn(3, 7, 2, seed=21)
+    expected = chords(decode(lines, image, embed))
+    assert torch.equal(decoded_chords(lines, image, embed, most), expected)
+    assert torch.equal(decoded_chords(lines[0], image, embed, most), expected[0])
+
+
+def test_chords_found_block_by_block_ask_for_each_point_once_and_hold_few():
+    asked, alive, highest = [], 0, 0
+
+    def freed(count):
+        nonlocal alive
+        alive -= count
+
+    def watched(z):
+        nonlocal alive, highest
+        data = np.repeat(z.numpy(), 50, 1)
+        alive += len(z)
+        highest = max(highest, alive)
+        asked.append(len(z))
+        weakref.finalize(data, freed, len(z))
+        return torch.from_numpy(data)
+
+    decoded_chords(randn(4, 1001, 2, seed=22), watched, None, 20)
+    assert sum(asked) == 4 * 1001
+    assert max(asked) == 20
+    assert highest <= 40
 
 
 def test_chords_have_no_gradient_at_distance_0():

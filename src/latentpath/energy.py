@@ -46,6 +46,7 @@ __all__ = [
     "chords",
     "cost",
     "decode",
+    "decoded_chords",
     "energy",
     "even_in_data",
     "jacobian_products",
@@ -113,6 +114,21 @@ def chords(data: Float[Tensor, "*batch P M"]) -> Float[Tensor, "*batch K"]:
     square = data.diff(dim=-2).square().sum(-1)
     still = square == 0
     return torch.where(still, 0, torch.where(still, 1, square).sqrt())
+
+
+def decoded_chords(
+    latents: Float[Tensor, "*batch P D"], generator: Generator, embed: Embed = None, max_points: int | None = None
+) -> Float[Tensor, "*batch K"]:
+    """The numbers of ``chords(decode(...))``, holding no more than ``max_points`` decoded points at a time."""
+    to_data, flat = points_to_data(generator, embed), latents.reshape(-1, latents.shape[-1])
+    sizes, last = [], None
+    for block in blocks(len(flat), max_points):
+        data = to_data(flat[block])
+        sizes.append(chords(data if last is None else torch.cat([last, data])))
+        last = data[-1:].clone()  # a view would keep the whole block
+    # of all points in a row: also from the end of one polyline to the start of the next, which nobody asked for
+    size = torch.nn.functional.pad(torch.cat(sizes), (0, 1))
+    return size.reshape(latents.shape[:-1])[..., :-1]
 
 
 def prices(log_index: Float[Tensor, "*batch P"]) -> Float[Tensor, "*batch K"]:
@@ -238,7 +254,7 @@ def even_in_data(
     """
     if frames < 2:
         raise InputError(f"a curve has two ends: frames must be at least 2, got {frames}")
-    return spaced(latents, frames, lambda fine: chords(decode(fine, generator, None, max_points)))
+    return spaced(latents, frames, lambda fine: decoded_chords(fine, generator, None, max_points))
 
 
 def pushforward(to_data: Callable[[Tensor], Tensor], points: Tensor, tangents: Tensor) -> Tensor:

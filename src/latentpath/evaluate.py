@@ -16,7 +16,7 @@ from torch import Tensor
 
 from .audit import Audit, audit
 from .curves import lerp, slerp
-from .energy import Embed, Generator, Index, blocks, chords, decode, prices, times
+from .energy import Embed, Generator, Index, blocks, chords, decoded_chords, prices, times
 from .errors import InputError
 from .index import PriorIndex, as_log_index
 
@@ -74,7 +74,7 @@ class Source:
             raise InputError(f'spacing must be "metric", "data" or "latent", got {spacing!r}')
         if spacing == "latent":
             return chords(latents)
-        size = chords(decode(latents, self.generator, self.embed, self.max_points))
+        size = decoded_chords(latents, self.generator, self.embed, self.max_points)
         if spacing == "data":
             return size
         paid = times(prices(as_log_index(self.index)(latents)), size)
