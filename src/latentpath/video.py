@@ -1,29 +1,46 @@
-"""Films of paths: animated GIFs, frame for frame and pixel for pixel what the generator made.
+"""Films in files: writers that take one picture after the other, and `gif` for frames that are there already.
 
-Grey frames are stored exactly; frames in colour are reduced to 256 colours each, which the format asks for.
+=========  =======================================================  ==========================  ==================
+suffix     pictures                                                 time                        needs
+=========  =======================================================  ==========================  ==================
+``.gif``   grey: exact; colour: 256 colours for each frame          hundredths, 50 a second     Pillow
+``.webp``  exact                                                    thousandths, 90 a second    Pillow
+``.mp4``   H.264, nearly so; colours at half the resolution         exact                       PyAV, ``[viz]``
+=========  =======================================================  ==========================  ==================
+
+Every film has exactly the frames it was given, even where neighbours are alike, and lasts exactly as long as was asked.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from fractions import Fraction
+from itertools import chain, pairwise
 from pathlib import Path as FilePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw, ImageFont
-from PIL.GifImagePlugin import getdata, getheader
 from torch import Tensor
 
-from .errors import InputError
+from . import webp
+from .errors import InputError, MissingDataError, missing
+from .sheets import Bytes, Sheet, enlarged
 
-__all__ = ["durations", "gif", "pixels"]
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
-Bytes = np.ndarray[Any, np.dtype[np.uint8]]
+__all__ = ["COMFORTABLE", "Bytes", "check", "durations", "gif", "pixels", "target", "whole", "write"]
 
-_MIN_HUNDREDTHS, _COMFORTABLE_SIDE, _COMFORTABLE_HEIGHT, _GAP = 2, 224, 500, 8
+COMFORTABLE = (224, 500)
+"""About the height of a frame, and of all rows together, that is comfortable to see."""
+
+_MOST_A_SECOND = {".gif": 50, ".webp": 90}  # players take shorter times for "as slow as you like"
+_UNITS = {".gif": 100, ".webp": 1000}
+_LARGEST_SIDE = {".gif": 65535, ".webp": 16383, ".mp4": 16384}
+_QUALITY = {"crf": "15", "preset": "medium"}
 
 
 def pixels(frames: Tensor, value_range: tuple[float, float] = (-1.0, 1.0)) -> Bytes:
@@ -47,20 +64,21 @@ def pixels(frames: Tensor, value_range: tuple[float, float] = (-1.0, 1.0)) -> By
     return array
 
 
-def durations(frames: int, seconds: float) -> list[int]:
-    """Hundredths of a second for every one of ``frames`` frames, as even as can be, that add up to ``seconds``.
+def durations(frames: int, seconds: float, suffix: str = ".gif") -> list[int]:
+    """Hundredths (WebP: thousandths) of a second for every frame, as even as can be, that add up to ``seconds``.
 
     Raises:
-        InputError: fewer than 2 hundredths for a frame, which players take for "as slow as you like".
+        InputError: more than 50 (WebP: 90) frames a second.
 
     Example:
         >>> durations(3, 1.0)
         [33, 34, 33]
     """
-    total = round(100 * seconds)
-    if total < _MIN_HUNDREDTHS * frames:
+    most, total = _MOST_A_SECOND[suffix], round(_UNITS[suffix] * seconds)
+    if total * most < frames * _UNITS[suffix]:
         raise InputError(
-            f"a GIF shows at most 50 frames a second: {frames} frames need {frames / 50:g} seconds, got {seconds:g}"
+            f"a {suffix[1:].upper()} shows at most {most} frames a second: {frames} frames need {frames / most:g} "
+            f"seconds, got {seconds:g}; an .mp4 shows more"
         )
     ends = [round(total * i / frames) for i in range(frames + 1)]
     return [after - before for before, after in pairwise(ends)]
@@ -90,6 +108,7 @@ def gif(
 
     Raises:
         InputError: frames of another shape, films of different length, more than 50 frames a second, or ``scale < 1``.
+        MissingDataError: the folder does not exist.
     """
     films = frames if isinstance(frames, Mapping) else {"": _stacked(frames)}
     if not films or any(film.ndim not in (4, 5) for film in films.values()):
@@ -99,15 +118,14 @@ def gif(
     sizes = {column.shape[:4] for column in columns}
     if len(sizes) != 1:
         raise InputError(f"films side by side need the same number of frames of one size, got {sorted(sizes)}")
-    rows, count, side, _ = sizes.pop()
-    if scale is None:
-        scale = max(1, round(min(_COMFORTABLE_SIDE, _COMFORTABLE_HEIGHT / rows) / side))
-    if scale < 1:
-        raise InputError(f"scale must be a whole number of at least 1, got {scale}")
+    rows, count, high, wide = sizes.pop()
+    scale = enlarged(scale, max(high, wide), min(COMFORTABLE[0], COMFORTABLE[1] / rows))
+    colour = any(column.shape[-1] == 3 for column in columns)
+    sheet = Sheet((high, wide), rows=[""] * rows, columns=list(films), scale=scale, colour=colour)
     order = [*range(count), *(range(count - 2, 0, -1) if bounce else ())]
-    times = durations(len(order), seconds)
-    sheets = [_sheet(films, columns, i, scale) for i in range(count)]
-    _write([sheets[i] for i in order], times, FilePath(file), loop)
+    images = (sheet.compose([[column[row, i] for column in columns] for row in range(rows)]) for i in order)
+    with whole(file) as partial:
+        _gif(images, partial, len(order), seconds, loop)
 
 
 def _stacked(frames: Tensor | Sequence[Tensor]) -> Tensor:
@@ -118,41 +136,166 @@ def _stacked(frames: Tensor | Sequence[Tensor]) -> Tensor:
     return torch.stack(list(frames))
 
 
-def _sheet(films: Mapping[str, Tensor], columns: Sequence[Bytes], i: int, scale: int) -> Image.Image:
-    """Frame ``i`` of every film, on white; without captions and with one film it is the frame and nothing else."""
-    rows, _, side, wide, _ = columns[0].shape
-    colour = any(column.shape[-1] == 3 for column in columns)
-    side, wide = side * scale, wide * scale
-    font = ImageFont.load_default(size=15)
-    captioned = any(films)
-    cell = max([wide, *(int(font.getlength(name)) + 8 for name in films)]) if captioned else wide
-    edge, head = (_GAP, 34) if captioned else (0, 0)
-    size = (
-        2 * edge + len(films) * cell + (len(films) - 1) * 2 * _GAP,
-        head + rows * side + (rows - 1) * _GAP + edge,
-    )
-    sheet = Image.new("RGB" if colour else "L", size, "white")
-    for column, (name, film) in enumerate(zip(films, columns, strict=True)):
-        left = edge + column * (cell + 2 * _GAP)
-        if name:
-            ImageDraw.Draw(sheet).text((left + cell / 2, head / 2), name, fill="#22272E", font=font, anchor="mm")
-        for row in range(rows):
-            frame = film[row, i]
-            image = Image.fromarray(frame[..., 0] if frame.shape[-1] == 1 else frame)
-            image = image.resize((wide, side), Image.Resampling.NEAREST)
-            sheet.paste(image, (left + (cell - wide) // 2, head + row * (side + _GAP)))
-    return sheet if not colour else sheet.quantize(256)
+def check(file: str | os.PathLike[str], frames: int, seconds: float, size: tuple[int, int]) -> None:
+    """Refuse a film that cannot be written, before any work: of so many ``frames`` of this ``size`` (width, height).
+
+    Raises:
+        InputError: the suffix is none of ``.mp4``, ``.gif`` and ``.webp``, the file is a folder, there are too many
+            frames a second or the frames are too large for the format.
+        MissingDataError: the folder does not exist.
+        MissingDependencyError: an MP4 without PyAV.
+    """
+    suffix = target(file, tuple(_WRITERS)).suffix.lower()
+    if suffix == ".mp4":
+        _av()
+    else:
+        durations(frames, seconds, suffix)
+    if max(size) > _LARGEST_SIDE[suffix]:
+        raise InputError(
+            f"{suffix} holds frames of at most {_LARGEST_SIDE[suffix]} pixels a side, these are {size[0]} x {size[1]}: "
+            "show fewer paths, or a smaller scale"
+        )
 
 
-def _write(images: Sequence[Image.Image], hundredths: Sequence[int], target: FilePath, loop: bool) -> None:
-    # Image.save(save_all=True) would merge frames that happen to be alike, and the film would lose count.
-    info = {"optimize": False, "duration": 10, **({"loop": 0} if loop else {})}
-    parts: list[bytes] = list(getheader(images[0].copy(), info=info)[0])
-    for image, time in zip(images, hundredths, strict=True):
-        parts += getdata(image.copy(), duration=10 * time, include_color_table=image.mode == "P")
-    partial = target.with_name(f".partial-{target.name}")
+def write(images: Iterable[Image], file: str | os.PathLike[str], frames: int, seconds: float, loop: bool) -> None:
+    """Write a film, whole or not at all, in the format that the file's suffix names; two pictures are held at a time.
+
+    Args:
+        images: one after the other, all of one size, "L" or "RGB".
+        file: ``.mp4``, ``.gif`` or ``.webp``.
+        frames: how many images there are.
+        seconds: how long one round takes.
+        loop: play round after round; an MP4 cannot say so.
+
+    Raises:
+        InputError: another suffix, a file that cannot be written, or too many frames a second.
+        MissingDataError: the folder does not exist.
+        MissingDependencyError: an MP4 without PyAV.
+    """
+    writer = _WRITERS[target(file, tuple(_WRITERS)).suffix.lower()]
+    with whole(file) as partial:
+        writer(images, partial, frames, seconds, loop)
+
+
+def target(file: str | os.PathLike[str], suffixes: tuple[str, ...]) -> FilePath:
+    """The path of a file to be written.
+
+    Raises:
+        InputError: its suffix is not one of these, or it is a folder.
+        MissingDataError: it would be in a folder that does not exist.
+    """
+    found = FilePath(file)
+    if found.suffix.lower() not in suffixes:
+        raise InputError(
+            f"the file's name must end in {', '.join(suffixes[:-1])} or {suffixes[-1]}, got {found.name!r}"
+        )
+    _place(found)
+    return found
+
+
+def _place(file: FilePath) -> None:
     try:
-        partial.write_bytes(b"".join(parts) + b";")
-        partial.replace(target)
+        if not file.parent.is_dir():
+            raise MissingDataError(f"cannot write {file}: the folder {file.parent} does not exist")
+        if file.is_dir():
+            raise InputError(f"cannot write {file}: it is a folder, give the name of a file in it")
+    except MissingDataError:  # which is of the operating system's kind, too
+        raise
+    except OSError as error:
+        raise _unwritable(file, error) from error
+
+
+@contextmanager
+def whole(file: str | os.PathLike[str]) -> Iterator[FilePath]:
+    """An empty file in the same folder, which takes the place of ``file`` at the end, or vanishes.
+
+    Raises:
+        InputError: ``file`` is a folder, or cannot be written.
+        MissingDataError: the folder does not exist.
+    """
+    place = FilePath(file).absolute()
+    _place(place)
+    partial = place.with_name(f".partial-{place.name}")
+    try:
+        try:
+            partial.write_bytes(b"")
+        except OSError as error:
+            raise _unwritable(place, error) from error
+        yield partial
+        try:
+            partial.replace(place)
+        except OSError as error:
+            raise _unwritable(place, error) from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # where it could not even be made
+            partial.unlink(missing_ok=True)
+
+
+def _unwritable(file: FilePath, error: OSError) -> InputError:
+    return InputError(f"cannot write {file}: {error.strerror or error}; choose another place or name")
+
+
+def _gif(images: Iterable[Image], file: FilePath, frames: int, seconds: float, loop: bool) -> None:
+    # Image.save(save_all=True) would merge frames that happen to be alike, and the film would lose count.
+    from PIL.GifImagePlugin import getdata, getheader
+
+    info = {"optimize": False, "duration": 10, **({"loop": 0} if loop else {})}
+    times = durations(frames, seconds)
+    with file.open("wb") as out:
+        for i, (image, time) in enumerate(zip(images, times, strict=True)):
+            reduced = image if image.mode == "L" else image.quantize(256)
+            if i == 0:
+                out.write(b"".join(getheader(reduced.copy(), info=info)[0]))
+            for part in getdata(reduced.copy(), duration=10 * time, include_color_table=reduced.mode == "P"):
+                out.write(part)
+        out.write(b";")
+
+
+def _webp(images: Iterable[Image], file: FilePath, frames: int, seconds: float, loop: bool) -> None:
+    with file.open("wb") as out:
+        webp.write(images, durations(frames, seconds, ".webp"), out, loop)
+
+
+def _mp4(images: Iterable[Image], file: FilePath, frames: int, seconds: float, _loop: bool) -> None:
+    av = _av()
+    from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
+
+    rate = frames / Fraction(seconds).limit_denominator(1000)
+    ordered = iter(images)
+    first = next(ordered)
+    with av.open(str(file), "w", format="mp4", options={"movflags": "+faststart"}) as container:
+        stream = container.add_stream("libx264", rate=rate, options=_QUALITY)
+        stream.width, stream.height = (side + side % 2 for side in first.size)
+        stream.pix_fmt = "yuv420p"
+        codec = stream.codec_context
+        codec.time_base = 1 / rate
+        codec.colorspace, codec.color_range = Colorspace.ITU709, ColorRange.MPEG
+        codec.color_primaries, codec.color_trc = ColorPrimaries.BT709, ColorTrc.BT709
+        for i, image in enumerate(chain([first], ordered)):
+            frame = av.VideoFrame.from_ndarray(_even(image), format="rgb24").reformat(
+                format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
+            )
+            frame.pts, frame.time_base = i, 1 / rate
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+
+
+def _av() -> Any:
+    try:
+        import av
+    except ImportError as error:
+        raise missing("PyAV", "viz", "an MP4") from error
+    return av
+
+
+def _even(image: Image) -> Bytes:
+    """An image ``(H, W, 3)`` with even sides, which H.264 wants: an odd one has its last row or column twice."""
+    array = np.asarray(image.convert("RGB"))
+    return np.pad(array, ((0, array.shape[0] % 2), (0, array.shape[1] % 2), (0, 0)), mode="edge")
+
+
+_WRITERS: Mapping[str, Callable[[Iterable[Image], FilePath, int, float, bool], None]] = {
+    ".mp4": _mp4,
+    ".gif": _gif,
+    ".webp": _webp,
+}
