@@ -6,6 +6,7 @@ from .curves import lerp, slerp
 from .energy import cost, energy, length, metric_tensor
 from .errors import LatentPathError
 from .evaluate import Report, Source
+from .film import film, strip
 from .index import ClassifierIndex, DiscriminatorIndex, KNNIndex, RealismIndex, ScoreIndex, TypicalityIndex
 from .interpolate import interpolate
 from .invert import Inversion, invert
@@ -38,6 +39,7 @@ __all__ = [
     "audit",
     "cost",
     "energy",
+    "film",
     "interpolate",
     "interpolate_through",
     "invert",
@@ -48,4 +50,5 @@ __all__ = [
     "priors",
     "slerp",
     "solvers",
+    "strip",
 ]

@@ -20,10 +20,13 @@ from .energy import Embed, Generator, Index, blocks, chords, decoded_chords, pri
 from .errors import InputError
 from .index import PriorIndex, as_log_index
 
-__all__ = ["BASELINES", "Judge", "Report", "Row", "Source", "Spacing", "compare", "finite"]
+__all__ = ["BASELINES", "LABELS", "Judge", "Report", "Row", "Source", "Spacing", "compare", "finite"]
 
 BASELINES: Mapping[str, Callable[[Tensor, Tensor, int], Tensor]] = {"lerp": lerp, "slerp": slerp}
 """The baselines by name: ``(start, end, segments) -> (B, K+1, D)``."""
+
+LABELS = {"lerp": "straight line", "slerp": "slerp", "path": "path"}
+"""What people call the rows of a report."""
 
 Judge = Callable[[Tensor], Tensor]
 """Decoded frames ``(N, ...)`` to one number each ``(N,)``, for example a classifier's confidence."""

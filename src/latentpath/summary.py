@@ -5,12 +5,9 @@ from __future__ import annotations
 from rich import box
 from rich.table import Table
 
-from .evaluate import Report
+from .evaluate import LABELS, Report
 
 __all__ = ["CONFIDENCE", "LABELS", "legend", "table", "verdict"]
-
-LABELS = {"lerp": "straight line", "slerp": "slerp", "path": "path"}
-"""What people call the rows of a report."""
 
 CONFIDENCE = "confidence"
 """The name of the judge of digits, a column of the table."""
