@@ -20,7 +20,7 @@ from torch import Tensor
 
 from . import video
 from .errors import InputError
-from .evaluate import LABELS, baseline_polylines
+from .evaluate import LABELS
 from .path import Path, Spacing
 from .sheets import Bytes, Sheet, enlarged
 
@@ -212,8 +212,7 @@ def _order(frames: int, loop: Loop) -> list[int]:
 
 def _baselines(path: Path, names: Iterable[str]) -> dict[str, Path]:
     """The baselines of a path by caption. Of each there is nothing but the polyline: the facts are the path's."""
-    polylines = baseline_polylines(tuple(names), path.start, path.end, path.segments)
-    return {LABELS.get(name, name): replace(path, latents=latents) for name, latents in polylines.items()}
+    return {LABELS.get(name, name): replace(path, latents=latents) for name, latents in path.baselines(names).items()}
 
 
 def _columns(
