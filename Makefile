@@ -5,6 +5,7 @@ OUT ?= out/demo
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 REPRODUCE_ARGS ?= --quick
+SERVE_ARGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -13,13 +14,17 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test bench reproduce check clean
+.PHONY: help demo serve test bench reproduce check clean
 
 help: ## Print the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 
 demo: $(VENV)/.installed-demo ## Interpolate between digits and write pictures and numbers to out/demo (OUT=folder).
 	@$(BIN)/latentpath demo --out "$(OUT)"
+	@echo "To choose, watch, steer and film paths in the browser: make serve"
+
+serve: $(VENV)/.installed-serve ## Open the page: choose, watch, compare and film paths (SERVE_ARGS="--port 0").
+	@$(BIN)/latentpath serve $(SERVE_ARGS)
 
 test: $(VENV)/.installed-test ## Run the tests and the examples in the docstrings (PYTEST_ARGS="-k index").
 	@OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
@@ -41,9 +46,10 @@ clean: ## Remove everything that these targets made.
 	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.installed-demo: EXTRAS := viz
+$(VENV)/.installed-serve: EXTRAS := web
 $(VENV)/.installed-reproduce: EXTRAS := reproduce
-$(VENV)/.installed-test: EXTRAS := data,train,viz,diffusers,flows,test
-$(VENV)/.installed-check: EXTRAS := data,train,viz,diffusers,flows,test,dev
+$(VENV)/.installed-test: EXTRAS := data,train,web,diffusers,flows,test
+$(VENV)/.installed-check: EXTRAS := data,train,web,diffusers,flows,test,dev
 
 $(VENV)/.installed-%: $(VENV)/.created pyproject.toml constraints.lock
 	@echo "Installing latentpath[$(EXTRAS)] into $(VENV): minutes the first time, seconds after."

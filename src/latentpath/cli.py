@@ -11,6 +11,7 @@ from .cli_evaluate import evaluate
 from .cli_interpolate import interpolate
 from .cli_package import app as train_app
 from .cli_reproduce import reproduce
+from .cli_serve import serve
 from .cli_train import one_line_errors
 
 __all__ = ["app", "main"]
@@ -120,6 +121,11 @@ def models(
         table.add_row(name, dim, f"{size / 1000:.0f} kB", "\n".join(lines))
     console().print(table)
 
+
+app.command(
+    epilog="Examples:\n\n[bold]latentpath serve[/bold]   the shipped models, on this machine alone"
+    "\n\n[bold]latentpath serve --model runs/faces --model my.package:model --port 0[/bold]   models of your own"
+)(serve)
 
 app.command(
     epilog="Examples:\n\n[bold]latentpath evaluate mnist-dcgan-normal --data ~/data/mnist[/bold]"

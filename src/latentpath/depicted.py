@@ -24,7 +24,7 @@ from .pairs import Pairs
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["from_images", "sheet"]
+__all__ = ["from_images", "read_pictures", "sheet"]
 
 _SHOWN, _CHUNK, _ALIKE = 8, 64, 0.02
 
@@ -73,7 +73,7 @@ def from_images(
             "search on from its answer, or leave it out"
         )
     files = [*start_files, *end_files]
-    images, notes = _read(model, files, crop)
+    images, notes = read_pictures(model, files, crop)
     for note in notes:
         console.print(note, soft_wrap=True, markup=False)
     if search:
@@ -115,8 +115,19 @@ def _by_pair(values: Sequence[Any]) -> list[list[Any]]:
     return [[plain[i], plain[half + i]] for i in range(half)]
 
 
-def _read(model: Model, files: Sequence[Path], crop: float | None) -> tuple[Tensor, list[str]]:
-    """The pictures as the model makes them, ``(N, C, H, W)`` in its range and on its device; what was done to them."""
+def read_pictures(model: Model, files: Sequence[Path], crop: float | None = None) -> tuple[Tensor, list[str]]:
+    """The pictures as the model makes them, ``(N, C, H, W)`` in its range and on its device; what was done to them.
+
+    Args:
+        model: with a prior, that makes grey or RGB pictures.
+        files: N pictures.
+        crop: as for `from_images`.
+
+    Raises:
+        InputError: a model that makes no pictures.
+        MissingDataError: no such file.
+        DataError: a file that is not a picture, or is damaged.
+    """
     assert model.prior is not None
     like = _decoded(model, as_taken(model, draw(model.prior, 1, torch.Generator().manual_seed(0))))
     if like.ndim != 4 or like.shape[1] not in (1, 3):

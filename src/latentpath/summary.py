@@ -57,9 +57,9 @@ def verdict(report: Report, tol: float, stopped: bool = False) -> str:
     tunnelling = sum(count > 0 for count in path.tunnels)
     saved = 1 - after / before if before > 0 else 0.0
     hidden = sum(path.tunnels)
+    where = f", in {tunnelling} of {pairs} paths" if pairs > 1 else ""
     found = (
-        f"found {hidden} tunnelling segment{'s' * (hidden != 1)}, in {tunnelling} of {pairs} paths "
-        "(the costs above include what they hide)"
+        f"found {hidden} tunnelling segment{'s' * (hidden != 1)}{where} (the costs above include what they hide)"
         if tunnelling
         else "found no tunnelling"
     )
@@ -67,9 +67,10 @@ def verdict(report: Report, tol: float, stopped: bool = False) -> str:
     ended = f"Of the {pairs} solves {', '.join(ends)}" if pairs > 1 else f"The solve: {ends[0]}"
     if report.outcomes.get("converged") == pairs:
         ended = f"All {pairs} solves converged" if pairs > 1 else "The solve converged"
-    words = (
-        f"On average the path costs {abs(saved):.0%} {'less' if saved >= 0 else 'more'} than the straight line "
-        f"({after:.2f} instead of {before:.2f}); it is cheaper in {cheaper} of {pairs} pairs. "
-        f"The audit {found}. {ended} (tol {tol:g})."
+    much = (
+        f"he path costs {abs(saved):.0%} {'less' if saved >= 0 else 'more'} than the straight line "
+        f"({after:.2f} instead of {before:.2f})"
     )
+    much = f"On average t{much}; it is cheaper in {cheaper} of {pairs} pairs." if pairs > 1 else f"T{much}."
+    words = f"{much} The audit {found}. {ended} (tol {tol:g})."
     return f"{words} You stopped the solve: these are the best paths found by then." if stopped else words

@@ -1,0 +1,53 @@
+"""``latentpath serve``: the page in the browser."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from .cli_train import one_line_errors
+
+__all__ = ["serve"]
+
+
+@one_line_errors
+def serve(
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What the page offers, instead of the shipped models; repeatable: a shipped model, a folder, "
+            "[bold]package.module:attr[/bold], a Hub id.",
+            show_default=False,
+        ),
+    ] = None,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on. The default is this machine alone; 0.0.0.0 is everybody.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes any that is free.")] = 7860,
+    threads: Annotated[
+        int | None, typer.Option(help="CPU threads; PyTorch's choice by default.", show_default=False)
+    ] = None,
+) -> None:
+    """Open a page on which paths are chosen, found, watched, compared and filmed.
+
+    Nothing is loaded from the net or kept: a visitor's files go when they leave. Ctrl-C or SIGTERM ends it.
+    """
+    import torch
+
+    from .errors import InputError
+    from .live import console
+    from .web.server import serve as run
+    from .web.studio import shipped
+
+    if threads is not None:
+        if threads < 1:
+            raise InputError(f"threads must be at least 1, got {threads}")
+        torch.set_num_threads(threads)
+    out = console(stderr=True)
+    run(
+        model or shipped(),
+        host,
+        port,
+        lambda address: out.print(f"The page is at {address} (Ctrl-C ends it)", soft_wrap=True),
+    )

@@ -1,0 +1,93 @@
+"""What a program may ask of the page: one endpoint, ``/interpolate``, which knows nothing of sessions.
+
+.. code-block:: python
+
+    from gradio_client import Client
+
+    client = Client("http://127.0.0.1:7860")
+    facts, strip, film, path = client.predict("mnist-dcgan-semicircle", "1,2", api_name="/interpolate")
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from typing import Any
+
+import gradio as gr
+import torch
+
+from ..errors import InputError
+from ..models.sampling import draw
+from . import views
+from .choices import LIMITS, LOOPS, SOLVERS, SPACINGS, Choices, text_of
+from .events import FIELDS, told
+from .sessions import Keyframe
+from .solving import Solved, solve
+from .studio import MOST_KEYFRAMES, Studio
+
+__all__ = ["offer"]
+
+_SENT = 60.0
+"""Seconds after which what was sent is removed."""
+
+_SEEDS = re.compile(r"\s*\d{1,10}(\s*,\s*\d{1,10})+\s*")
+
+
+def offer(studio: Studio) -> None:
+    """Add the endpoint to the page that is being built."""
+    usual = Choices()
+
+    @told
+    def interpolate(model: str, seeds: str, *values: Any) -> tuple[Any, ...]:
+        choices = Choices.of(dict(zip(FIELDS, values, strict=True)))
+        session = studio.sessions.of(None)  # of nobody else
+        prior, numbers = studio.model(model).prior, _seeds(seeds)
+        assert prior is not None
+        session.model = model
+        latents = [draw(prior, 1, torch.Generator().manual_seed(number))[0] for number in numbers]
+        session.keyframes = [Keyframe(z, f"seed {number}") for z, number in zip(latents, numbers, strict=True)]
+        files = [session.folder / name for name in ("strips.png", "morph.mp4", "path.safetensors")]
+        try:
+            *_, found = solve(studio, session, choices)
+            assert isinstance(found, Solved)
+            views.strips(found.path, studio.model(model), choices, files[0])
+            views.films(found.path, studio.model(model), choices, files[1])
+            found.path.save(files[2])
+        finally:  # what is sent is copied first, to a folder that is swept
+            threading.Timer(_SENT, session.forget).start()
+        report = found.path.report(("lerp", "slerp")).to_dict()
+        facts = {**report, "seconds": round(found.seconds, 3), "settings": found.path.settings}
+        return facts, *(str(file) for file in files)
+
+    with gr.Row(visible=False):
+        limits = {name: gr.Number(limit.default, label=name) for name, limit in LIMITS.items()}
+        others: dict[str, Any] = {
+            "spacing": gr.Textbox(usual.spacing, label="spacing", info=", ".join(SPACINGS)),
+            "solver": gr.Textbox(usual.solver, label="solver", info=", ".join(SOLVERS)),
+            "loop": gr.Textbox(usual.loop, label="loop", info=", ".join(LOOPS)),
+            "closed": gr.Checkbox(usual.closed, label="closed"),
+            "rounded": gr.Checkbox(usual.rounded, label="rounded"),
+        }
+        model = gr.Textbox(studio.names[0], label="model")
+        seeds = gr.Textbox("1,2", label="seeds", info="of the latents that the path goes through, 2 or more")
+        outputs = [gr.JSON(label="facts"), gr.File(label="strips"), gr.File(label="film"), gr.File(label="path")]
+        gr.Button().click(
+            interpolate,
+            [model, seeds, *({**limits, **others}[name] for name in FIELDS)],
+            outputs,
+            api_name="interpolate",
+            api_description="The path through the latents that these seeds draw from the model's prior.",
+            concurrency_limit=2,
+            concurrency_id="heavy",
+        )
+
+
+def _seeds(text: object) -> list[int]:
+    """Two or more seeds, separated by commas."""
+    if not isinstance(text, str) or not _SEEDS.fullmatch(text):
+        raise InputError(f'seeds must be two or more whole numbers such as "1,2", got {text_of(text)}')
+    numbers = [int(part) for part in text.split(",")]
+    if len(numbers) > MOST_KEYFRAMES:
+        raise InputError(f"a path goes through at most {MOST_KEYFRAMES} keyframes here, got {len(numbers)} seeds")
+    return [int(LIMITS["seed"].check(number)) for number in numbers]

@@ -1,0 +1,254 @@
+"""What happens on a click, for the visitor who clicks; what it means is in the other rooms."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from functools import wraps
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+import gradio as gr
+
+from ..errors import LatentPathError
+from . import views
+from .choices import Choices
+from .sessions import Session
+from .solving import Solved, solve
+from .studio import Studio
+
+__all__ = ["FIELDS", "Events", "told"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+FIELDS = (
+    "alpha",
+    "segments",
+    "spacing",
+    "restarts",
+    "solver",
+    "closed",
+    "rounded",
+    "smooth",
+    "tol",
+    "max_evaluations",
+    "seconds",
+    "fps",
+    "loop",
+    "shown",
+)
+"""The settings of the page, in the order in which its controls are read."""
+
+
+def told(function: Callable[P, R]) -> Callable[P, R]:
+    """What we raise on purpose as a message on the page; anything else in the server's log, and an apology."""
+
+    def message(error: Exception) -> gr.Error:
+        if isinstance(error, gr.Error):
+            return error
+        if isinstance(error, LatentPathError):
+            return gr.Error(str(error), title="That did not work", print_exception=False)
+        logging.getLogger(__name__).exception("an event failed")
+        return gr.Error("Something went wrong here, and the server has noted it. Try again.", print_exception=False)
+
+    if inspect.isgeneratorfunction(function):
+
+        @wraps(function)
+        def steps(*args: P.args, **kwargs: P.kwargs) -> Iterator[Any]:
+            try:
+                yield from function(*args, **kwargs)
+            except Exception as error:
+                raise message(error) from None
+
+        return steps  # type: ignore[return-value]
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except Exception as error:
+            raise message(error) from None
+
+    return call
+
+
+class Events:
+    """What happens on a click, for the visitor who clicks."""
+
+    def __init__(self, studio: Studio) -> None:
+        self.studio = studio
+
+    def session(self, request: gr.Request) -> Session:
+        """The visitor's session."""
+        return self.studio.sessions.of(request.session_hash)
+
+    def samples(self, session: Session) -> Any:
+        """The gallery of samples."""
+        model = self.studio.model(session.model)
+        frames = self.studio.frames(session.model, session.samples)
+        shown = [(views.picture(frame, model.value_range), f"{i + 1}") for i, frame in enumerate(frames)]
+        return gr.Gallery(shown, selected_index=None)
+
+    def chosen(self, session: Session) -> Any:
+        """The gallery of what the path goes through."""
+        if not session.keyframes:
+            return gr.Gallery([], selected_index=None)
+        model, count = self.studio.model(session.model), len(session.keyframes)
+        frames = [self.studio.frames(session.model, keyframe.latent[None])[0] for keyframe in session.keyframes]
+        names = ["start", *(f"keyframe {i}" for i in range(2, count)), *(["end"] if count > 1 else [])]
+        shown = [
+            (views.picture(frame, model.value_range), f"{name}: {keyframe.label}")
+            for frame, name, keyframe in zip(frames, names, session.keyframes, strict=True)
+        ]
+        return gr.Gallery(shown, selected_index=None)
+
+    def movable(self, session: Session) -> Any:
+        """Which keyframe a click on the map moves."""
+        names = [str(i + 1) for i in range(len(session.keyframes))]
+        return gr.Radio(choices=names, value=names[0] if names else None)
+
+    def map(self, session: Session) -> Any:
+        """The map of what is chosen, or of the path where that is what was found."""
+        if session.model and len(session.keyframes) > 1 and len(session.keyframes[0].latent) > 1:
+            model, file = self.studio.model(session.model), self.file(session, "map.png")
+            with self.studio.drawing:
+                if session.path is not None:
+                    session.map = views.map_of(session.path, model, file)
+                else:
+                    session.map = views.unsolved_map(session.keyframes, model, file)
+            return str(file)
+        session.map = None
+        return None
+
+    @staticmethod
+    def file(session: Session, name: str) -> Path:
+        """A new file of that name, in the session's folder; earlier ones of the name go."""
+        for old in session.folder.glob(f"*/{name}"):
+            shutil.rmtree(old.parent, ignore_errors=True)
+        folder = session.folder / uuid.uuid4().hex
+        folder.mkdir(parents=True)
+        return folder / name
+
+    def everything(self, session: Session) -> tuple[Any, ...]:
+        """All that shows what can be chosen and what is."""
+        return self.samples(session), *self.selection(session)
+
+    def selection(self, session: Session) -> tuple[Any, ...]:
+        """All that shows what is chosen; a path that was found is not of this any more."""
+        session.path = None
+        return self.chosen(session), self.movable(session), self.map(session)
+
+    @told
+    def begin(self, request: gr.Request) -> tuple[Any, ...]:
+        """The page was opened."""
+        session = self.session(request)
+        return session.model, session.seed, *self.everything(session)
+
+    @told
+    def choose_model(self, name: str, request: gr.Request) -> tuple[Any, ...]:
+        """Another model."""
+        session = self.session(request)
+        self.studio.choose_model(session, name)
+        return self.everything(session)
+
+    @told
+    def reseed(self, seed: float, request: gr.Request) -> Any:
+        """Other samples."""
+        session = self.session(request)
+        self.studio.reseed(session, int(seed) if isinstance(seed, float) and seed.is_integer() else seed)
+        return self.samples(session)
+
+    @told
+    def pick(self, request: gr.Request, event: gr.SelectData) -> tuple[Any, ...]:
+        """A click on a sample."""
+        session = self.session(request)
+        self.studio.pick(session, event.index)
+        return gr.Gallery(selected_index=None), *self.selection(session)
+
+    @told
+    def drop(self, request: gr.Request, event: gr.SelectData) -> tuple[Any, ...]:
+        """A click on what is chosen."""
+        session = self.session(request)
+        self.studio.drop(session, event.index)
+        return self.selection(session)
+
+    @told
+    def clear(self, request: gr.Request) -> tuple[Any, ...]:
+        """Nothing chosen."""
+        session = self.session(request)
+        session.keyframes = []
+        return self.selection(session)
+
+    @told
+    def upload(self, files: list[str] | None, request: gr.Request) -> tuple[Any, ...]:
+        """Pictures sent."""
+        session = self.session(request)
+        named = [(Path(file), Path(file).name) for file in files or []]
+        said = self.studio.add_pictures(session, named)
+        return None, said, *self.selection(session)
+
+    @told
+    def move(self, which: str | None, request: gr.Request, event: gr.SelectData) -> tuple[Any, ...]:
+        """A click on the map."""
+        session = self.session(request)
+        place = session.map
+        if place is None or which is None or not str(which).isdigit():
+            raise gr.Error("Choose the keyframe to move first.", print_exception=False)
+        column, row = event.index
+        self.studio.move(session, int(which) - 1, *place.at(float(column), float(row)))
+        shown = self.selection(session)
+        return shown[0], gr.Radio(value=which), shown[2]
+
+    @told
+    def cancel(self, request: gr.Request) -> None:
+        """Stop what runs, and keep the best so far."""
+        self.session(request).stop.set()
+
+    @told
+    def solve(self, request: gr.Request, *values: Any) -> Iterator[tuple[Any, ...]]:
+        """Live progress, and then strips, profiles, map, plane, numbers, code, the strip and the path to take home."""
+        session, nothing = self.session(request), gr.skip()
+        choices = Choices.of(dict(zip(FIELDS, values, strict=True)))
+        name, model = session.model, self.studio.model(session.model)
+        for now in solve(self.studio, session, choices):
+            if not isinstance(now, Solved):
+                yield views.glimpse(now, model), *([nothing] * 7)
+                continue
+            if session.model != name:  # another model was chosen meanwhile
+                return
+            session.path = now.path
+            strip_file, path_file = self.file(session, "strips.png"), self.file(session, "path.safetensors")
+            views.strips(now.path, model, choices, strip_file)
+            now.path.save(path_file)
+            words = views.numbers(now.path, choices, now.seconds, now.stopped)
+            lines = views.code(session, choices)
+            yield words, str(strip_file), *([nothing] * 3), lines, nothing, nothing
+            with self.studio.drawing:
+                profile_file, plane_file = self.file(session, "profiles.png"), self.file(session, "plane.png")
+                views.profile(now.path, profile_file)
+                flat = len(session.keyframes) == 2 and not choices.closed and now.path.latents.shape[-1] > 1
+                if flat:
+                    views.plane(now.path, plane_file)
+            found = str(plane_file) if flat else None
+            shown = str(profile_file), self.map(session), found
+            yield nothing, nothing, *shown, nothing, str(strip_file), str(path_file)
+
+    @told
+    def film(self, request: gr.Request, *values: Any) -> tuple[Any, ...]:
+        """The film to play, and as a GIF."""
+        session = self.session(request)
+        if session.path is None:
+            return None, None, None
+        choices, model = Choices.of(dict(zip(FIELDS, values, strict=True))), self.studio.model(session.model)
+        files = [self.file(session, f"morph.{suffix}") for suffix in ("mp4", "gif")]
+        for file in files:
+            views.films(session.path, model, choices, file)
+        return str(files[0]), str(files[0]), str(files[1])
+
+    def leave(self, request: gr.Request) -> None:
+        """The page was closed."""
+        self.studio.sessions.forget(request.session_hash)

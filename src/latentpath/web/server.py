@@ -1,0 +1,123 @@
+"""The page behind a port: limits, what may be read, and how it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import tempfile
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InputError, missing
+from .studio import Studio
+from .uploads import MOST_BYTES
+
+if TYPE_CHECKING:
+    from gradio import Blocks
+
+__all__ = ["QUEUE", "serve"]
+
+QUEUE = 32
+"""Requests that may wait; whoever comes then is told that the queue is full."""
+
+
+def serve(
+    names: Sequence[str], host: str = "127.0.0.1", port: int = 7860, ready: Callable[[str], None] = lambda _: None
+) -> None:
+    """Serve the page until SIGINT or SIGTERM.
+
+    Args:
+        names: of the models, as `latentpath.load` takes them.
+        host: the address to listen on; the default is this machine alone.
+        port: 1 to 65535, or 0 for any that is free.
+        ready: told the page's address.
+
+    Raises:
+        InputError: an address that cannot be listened on, or a model that cannot be shown.
+        MissingDependencyError: Gradio or what draws is not installed.
+    """
+    if isinstance(port, bool) or not 0 <= port <= 65535:
+        raise InputError(f"port must be from 1 to 65535, or 0 for any that is free, got {port}")
+    try:
+        import gradio  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise missing("gradio", "web", "the page") from error
+    from .page import CSS, build, theme
+
+    before = Path.cwd()
+    with tempfile.TemporaryDirectory(prefix="latentpath-", ignore_cleanup_errors=True) as folder:
+        work = Path(folder).resolve()
+        # Gradio shows files of its cache and of the working directory: nobody else's lie in these.
+        for name in ("empty", "cache", "sessions"):
+            (work / name).mkdir()
+        os.environ["GRADIO_TEMP_DIR"] = str(work / "cache")
+        studio = Studio(names, work / "sessions")
+        page = build(studio).queue(max_size=QUEUE, default_concurrency_limit=8)
+        os.chdir(work / "empty")
+        try:
+            _until_told(lambda: ready(_launched(page, host, port, theme=theme(), css=CSS)))
+        finally:
+            page.close(verbose=False)
+            studio.sessions.forget_all()
+            os.chdir(before)
+
+
+def _launched(page: Blocks, host: str, port: int, **looks: Any) -> str:
+    """The address of the page, once it can be opened."""
+    try:
+        _, address, _ = page.launch(
+            server_name=host,
+            server_port=port or _free(host),
+            prevent_thread_lock=True,
+            quiet=True,
+            show_error=False,
+            share=False,
+            max_file_size=MOST_BYTES,
+            ssr_mode=False,
+            footer_links=[],
+            enable_monitoring=False,
+            pwa=False,
+            mcp_server=False,
+            **looks,
+        )
+    except OSError as error:
+        raise InputError(
+            f"cannot listen on {host}, port {port}: choose another --port (0 takes any that is free)"
+        ) from error
+    return address
+
+
+def _free(host: str) -> int:
+    """A port that is free now."""
+    import socket
+
+    try:
+        with socket.socket() as found:
+            found.bind((host, 0))
+            return int(found.getsockname()[1])
+    except OSError as error:
+        raise InputError(f"cannot listen on {host}: {error.strerror or error}") from error
+
+
+def _until_told(begun: Callable[[], None]) -> None:
+    """Wait for SIGINT or SIGTERM, which set a flag and nothing else."""
+    told = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        begun()
+        told.wait()
+        return
+
+    def tell(_: int, __: FrameType | None) -> None:
+        told.set()
+
+    earlier: dict[int, Any] = {number: signal.signal(number, tell) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        begun()
+        while not told.wait(0.5):
+            pass
+    finally:
+        for number, handler in earlier.items():
+            signal.signal(number, handler)

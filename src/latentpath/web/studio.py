@@ -1,0 +1,196 @@
+"""What is behind the page: the models, the folder for files, the sessions, and what a visitor can do in one."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..errors import InputError
+from ..invert import InversionProgress, as_taken, invert
+from ..models import Model, available, load
+from ..models.sampling import draw
+from .choices import LIMITS, text_of
+from .sessions import Keyframe, Session, Sessions
+from .uploads import MOST_PICTURES, read_upload
+
+__all__ = ["MOST_KEYFRAMES", "SAMPLES", "Studio", "shipped"]
+
+SAMPLES, MOST_KEYFRAMES = 12, 8
+_FAR = 6.0
+"""How many standard deviations of the prior's samples a latent may be moved away from their mean."""
+
+
+def shipped() -> tuple[str, ...]:
+    """The names of the shipped models that generate, the quickest first, without one that is kept for benchmarks."""
+    found = (name for name in available() if not name.endswith("-narrow") and load(name).prior is not None)
+    return tuple(sorted(found, key=lambda name: (not name.startswith("mnist"), not name.endswith("semicircle"), name)))
+
+
+class Studio:
+    """The models, the folder for files, and the sessions.
+
+    Args:
+        names: of the models, as `latentpath.load` takes them.
+        folder: for everything that is written.
+
+    Raises:
+        InputError: no model, one that makes no pictures, and what `latentpath.load` raises.
+    """
+
+    def __init__(self, names: Sequence[str], folder: Path) -> None:
+        if not names:
+            raise InputError("a page needs a model: name one with --model")
+        self.names, self.folder = tuple(dict.fromkeys(names)), folder
+        self._models = {name: _checked(load(name)) for name in self.names}
+        self.drawing = threading.Lock()  # matplotlib has settings that all threads share
+        self.sessions = Sessions(folder, self.begin)
+
+    def model(self, name: str) -> Model:
+        """The model of that name.
+
+        Raises:
+            InputError: none of this page's.
+        """
+        if not isinstance(name, str) or name not in self._models:
+            raise InputError(f"there is no model {text_of(name)} here: choose from {', '.join(self.names)}")
+        return self._models[name]
+
+    def begin(self, session: Session) -> None:
+        """The first model, samples of it, and the first two of them as ends."""
+        self.choose_model(session, self.names[0])
+
+    def choose_model(self, session: Session, name: str) -> None:
+        """Another model, with nothing chosen but the first two of its samples."""
+        model = self.model(name)
+        session.stop.set()
+        session.model, session.path = name, None
+        self._draw(session, model, session.seed)
+        session.keyframes = [self._sample(session, 0), self._sample(session, 1)]
+
+    def reseed(self, session: Session, seed: object) -> None:
+        """Other samples; what was chosen stays."""
+        self._draw(session, self.model(session.model), int(LIMITS["seed"].check(seed)))
+
+    def _draw(self, session: Session, model: Model, seed: int) -> None:
+        assert model.prior is not None
+        session.seed = seed
+        session.samples = as_taken(model, draw(model.prior, SAMPLES, torch.Generator().manual_seed(seed)))
+
+    def _sample(self, session: Session, which: int) -> Keyframe:
+        return Keyframe(session.samples[which], f"sample {which + 1} of seed {session.seed}", which, session.seed)
+
+    def pick(self, session: Session, which: object) -> None:
+        """Add a sample to what the path goes through.
+
+        Raises:
+            InputError: no such sample, or too many keyframes.
+        """
+        if type(which) is not int or not 0 <= which < len(session.samples):
+            raise InputError(f"choose one of the {len(session.samples)} samples, got {text_of(which)}")
+        self._add(session, [self._sample(session, which)])
+
+    def drop(self, session: Session, which: object) -> None:
+        """Take a keyframe away.
+
+        Raises:
+            InputError: no such keyframe.
+        """
+        if type(which) is not int or not 0 <= which < len(session.keyframes):
+            raise InputError(f"there are {len(session.keyframes)} keyframes, got {text_of(which)}")
+        session.keyframes = [*session.keyframes[:which], *session.keyframes[which + 1 :]]
+
+    def _add(self, session: Session, more: Sequence[Keyframe]) -> None:
+        if len(session.keyframes) + len(more) > MOST_KEYFRAMES:
+            raise InputError(
+                f"a path goes through at most {MOST_KEYFRAMES} keyframes here: click one of those chosen to remove it"
+            )
+        session.keyframes = [*session.keyframes, *more]
+
+    def add_pictures(
+        self,
+        session: Session,
+        files: Sequence[tuple[Path, str]],
+        tell: Callable[[InversionProgress], None] = lambda _: None,
+    ) -> str:
+        """Pictures as keyframes: encoded where the model has an encoder, else inverted; says how near they come.
+
+        Raises:
+            InputError: none, too many, or one that is too large.
+            DataError: one that is no picture.
+        """
+        room = MOST_KEYFRAMES - len(session.keyframes)
+        if not files or len(files) > min(MOST_PICTURES, room):
+            for file, _ in files:
+                file.unlink(missing_ok=True)
+            raise InputError(f"choose 1 to {max(room, 0)} pictures (there can be {MOST_KEYFRAMES} keyframes)")
+        model = self.model(session.model)
+        try:
+            images = torch.cat([read_upload(file, name, model) for file, name in files])
+        finally:
+            for file, _ in files:
+                file.unlink(missing_ok=True)
+        session.stop.clear()
+        if model.encoder is not None:
+            latents = as_taken(model, model.encode(images))
+            error = (self.frames(session.model, latents) - images).flatten(1).square().mean(1).sqrt()
+        else:
+
+            def callback(now: InversionProgress) -> bool:
+                tell(now)
+                return session.stop.is_set()
+
+            found = invert(model, images, starts=4, steps=200, callback=callback)
+            latents, error = found.latents, found.error
+        labels = [f"picture {Path(name).name[:40]}" for _, name in files]
+        self._add(session, [Keyframe(latent, label) for latent, label in zip(latents, labels, strict=True)])
+        how = "encoded" if model.encoder is not None else "inverted"
+        return "; ".join(f"{label} {how}, RMS error {float(e):.2f}" for label, e in zip(labels, error, strict=True))
+
+    def move(self, session: Session, which: object, x: float, y: float) -> None:
+        """Give a keyframe other first two coordinates.
+
+        Raises:
+            InputError: no such keyframe, latents of one coordinate, or a place that the prior hardly knows.
+        """
+        if type(which) is not int or not 0 <= which < len(session.keyframes):
+            raise InputError(f"there are {len(session.keyframes)} keyframes, got {text_of(which)}")
+        old = session.keyframes[which].latent
+        if len(old) < 2:
+            raise InputError("there is no map of latents with one coordinate")
+        there = torch.tensor([x, y], dtype=old.dtype, device=old.device)
+        prior = self.model(session.model).prior
+        assert prior is not None
+        cloud = draw(prior, 1000, torch.Generator().manual_seed(0))[:, :2].to(there)
+        if not bool(((there - cloud.mean(0)).abs() <= _FAR * cloud.std(0)).all()):
+            raise InputError(
+                "this place is too far from where the prior has its mass: click nearer to the shaded region"
+            )
+        moved = Keyframe(torch.cat([there, old[2:]]), f"moved to ({x:.2f}, {y:.2f})")
+        session.keyframes = [*session.keyframes[:which], moved, *session.keyframes[which + 1 :]]
+
+    @torch.no_grad()
+    def frames(self, name: str, latents: Tensor) -> Tensor:
+        """What the model makes of latents ``(N, D)``: ``(N, C, H, W)``."""
+        return self.model(name).generator(latents)
+
+
+@torch.no_grad()
+def _checked(model: Model) -> Model:
+    """A model that makes pictures.
+
+    Raises:
+        InputError: any other.
+    """
+    if model.prior is None:
+        raise InputError(f"{model.name!r} generates nothing: choose a generator")
+    made = model.generator(as_taken(model, draw(model.prior, 2, torch.Generator().manual_seed(0))))
+    if made.ndim != 4 or made.shape[1] not in (1, 3):
+        raise InputError(
+            f"the page shows pictures, (N, 1 or 3, H, W), and {model.name!r} makes {tuple(made.shape)}: use "
+            "lp.interpolate, which takes anything"
+        )
+    return model

@@ -1,0 +1,221 @@
+"""What is shown of a path: strips, profiles, maps, numbers, the lines that make it, and how a solve gets on."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import math
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from .. import plots
+from ..curves import lerp, slerp
+from ..evaluate import LABELS
+from ..film import film, strip
+from ..models import Model
+from ..models.sampling import draw
+from ..path import Path as Curve
+from ..summary import verdict
+from ..video import pixels
+from .choices import Choices
+from .sessions import Keyframe, Map, Session
+from .solving import Glimpse
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from PIL.Image import Image
+
+__all__ = ["code", "films", "glimpse", "map_of", "numbers", "picture", "plane", "profile", "strips", "unsolved_map"]
+
+_BASELINES = ("lerp", "slerp")
+_SIDE, _LIVE, _MAP_SAMPLES = 96, 9, 20_000
+
+
+def picture(frame: Tensor, value_range: tuple[float, float], side: int = _SIDE) -> Image:
+    """One frame ``(C, H, W)``, enlarged by a whole factor to about ``side`` pixels."""
+    import PIL.Image
+
+    array = pixels(frame, value_range)
+    image = PIL.Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array)
+    zoom = max(1, round(side / max(image.size)))
+    return image.resize((image.width * zoom, image.height * zoom), PIL.Image.Resampling.NEAREST)
+
+
+def strips(path: Curve, model: Model, choices: Choices, file: Path) -> None:
+    """Straight line, slerp and path, one under the other."""
+    strip(
+        path,
+        file,
+        frames=choices.shown,
+        spacing=choices.spacing,  # type: ignore[arg-type]
+        side_by_side=_BASELINES,
+        value_range=model.value_range,
+    )
+
+
+def films(path: Curve, model: Model, choices: Choices, file: Path) -> None:
+    """The path as a film, by the suffix of ``file``."""
+    film(
+        path,
+        file,
+        seconds=choices.seconds,
+        fps=choices.fps,
+        spacing=choices.spacing,  # type: ignore[arg-type]
+        loop=None if choices.loop == "once" else choices.loop,  # type: ignore[arg-type]
+        value_range=model.value_range,
+    )
+
+
+def profile(path: Curve, file: Path) -> None:
+    """Realism and steps along all three kinds of curve, at points that lie evenly in the latent space."""
+    assert path.source is not None
+    curves = _curves(path)
+    ri = {name: path.source.ri(latents) for name, latents in curves.items()}
+    steps = {name: path.source.steps(latents, "data") for name, latents in curves.items()}
+    plots.save(plots.profiles(ri, steps), file)
+
+
+def _curves(path: Curve) -> dict[str, Tensor]:
+    """Latents by caption; the path comes last, on top."""
+    return {LABELS[name]: latents for name, latents in {**path.baselines(_BASELINES), "path": path.latents}.items()}
+
+
+def map_of(path: Curve, model: Model, file: Path) -> Map:
+    """All curves over the prior's density in the first two coordinates."""
+    return _drawn(model, _curves(path), file)
+
+
+def unsolved_map(keyframes: list[Keyframe], model: Model, file: Path) -> Map:
+    """The baselines through keyframes, where there is no path yet."""
+    latents = [keyframe.latent for keyframe in keyframes]
+    lines = {
+        LABELS[name]: torch.cat([curve(a, b, 25) for a, b in pairwise(latents)])
+        for name, curve in (("lerp", lerp), ("slerp", slerp))
+    }
+    return _drawn(model, lines, file)
+
+
+def _drawn(model: Model, curves: dict[str, Tensor], file: Path) -> Map:
+    assert model.prior is not None
+    samples = draw(model.prior, _MAP_SAMPLES, torch.Generator().manual_seed(0))
+    figure = plots.prior_map(samples, curves)
+    plots.save(figure, file)
+    return _where(figure)
+
+
+def _where(figure: Figure) -> Map:
+    """The map of a figure that is as wide as its picture has pixels."""
+    axes = figure.axes[0]
+    height = figure.get_figheight() * figure.dpi
+    back = axes.transData.inverted()
+    (x0, y0), (x1, y1) = back.transform([(0.0, height), (1.0, height - 1.0)])
+    return Map(float(x0), float(x1 - x0), float(y0), float(y1 - y0))
+
+
+def plane(path: Curve, file: Path) -> None:
+    """Straight line and path in the plane of equation 4."""
+    curves = {name: latents for name, latents in _curves(path).items() if name != LABELS["slerp"]}
+    plots.save(plots.plane(curves), file)
+
+
+def numbers(path: Curve, choices: Choices, seconds: float, stopped: bool) -> str:
+    """The table of all three kinds of curve, and the audit's verdict in words, as HTML."""
+    report = path.report(_BASELINES)
+    head = ("", "cost", "mean ri", "lowest ri", "length", "evaluations")
+    rows = []
+    for row in report.rows:
+        means = row.means()
+        cells = (
+            LABELS.get(row.name, row.name),
+            f"{means['cost']:.2f}",
+            f"{means['mean ri']:.3f}",
+            f"{means['lowest ri']:.2g}",
+            f"{means['length']:.1f}",
+            f"{means['evaluations']:.0f}" if row.name == "path" else "0",
+        )
+        rows.append(
+            "<tr><th scope='row'>" + cells[0] + "</th>" + "".join(f"<td>{cell}</td>" for cell in cells[1:]) + "</tr>"
+        )
+    words = f"{verdict(report, choices.tol, stopped)} It took {seconds:.1f} s."
+    smoothed = path.settings.get("smoothed")
+    if smoothed:
+        before, after = max(smoothed["before"][0], default=0.0), max(smoothed["after"][0], default=0.0)
+        words += (
+            f" Rounding the joints took the largest jump of the velocity from {before:.2f} to {after:.2f}, "
+            f"for {smoothed['rise'][0]:.1%} more cost."
+        )
+    titles = "".join(f"<th scope='col'>{name}</th>" for name in head)
+    return (
+        f"<p class='lp-words'>{html.escape(words)}</p><div class='lp-wide'><table class='lp-numbers'><thead>"
+        f"<tr>{titles}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+    )
+
+
+def glimpse(now: Glimpse, model: Model) -> str:
+    """Energy falling and the path moving, as HTML that needs nothing from elsewhere."""
+    if now.latents is None:
+        return f"<p class='lp-words' role='status'>Starting ({now.seconds:.0f} s)</p>"
+    words = (
+        f"{now.running} of {now.legs} leg{'s' * (now.legs != 1)} running, {now.evaluations:.0f} evaluations, energy "
+        f"{now.energies[0]:.4g} → {now.energies[-1]:.4g} ({now.seconds:.0f} s)"
+    )
+    points = now.latents.flatten(0, 1) if now.latents.ndim == 3 else now.latents
+    chosen = points[torch.linspace(0, len(points) - 1, _LIVE).round().long()]
+    with torch.no_grad():
+        frames = model.generator(chosen)
+    images = [picture(frame, model.value_range, 56) for frame in frames]
+    row = "".join(f"<img alt='' src='{_data_uri(image)}'>" for image in images)
+    return (
+        f"<p class='lp-words' role='status'>{words}</p><div class='lp-live'>{_sparkline(now.energies)}"
+        f"<div class='lp-frames'>{row}</div></div>"
+    )
+
+
+def _data_uri(image: Image) -> str:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _sparkline(energies: tuple[float, ...]) -> str:
+    """The energy, on a logarithmic scale, as SVG."""
+    logs = [math.log(max(e, 1e-12)) if math.isfinite(e) else 0.0 for e in energies]
+    low, high = min(logs), max(logs)
+    span = high - low or 1.0
+    across = max(1, len(logs) - 1)
+    points = " ".join(f"{4 + 152 * i / across:.1f},{4 + 48 * (high - v) / span:.1f}" for i, v in enumerate(logs))
+    return (
+        "<svg viewBox='0 0 160 56' width='160' height='56' role='img' aria-label='energy, falling'>"
+        f"<polyline points='{points}' fill='none' stroke='currentColor' stroke-width='2'/></svg>"
+    )
+
+
+def code(session: Session, choices: Choices) -> str:
+    """The Python lines that make the same path."""
+    keyframes = session.keyframes
+    many = len(keyframes) > 2 or choices.closed
+    options = "".join(f", {name}={value!r}" for name, value in choices.options(2 if many else 1).items())
+    lines = ["import torch", "", "import latentpath as lp", "", f"model = lp.load({session.model!r})"]
+    seeds = {keyframe.seed for keyframe in keyframes}
+    if None not in seeds and len(seeds) == 1:
+        lines[2:3] = ["import latentpath as lp", "from latentpath.models.sampling import draw"]
+        lines += [
+            f"samples = draw(model.prior, {len(session.samples)}, torch.Generator().manual_seed({seeds.pop()}))",
+            f"keyframes = samples[{[keyframe.sample for keyframe in keyframes]}]",
+        ]
+    else:
+        which = "0, :-1" if choices.closed else "0"  # a closed path ends with its first keyframe
+        lines += [f'keyframes = lp.Path.load("path.safetensors").keyframes[{which}]  # the file to take home']
+    if many:
+        lines.append(f"path = lp.interpolate_through(model.generator, model.prior, keyframes{options})")
+    else:
+        lines.append(f"path = lp.interpolate(model.generator, model.prior, keyframes[0], keyframes[1]{options})")
+    loop = "None" if choices.loop == "once" else repr(choices.loop)
+    film = f"seconds={choices.seconds:g}, fps={choices.fps}, spacing={choices.spacing!r}, loop={loop}"
+    lines += ["print(path.report())", f'lp.film(path, "morph.mp4", {film}, value_range=model.value_range)']
+    return "\n".join(lines)

@@ -1,0 +1,336 @@
+"""What is behind the page, without a page: numbers and pictures from anybody, sessions, a solve that can be stopped."""
+
+from __future__ import annotations
+
+import io
+import struct
+import time
+import zlib
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+import latentpath as lp
+from latentpath.errors import DataError, InputError, LatentPathError
+from latentpath.web import views
+from latentpath.web.choices import LIMITS, Choices
+from latentpath.web.sessions import Keyframe, Session, Sessions
+from latentpath.web.solving import Glimpse, Solved, solve
+from latentpath.web.studio import MOST_KEYFRAMES, SAMPLES, Studio, shipped
+from latentpath.web.uploads import MOST_BYTES, read_upload
+
+DIGITS = "mnist-dcgan-semicircle"
+
+
+@pytest.fixture
+def studio(tmp_path: Path) -> Studio:
+    return Studio([DIGITS], tmp_path)
+
+
+@pytest.fixture
+def session(studio: Studio) -> Session:
+    return studio.sessions.of("somebody")
+
+
+# Numbers
+
+
+@pytest.mark.parametrize("name", sorted(LIMITS))
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf"), 1e308, -1e308, "1", None, True, [1], {}])
+def test_no_number_of_the_page_can_be_nonsense(name: str, bad: object) -> None:
+    with pytest.raises(InputError, match="must be"):
+        Choices.of({name: bad})
+
+
+@pytest.mark.parametrize("name", sorted(LIMITS))
+def test_limits_are_within_the_limits(name: str) -> None:
+    limit = LIMITS[name]
+    for value in (limit.low, limit.high, limit.default):
+        assert getattr(Choices.of({name: value}), name) == value
+    for value in (limit.low - 1, limit.high + 1):
+        with pytest.raises(InputError):
+            Choices.of({name: value})
+    if limit.whole:
+        with pytest.raises(InputError):
+            Choices.of({name: limit.default + 0.5})
+
+
+@pytest.mark.parametrize("bad", ["", "../data", "DATA", 3, None, ["data"], "x" * 10_000])
+def test_words_are_those_that_there_are(bad: object) -> None:
+    for name in ("spacing", "solver", "loop"):
+        with pytest.raises(InputError, match="must be one of") as caught:
+            Choices.of({name: bad})
+        assert len(str(caught.value)) < 200
+
+
+# Pictures
+
+
+def png_of(width: int, height: int) -> bytes:
+    """A PNG whose header says so, and whose pixels are a few bytes of zeros."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 100)) + chunk(b"IEND", b"")
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "is empty"),
+        (b"GIF89a", "no picture"),
+        (b"not a picture at all" * 100, "no picture"),
+        (png_of(40_000, 40_000), "pixels"),
+        (png_of(6_000, 5_000), "pixels"),
+        (png_of(100, 100), "a.png"),
+        (b"\x89PNG\r\n\x1a\n" + b"\0" * (MOST_BYTES + 1), "MB"),
+        (b"%PDF-1.4\n", "no picture"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "no picture"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "no picture"),
+    ],
+)
+def test_what_is_no_small_picture_is_refused_and_removed(
+    studio: Studio, tmp_path: Path, content: bytes, said: str
+) -> None:
+    file = tmp_path / "upload"
+    file.write_bytes(content)
+    with pytest.raises((InputError, DataError)) as caught:
+        read_upload(file, "../../a.png", studio.model(DIGITS))
+    assert said in str(caught.value)
+    assert str(tmp_path) not in str(caught.value)
+    assert not file.exists()
+
+
+def test_a_picture_comes_as_the_model_makes_them(studio: Studio, tmp_path: Path) -> None:
+    file = tmp_path / "upload"
+    Image.new("RGB", (56, 56), "white").save(file, "PNG")
+    image = read_upload(file, "white.png", studio.model(DIGITS))
+    assert torch.equal(image, torch.ones(1, 1, 28, 28))
+    assert not file.exists()
+
+
+def test_pictures_are_inverted_into_keyframes(studio: Studio, session: Session, tmp_path: Path) -> None:
+    session.keyframes = []
+    made = studio.frames(DIGITS, session.samples[:1])[0, 0]
+    file = tmp_path / "digit.png"
+    Image.fromarray(((made + 1) * 127.5).round().byte().numpy()).save(file)
+    said = studio.add_pictures(session, [(file, "digit.png")])
+    assert "digit.png inverted" in said
+    again = studio.frames(DIGITS, session.keyframes[0].latent[None])[0, 0]
+    assert float((again - made).square().mean().sqrt()) < 0.1
+    assert not file.exists()
+
+
+def test_too_many_pictures_are_refused_and_removed(studio: Studio, session: Session, tmp_path: Path) -> None:
+    files = [(tmp_path / f"{i}.png", f"{i}.png") for i in range(9)]
+    for file, _ in files:
+        Image.new("L", (4, 4)).save(file)
+    with pytest.raises(InputError, match="keyframes"):
+        studio.add_pictures(session, files)
+    assert not any(file.exists() for file, _ in files)
+    with pytest.raises(InputError, match="choose"):
+        studio.add_pictures(session, [])
+
+
+# Sessions
+
+
+def test_every_name_has_a_session_of_its_own(studio: Studio) -> None:
+    one, other = studio.sessions.of("a"), studio.sessions.of("b")
+    studio.pick(one, 5)
+    assert len(one.keyframes) == 3
+    assert len(other.keyframes) == 2
+    assert studio.sessions.of("a") is one
+    assert studio.sessions.of(None) is not studio.sessions.of(None)
+    other.stop.clear()
+    one.stop.set()
+    assert not other.stop.is_set()
+
+
+def test_sessions_are_forgotten_with_their_files(tmp_path: Path) -> None:
+    sessions = Sessions(tmp_path, lambda _: None, most=3, idle=0.2)
+    first = sessions.of("0")
+    (first.folder / "film.mp4").write_bytes(b"x")
+    for i in range(1, 4):
+        time.sleep(0.01)
+        sessions.of(str(i))
+    assert len(sessions) == 3
+    assert not first.folder.exists()
+    assert first.stop.is_set()
+    time.sleep(0.25)
+    sessions.of("new")
+    assert len(sessions) == 1
+    sessions.forget("new")
+    sessions.forget("nobody")
+    assert list(tmp_path.iterdir()) == []
+
+
+# Choosing
+
+
+def test_a_click_picks_and_a_click_drops(studio: Studio, session: Session) -> None:
+    studio.pick(session, 7)
+    assert [keyframe.sample for keyframe in session.keyframes] == [0, 1, 7]
+    studio.drop(session, 0)
+    assert [keyframe.sample for keyframe in session.keyframes] == [1, 7]
+    studio.reseed(session, 3)
+    assert [keyframe.seed for keyframe in session.keyframes] == [0, 0]
+    for bad in (-1, SAMPLES, 1.0, "1", None, True, [0]):
+        with pytest.raises(InputError):
+            studio.pick(session, bad)
+        with pytest.raises(InputError):
+            studio.drop(session, 99 if bad is True else bad)
+    while len(session.keyframes) < MOST_KEYFRAMES:
+        studio.pick(session, 2)
+    with pytest.raises(InputError, match="at most"):
+        studio.pick(session, 2)
+
+
+def test_a_click_on_the_map_moves_a_keyframe_there(studio: Studio, session: Session, tmp_path: Path) -> None:
+    place = views.unsolved_map(session.keyframes, studio.model(DIGITS), tmp_path / "map.png")
+    with Image.open(tmp_path / "map.png") as picture:
+        pixels = picture.convert("RGB")
+    # the start is a dark disc: its pixel must lie where the map says that it lies
+    x, y = session.keyframes[0].latent[:2].tolist()
+    column, row = (x - place.left) / place.right, (y - place.top) / place.down
+    assert 0 < column < pixels.width
+    assert 0 < row < pixels.height
+    assert sum(pixels.getpixel((round(column), round(row)))) < 250
+    assert place.at(column, row) == pytest.approx((x, y))
+    rest = session.keyframes[0].latent[2:].clone()
+    studio.move(session, 0, x + 0.5, y - 0.25)
+    assert session.keyframes[0].latent[:2].tolist() == pytest.approx([x + 0.5, y - 0.25], rel=1e-5)
+    assert torch.equal(session.keyframes[0].latent[2:], rest)
+    with pytest.raises(InputError, match="too far"):
+        studio.move(session, 0, 1e9, 0.0)
+    with pytest.raises(InputError, match="too far"):
+        studio.move(session, 0, float("nan"), 0.0)
+
+
+def test_only_generators_of_pictures_are_shown(tmp_path: Path) -> None:
+    assert DIGITS in shipped()
+    assert "mnist-classifier" not in shipped()
+    with pytest.raises(InputError, match="generates nothing"):
+        Studio(["mnist-classifier"], tmp_path)
+    with pytest.raises(InputError, match="shows pictures"):
+        Studio(["test_web:vectors"], tmp_path)
+    with pytest.raises(InputError, match="needs a model"):
+        Studio([], tmp_path)
+    with pytest.raises(InputError, match="there is no model"):
+        Studio([DIGITS], tmp_path).model("../etc/passwd")
+
+
+def vectors() -> lp.Model:
+    return lp.Model(lambda z: 2 * z, lp.priors.standard_normal(3))
+
+
+# Solving
+
+
+def test_what_is_seen_on_the_way_is_an_energy_that_falls_and_then_the_path(studio: Studio, session: Session) -> None:
+    *seen, last = solve(studio, session, Choices(segments=20))
+    assert isinstance(last, Solved)
+    assert not last.stopped
+    assert seen
+    assert all(isinstance(each, Glimpse) for each in seen)
+    model = studio.model(DIGITS)
+    ends = [keyframe.latent for keyframe in session.keyframes]
+    same = lp.interpolate(model.generator, model.prior, *ends, segments=20, max_evaluations=200)
+    torch.testing.assert_close(last.path.latents, same.latents)
+    assert "energy" in views.glimpse(seen[-1], model) or seen[-1].latents is None
+
+
+def test_a_stop_keeps_the_best_so_far_and_the_next_solve_runs(studio: Studio, session: Session) -> None:
+    steps = solve(studio, session, Choices(tol=1e-6, restarts=16))
+    next(steps)
+    session.stop.set()
+    *_, last = steps
+    assert isinstance(last, Solved)
+    assert last.stopped
+    assert bool(last.path.cost.isfinite().all())
+    assert "You stopped" in views.numbers(last.path, Choices(tol=1e-6), last.seconds, last.stopped)
+    *_, again = solve(studio, session, Choices(segments=10))
+    assert not again.stopped  # type: ignore[union-attr]
+
+
+def test_a_visitor_has_one_solve_at_a_time_and_leaving_ends_it(studio: Studio, session: Session) -> None:
+    steps = solve(studio, session, Choices(tol=1e-6, restarts=16))
+    next(steps)
+    with pytest.raises(InputError, match="already"):
+        next(iter(solve(studio, session, Choices())))
+    began = time.monotonic()
+    steps.close()
+    assert time.monotonic() - began < 30
+    assert session.busy.acquire(blocking=False)
+    session.busy.release()
+    session.keyframes = session.keyframes[:1]
+    with pytest.raises(InputError, match="two ends"):
+        next(iter(solve(studio, session, Choices())))
+
+
+def test_an_error_of_the_solve_comes_to_the_visitor(studio: Studio, session: Session) -> None:
+    session.keyframes = [Keyframe(torch.full((20,), float("nan")), "nowhere"), session.keyframes[0]]
+    with pytest.raises(LatentPathError, match="NaN"):
+        list(solve(studio, session, Choices()))
+    assert session.busy.acquire(blocking=False)
+
+
+# Taking home
+
+
+@pytest.mark.parametrize("closed", [False, True])
+@pytest.mark.parametrize("moved", [False, True])
+def test_the_lines_of_python_make_the_same_path(
+    studio: Studio, session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, closed: bool, moved: bool
+) -> None:
+    if closed:
+        studio.pick(session, 4)
+    if moved:
+        x, y = session.keyframes[0].latent[:2].tolist()
+        studio.move(session, 0, x + 0.1, y)
+    choices = Choices(segments=10, closed=closed, rounded=closed, alpha=0.8, tol=0.01, seconds=1, fps=10)
+    *_, last = solve(studio, session, choices)
+    assert isinstance(last, Solved)
+    monkeypatch.chdir(tmp_path)
+    last.path.save("path.safetensors")
+    lines = views.code(session, choices)
+    assert ("draw(" in lines) is not moved
+    names: dict[str, object] = {}
+    exec(compile(lines, "snippet", "exec"), names)
+    torch.testing.assert_close(names["path"].latents, last.path.latents)  # type: ignore[attr-defined]
+    assert (tmp_path / "morph.mp4").stat().st_size > 1000
+
+
+def test_strips_films_and_numbers_are_those_of_the_path(studio: Studio, session: Session, tmp_path: Path) -> None:
+    import av
+
+    choices, model = Choices(segments=10, seconds=1.5, fps=10), studio.model(DIGITS)
+    *_, last = solve(studio, session, choices)
+    assert isinstance(last, Solved)
+    views.strips(last.path, model, choices, tmp_path / "s.png")
+    with Image.open(tmp_path / "s.png") as strip:
+        assert strip.width > 11 * 28
+    views.films(last.path, model, choices, tmp_path / "m.mp4")
+    with av.open(str(tmp_path / "m.mp4")) as film:
+        assert sum(1 for _ in film.decode(video=0)) == 15
+    words = views.numbers(last.path, choices, last.seconds, last.stopped)
+    for name in ("straight line", "slerp", "path"):
+        assert f"<th scope='row'>{name}</th>" in words
+    assert f"{float(last.path.cost):.2f}" in words
+    for draw, file in ((views.profile, "p.png"), (views.plane, "q.png")):
+        draw(last.path, tmp_path / file)
+        assert (tmp_path / file).stat().st_size > 5000
+
+
+def test_one_frame_is_enlarged_pixel_by_pixel() -> None:
+    image = views.picture(torch.tensor([[[-1.0, 1.0]]]), (-1.0, 1.0), side=6)
+    assert image.size == (6, 3)
+    assert [image.getpixel((i, 0)) for i in (0, 2, 3, 5)] == [0, 0, 255, 255]
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
