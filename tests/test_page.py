@@ -16,8 +16,10 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
+from typer.testing import CliRunner
 
 import latentpath as lp
+from latentpath import cli
 
 pytest.importorskip("gradio")
 CHROMIUM = next((found for name in ("chromium", "chromium-browser") if (found := shutil.which(name))), None)
@@ -184,8 +186,9 @@ def test_a_click_on_the_map_moves_the_end_and_finds_another_path(visit: Visit) -
     page.wait_for_selector("#map img")
     page.wait_for_selector("#film video", state="attached")
     page.locator("#moving label").nth(1).click()
-    box = page.locator("#map img").bounding_box()
-    page.mouse.click(box["x"] + 0.5 * box["width"], box["y"] + 0.3 * box["height"])
+    shown = page.locator("#map img")
+    box = shown.bounding_box()
+    shown.click(position={"x": 0.5 * box["width"], "y": 0.3 * box["height"]})
     page.wait_for_function("() => document.querySelector('#chosen').innerText.includes('end: moved to')")
     page.wait_for_function(
         "old => { const t = document.querySelector('#words table'); "
@@ -368,21 +371,20 @@ def test_a_model_of_ones_own_and_ctrl_c(browser: Any, tmp_path: Path) -> None:
         (["--model", "no-such-model"], "no-such-model"),
         (["--model", "mnist-classifier"], "generates nothing"),
         (["--port", "99999"], "port must be"),
-        (["--host", "203.0.113.7", "--port", "0"], "cannot listen"),
         (["--threads", "0"], "threads"),
     ],
 )
-def test_what_cannot_be_served_is_said_in_one_line(arguments: list[str], said: str) -> None:
-    found = subprocess.run(
-        [sys.executable, "-m", "latentpath", "serve", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert found.returncode == 2 or found.returncode == 1
-    assert said in found.stderr
-    assert "Traceback" not in found.stderr
+def test_what_cannot_be_served_is_said_in_one_line(
+    arguments: list[str], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("GRADIO_TEMP_DIR", "TORCHINDUCTOR_CACHE_DIR"):  # put back what the command sets
+        monkeypatch.setenv(name, "")
+    before = Path.cwd()
+    found = CliRunner().invoke(cli.app, ["serve", *arguments])
+    assert found.exit_code == 2
+    assert said in " ".join(found.stderr.split())
+    assert isinstance(found.exception, SystemExit)
+    assert Path.cwd() == before
 
 
 def test_a_taken_port_is_said(server: Server) -> None:

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import threading
 from typing import Any
@@ -31,7 +32,7 @@ __all__ = ["offer"]
 _SENT = 60.0
 """Seconds after which what was sent is removed."""
 
-_SEEDS = re.compile(r"\s*\d{1,10}(\s*,\s*\d{1,10})+\s*")
+_SEEDS = re.compile(r"\s*[0-9]{1,10}(\s*,\s*[0-9]{1,10})+\s*")
 
 
 def offer(studio: Studio) -> None:
@@ -60,6 +61,9 @@ def offer(studio: Studio) -> None:
         facts = {**report, "seconds": round(found.seconds, 3), "settings": found.path.settings}
         return facts, *(str(file) for file in files)
 
+    # what a program may call the arguments
+    named = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in ("model", "seeds", *FIELDS)]
+    interpolate.__signature__ = inspect.Signature(named)  # type: ignore[attr-defined]
     with gr.Row(visible=False):
         limits = {name: gr.Number(limit.default, label=name) for name, limit in LIMITS.items()}
         others: dict[str, Any] = {

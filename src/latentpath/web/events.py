@@ -7,6 +7,7 @@ import logging
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -14,6 +15,7 @@ from typing import Any, ParamSpec, TypeVar
 import gradio as gr
 
 from ..errors import LatentPathError
+from ..models import Model
 from . import views
 from .choices import Choices
 from .sessions import Session
@@ -214,41 +216,54 @@ class Events:
         session, nothing = self.session(request), gr.skip()
         choices = Choices.of(dict(zip(FIELDS, values, strict=True)))
         name, model = session.model, self.studio.model(session.model)
-        for now in solve(self.studio, session, choices):
-            if not isinstance(now, Solved):
-                yield views.glimpse(now, model), *([nothing] * 7)
-                continue
-            if session.model != name:  # another model was chosen meanwhile
-                return
-            session.path = now.path
-            strip_file, path_file = self.file(session, "strips.png"), self.file(session, "path.safetensors")
-            views.strips(now.path, model, choices, strip_file)
-            now.path.save(path_file)
-            words = views.numbers(now.path, choices, now.seconds, now.stopped)
-            lines = views.code(session, choices)
-            yield words, str(strip_file), *([nothing] * 3), lines, nothing, nothing
-            with self.studio.drawing:
-                profile_file, plane_file = self.file(session, "profiles.png"), self.file(session, "plane.png")
-                views.profile(now.path, profile_file)
-                flat = len(session.keyframes) == 2 and not choices.closed and now.path.latents.shape[-1] > 1
-                if flat:
-                    views.plane(now.path, plane_file)
-            found = str(plane_file) if flat else None
-            shown = str(profile_file), self.map(session), found
-            yield nothing, nothing, *shown, nothing, str(strip_file), str(path_file)
+        with _while_there(session):
+            for now in solve(self.studio, session, choices):
+                if not isinstance(now, Solved):
+                    yield views.glimpse(now, model), *([nothing] * 7)
+                elif session.model == name:  # no other was chosen meanwhile
+                    session.path = now.path
+                    yield from self._results(session, model, choices, now)
+
+    def _results(self, session: Session, model: Model, choices: Choices, found: Solved) -> Iterator[tuple[Any, ...]]:
+        """What is seen first, and then what takes a moment to draw."""
+        path, nothing = found.path, gr.skip()
+        strip_file, path_file = self.file(session, "strips.png"), self.file(session, "path.safetensors")
+        views.strips(path, model, choices, strip_file)
+        path.save(path_file)
+        words, lines = views.numbers(path, choices, found.seconds, found.stopped), views.code(session, choices)
+        yield words, str(strip_file), *([nothing] * 3), lines, nothing, nothing
+        profile_file, plane_file = self.file(session, "profiles.png"), self.file(session, "plane.png")
+        flat = len(session.keyframes) == 2 and not choices.closed and path.latents.shape[-1] > 1
+        with self.studio.drawing:
+            views.profile(path, profile_file)
+            if flat:
+                views.plane(path, plane_file)
+        shown = str(profile_file), self.map(session), str(plane_file) if flat else None
+        yield nothing, nothing, *shown, nothing, str(strip_file), str(path_file)
 
     @told
     def film(self, request: gr.Request, *values: Any) -> tuple[Any, ...]:
         """The film to play, and as a GIF."""
         session = self.session(request)
-        if session.path is None:
-            return None, None, None
         choices, model = Choices.of(dict(zip(FIELDS, values, strict=True))), self.studio.model(session.model)
-        files = [self.file(session, f"morph.{suffix}") for suffix in ("mp4", "gif")]
-        for file in files:
-            views.films(session.path, model, choices, file)
-        return str(files[0]), str(files[0]), str(files[1])
+        if session.path is not None:
+            with _while_there(session):
+                files = [self.file(session, f"morph.{suffix}") for suffix in ("mp4", "gif")]
+                for file in files:
+                    views.films(session.path, model, choices, file)
+                return str(files[0]), str(files[0]), str(files[1])
+        return None, None, None
 
     def leave(self, request: gr.Request) -> None:
         """The page was closed."""
         self.studio.sessions.forget(request.session_hash)
+
+
+@contextmanager
+def _while_there(session: Session) -> Iterator[None]:
+    """Files of a visitor who has left meanwhile are gone, and that is well."""
+    try:
+        yield
+    except (OSError, LatentPathError):
+        if not session.gone.is_set():
+            raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import tempfile
@@ -41,19 +42,18 @@ def serve(
     """
     if isinstance(port, bool) or not 0 <= port <= 65535:
         raise InputError(f"port must be from 1 to 65535, or 0 for any that is free, got {port}")
-    try:
-        import gradio  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise missing("gradio", "web", "the page") from error
-    from .page import CSS, build, theme
-
     before = Path.cwd()
     with tempfile.TemporaryDirectory(prefix="latentpath-", ignore_cleanup_errors=True) as folder:
         work = Path(folder).resolve()
         # Gradio shows files of its cache and of the working directory: nobody else's lie in these.
         for name in ("empty", "cache", "sessions"):
             (work / name).mkdir()
-        os.environ["GRADIO_TEMP_DIR"] = str(work / "cache")
+        # read when Gradio and torch are imported, so before that
+        os.environ["GRADIO_TEMP_DIR"], os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(work / "cache"), str(work / "torch")
+        try:
+            from .page import CSS, build, theme
+        except ModuleNotFoundError as error:
+            raise missing(error.name or "gradio", "web", "the page") from error
         studio = Studio(names, work / "sessions")
         page = build(studio).queue(max_size=QUEUE, default_concurrency_limit=8)
         os.chdir(work / "empty")
@@ -67,13 +67,15 @@ def serve(
 
 def _launched(page: Blocks, host: str, port: int, **looks: Any) -> str:
     """The address of the page, once it can be opened."""
+    from starlette.middleware import Middleware
+
     try:
         _, address, _ = page.launch(
             server_name=host,
             server_port=port or _free(host),
             prevent_thread_lock=True,
             quiet=True,
-            show_error=False,
+            show_error=True,  # in words: what we raise, and what Gradio says of values that it refuses
             share=False,
             max_file_size=MOST_BYTES,
             ssr_mode=False,
@@ -81,6 +83,7 @@ def _launched(page: Blocks, host: str, port: int, **looks: Any) -> str:
             enable_monitoring=False,
             pwa=False,
             mcp_server=False,
+            app_kwargs={"middleware": [Middleware(_Polite)]},
             **looks,
         )
     except OSError as error:
@@ -88,6 +91,32 @@ def _launched(page: Blocks, host: str, port: int, **looks: Any) -> str:
             f"cannot listen on {host}, port {port}: choose another --port (0 takes any that is free)"
         ) from error
     return address
+
+
+class _Polite:
+    """What no route knows how to take is the sender's mistake: 400 and a word, not 500 and the server's whole stack."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        begun = False
+
+        async def told(message: Any) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, told)
+        except Exception as error:
+            if begun or scope["type"] != "http":
+                raise
+            logging.getLogger(__name__).warning("refused %s: %s", scope["path"], type(error).__name__)
+            body = b'{"detail": "there is nothing here that takes this request"}'
+            head = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+            await send({"type": "http.response.start", "status": 400, "headers": head})
+            await send({"type": "http.response.body", "body": body})
 
 
 def _free(host: str) -> int:

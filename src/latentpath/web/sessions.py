@@ -62,6 +62,7 @@ class Session:
         path: the last one found.
         map: where on the map that is shown a click lies; None where there is no map.
         stop: set to stop what is running for this visitor.
+        gone: set once the visitor has been forgotten.
         busy: held while something is solved.
         seen: when something was last asked for.
     """
@@ -74,11 +75,13 @@ class Session:
     path: Curve | None = None
     map: Map | None = None
     stop: threading.Event = field(default_factory=threading.Event)
+    gone: threading.Event = field(default_factory=threading.Event)
     busy: threading.Lock = field(default_factory=threading.Lock)
     seen: float = field(default_factory=time.monotonic)
 
     def forget(self) -> None:
         """Stop what is running, and remove the files."""
+        self.gone.set()
         self.stop.set()
         shutil.rmtree(self.folder, ignore_errors=True)
 
