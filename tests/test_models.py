@@ -639,3 +639,25 @@ def test_the_judge_is_as_good_as_its_card_says(judge: DigitClassifier, data_fold
     assert found.accuracy >= 0.99
     assert found.accuracy == pytest.approx(quality["accuracy"], abs=3e-4)
     assert found.mean_confidence == pytest.approx(quality["mean_confidence"], abs=1e-3)
+
+
+def test_threads_that_draw_at_the_same_time_get_what_each_gets_alone() -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    from latentpath import RealismIndex
+    from latentpath.models.sampling import draw
+
+    prior = lp.priors.semicircle()
+
+    def one(seed: int) -> torch.Tensor:
+        if seed % 3 == 0:
+            RealismIndex(prior, samples=100, seed=seed)  # which draws as well
+        return draw(prior, 40, torch.Generator().manual_seed(seed))
+
+    alone = [one(seed) for seed in range(40)]
+    before = torch.get_rng_state()
+    with ThreadPoolExecutor(8) as threads:
+        together = list(threads.map(one, [*range(40)] * 5))
+    assert torch.equal(torch.get_rng_state(), before)
+    for i, latents in enumerate(together):
+        assert torch.equal(latents, alone[i % 40])

@@ -20,6 +20,7 @@ The uniform ones return ``-inf`` outside their set where PyTorch's raise: a path
 from __future__ import annotations
 
 import math
+import threading
 import warnings
 from typing import Any, ClassVar
 
@@ -38,6 +39,9 @@ from torch.distributions import (
 from latentpath.errors import InputError, missing
 
 __all__ = ["UniformBall", "UniformBox", "fit", "semicircle", "standard_normal", "uniform_ball", "uniform_box"]
+
+BORROWED = threading.RLock()
+"""Held by whoever seeds torch's global random state and puts it back: all threads of a process share it."""
 
 
 def standard_normal(

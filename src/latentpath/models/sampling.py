@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from ..errors import InputError
+from ..priors import BORROWED
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -20,9 +21,9 @@ __all__ = ["contact_sheet", "draw"]
 def draw(prior: Distribution, count: int, random: torch.Generator) -> Tensor:
     """``prior.sample((count,))`` out of a random generator of one's own, which torch.distributions do not take.
 
-    The global random state is as before afterwards.
+    The global random state is as before afterwards; threads may draw at the same time.
     """
-    with torch.random.fork_rng(devices=[]):
+    with BORROWED, torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(torch.randint(2**62, (), generator=random)))
         return prior.sample(torch.Size([count]))
 

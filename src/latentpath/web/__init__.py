@@ -7,7 +7,10 @@
 `studio`    the models, the folder for files, and the sessions; no page yet
 `solving`   a path, found in a thread that can be watched and stopped
 `views`     what is shown of it: strips, profiles, maps, numbers, code
+`events`    what happens on a click
+`api`       what a program may ask
 `page`      the Gradio page
+`memory`    what is free goes back to the system
 `server`    the page behind a port: limits, what may be read, and how it ends
 =========== ==========================================================================================================
 """

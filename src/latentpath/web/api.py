@@ -23,6 +23,7 @@ from ..models.sampling import draw
 from . import views
 from .choices import LIMITS, LOOPS, SOLVERS, SPACINGS, Choices, text_of
 from .events import FIELDS, told
+from .memory import trim
 from .sessions import Keyframe
 from .solving import Solved, solve
 from .studio import MOST_KEYFRAMES, Studio
@@ -58,6 +59,7 @@ def offer(studio: Studio) -> None:
         finally:  # what is sent is copied first, to a folder that is swept
             threading.Timer(_SENT, session.forget).start()
         report = found.path.report(("lerp", "slerp")).to_dict()
+        trim()
         facts = {**report, "seconds": round(found.seconds, 3), "settings": found.path.settings}
         return facts, *(str(file) for file in files)
 

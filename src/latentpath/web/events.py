@@ -18,6 +18,7 @@ from ..errors import LatentPathError
 from ..models import Model
 from . import views
 from .choices import Choices
+from .memory import trim
 from .sessions import Session
 from .solving import Solved, solve
 from .studio import Studio
@@ -103,7 +104,10 @@ class Events:
         frames = [self.studio.frames(session.model, keyframe.latent[None])[0] for keyframe in session.keyframes]
         names = ["start", *(f"keyframe {i}" for i in range(2, count)), *(["end"] if count > 1 else [])]
         shown = [
-            (views.picture(frame, model.value_range), f"{name}: {keyframe.label}")
+            (
+                views.picture(frame, model.value_range),
+                name if keyframe.seed is not None else f"{name}: {keyframe.label}",
+            )
             for frame, name, keyframe in zip(frames, names, session.keyframes, strict=True)
         ]
         return gr.Gallery(shown, selected_index=None)
@@ -251,6 +255,7 @@ class Events:
                 files = [self.file(session, f"morph.{suffix}") for suffix in ("mp4", "gif")]
                 for file in files:
                     views.films(session.path, model, choices, file)
+                trim()
                 return str(files[0]), str(files[0]), str(files[1])
         return None, None, None
 

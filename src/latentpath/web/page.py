@@ -31,6 +31,8 @@ CSS = """
 .lp-show .grid-container { gap: 6px; padding-top: 0; }
 .lp-show .thumbnail-lg { width: 100%; height: auto; }
 .lp-show .caption-label { font-size: 0.75em; max-width: 100%; white-space: normal; }
+#chosen .thumbnail-lg { aspect-ratio: auto; flex-direction: column; }
+#chosen .caption-label { position: static; border: 0; background: none; text-align: center; }
 .lp-show img { image-rendering: pixelated; }
 #map img, #profile img, #plane img { image-rendering: auto; margin: auto; }
 #map img, #profile img, #plane img { max-height: 32em; width: auto; max-width: 100%; }
@@ -184,7 +186,11 @@ def build(studio: Studio) -> Any:
                         )
                     with gr.Tab("Python"):
                         lines = gr.Code(
-                            label="The lines that make this path", language="python", interactive=False, elem_id="code"
+                            label="The lines that make this path",
+                            language="python",
+                            wrap_lines=True,
+                            interactive=False,
+                            elem_id="code",
                         )
                 gr.Markdown("### Take home")
                 with gr.Row():

@@ -13,6 +13,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, missing
+from .memory import few_arenas
 from .studio import Studio
 from .uploads import MOST_BYTES
 
@@ -42,6 +43,7 @@ def serve(
     """
     if isinstance(port, bool) or not 0 <= port <= 65535:
         raise InputError(f"port must be from 1 to 65535, or 0 for any that is free, got {port}")
+    few_arenas()
     before = Path.cwd()
     with tempfile.TemporaryDirectory(prefix="latentpath-", ignore_cleanup_errors=True) as folder:
         work = Path(folder).resolve()

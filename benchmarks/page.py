@@ -1,0 +1,154 @@
+"""``python -m benchmarks.page``: the page under load, and under inputs that nobody sends by mistake.
+
+*Load*: so many programs at once, each a visitor of its own, ask the page's endpoint for paths between seeds of their
+own, for two minutes. Each answer is checked: the path that came ends where these seeds are. Memory is what the server's
+process holds, before, at the most, and half a minute after.
+
+*Hostile inputs*: see `benchmarks.hostile`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import httpx
+import torch
+
+from .hostile import attacks
+from .server import Server
+
+MODEL, RESULTS = "mnist-dcgan-semicircle", Path(__file__).parent / "results"
+_REST = 30.0
+
+
+def load(seconds: float, visitors: int) -> dict[str, Any]:
+    """The page under load."""
+    from gradio_client import Client
+    from gradio_client.exceptions import AppError
+
+    import latentpath as lp
+    from latentpath.models.sampling import draw
+
+    model = lp.load(MODEL)
+    assert model.prior is not None
+    told: Counter[str] = Counter()
+    waits: list[float] = []
+    lock = threading.Lock()
+
+    def visit(number: int, url: str, folder: Path, until: float) -> None:
+        client = Client(url, download_files=str(folder), verbose=False)
+        turn = 0
+        while time.monotonic() < until:
+            seeds = (1000 * number + turn, 1000 * number + turn + 500)
+            turn += 1
+            began = time.monotonic()
+            try:
+                answer = client.predict(
+                    model=MODEL, seeds=f"{seeds[0]},{seeds[1]}", segments=20, seconds=1, fps=10, api_name="/interpolate"
+                )
+            except (AppError, httpx.HTTPError, ValueError) as error:
+                with lock:
+                    told["queue is full" if "queue is full" in str(error).lower() else f"{error}"[:80]] += 1
+                time.sleep(1)
+                continue
+            path = lp.Path.load(answer[3])
+            ends = [draw(model.prior, 1, torch.Generator().manual_seed(seed))[0] for seed in seeds]
+            right = torch.equal(path.start[0], ends[0]) and torch.equal(path.end[0], ends[1])
+            with lock:
+                told["right answer" if right else "wrong answer"] += 1
+                waits.append(time.monotonic() - began)
+
+    with tempfile.TemporaryDirectory() as folder:
+        server = Server(Path(folder), "--model", MODEL)
+        try:
+            warm = Path(folder) / "warm"
+            for i in range(4):
+                visit(900 + i, server.url, warm, time.monotonic() + 0.01)
+            told.clear()
+            waits.clear()
+            time.sleep(5)
+            before = most = server.memory
+            until = time.monotonic() + seconds
+            threads = [
+                threading.Thread(target=visit, args=(i, server.url, Path(folder) / f"v{i}", until))
+                for i in range(visitors)
+            ]
+            for thread in threads:
+                thread.start()
+            while any(thread.is_alive() for thread in threads):
+                most = max(most, server.memory)
+                time.sleep(0.5)
+            time.sleep(_REST)
+            after = server.memory
+            status = server.end()
+            waits.sort()
+            return {
+                "visitors": visitors,
+                "seconds": seconds,
+                "answers": dict(told),
+                "wait": {"median": waits[len(waits) // 2], "longest": waits[-1]} if waits else None,
+                "memory MB": {"before": before, "most": most, "after": after},
+                "status": status,
+                "tracebacks": server.tracebacks,
+                "left": server.left,
+            }
+        finally:
+            server.end()
+
+
+def hostile() -> dict[str, Any]:
+    """Every hostile input, and what became of it."""
+    counts: dict[str, Counter[str]] = {}
+    bad: list[str] = []
+    with tempfile.TemporaryDirectory() as folder:
+        server = Server(Path(folder), "--model", MODEL)
+        try:
+            with httpx.Client(base_url=server.url, timeout=120, follow_redirects=True) as client:
+                for attack in attacks(client.get("/config").json(), str(Path(__file__).resolve())):
+                    answer = attack.send(client)
+                    fate = "read from outside" if answer.leaked else "refused" if answer.refused else "not refused"
+                    counts.setdefault(attack.kind, Counter())[fate] += 1
+                    if fate != "refused":
+                        bad.append(f"{attack.kind}: {attack.name}: {answer.status} {answer.message[:60]}")
+                    if not server.alive:
+                        bad.append(f"{attack.kind}: {attack.name}: the server is gone")
+                        break
+            alive = server.alive
+            return {
+                "inputs": sum(sum(each.values()) for each in counts.values()),
+                "kinds": {kind: dict(each) for kind, each in counts.items()},
+                "not refused": bad,
+                "alive": alive,
+                "status": server.end(),
+                "left": server.left,
+            }
+        finally:
+            server.end()
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.page", description=__doc__.split("\n\n")[0])
+    parser.add_argument("--seconds", type=float, default=120, help="of load (%(default)s)")
+    parser.add_argument("--visitors", type=int, default=20, help="at once (%(default)s)")
+    parser.add_argument("--parts", nargs="+", choices=("load", "hostile"), default=["load", "hostile"])
+    parser.add_argument("--out", type=Path, default=RESULTS / "page.json", help="the results (%(default)s)")
+    chosen = parser.parse_args()
+    found = json.loads(chosen.out.read_text()) if chosen.out.is_file() else {}
+    if "load" in chosen.parts:
+        found["load"] = load(chosen.seconds, chosen.visitors)
+    if "hostile" in chosen.parts:
+        found["hostile"] = hostile()
+    chosen.out.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
+    print(json.dumps(found, indent=2, ensure_ascii=False))
+
+
+if __name__ == "__main__":
+    main()
