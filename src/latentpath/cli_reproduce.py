@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from .cli_train import Threads, one_line_errors, use_threads
+from .cli_train import Threads, check_writable, one_line_errors, use_threads
 
 __all__ = ["reproduce"]
 
@@ -25,9 +25,9 @@ def reproduce(
         int | None, typer.Option(help="Pairs of each model of faces; 24 by default.", show_default=False)
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the endpoints, the judges and the resamples.")] = 0,
-    out: Annotated[Path, typer.Option(help="Folder for figures, report and work; an interrupted run goes on.")] = Path(
-        "out/reproduction"
-    ),
+    out: Annotated[
+        str, typer.Option(help="Folder for figures, report and work; an interrupted run goes on.")
+    ] = "out/reproduction",
     quick: Annotated[bool, typer.Option("--quick", help="A few pairs of each model: minutes.")] = False,
     data: Annotated[
         str | None,
@@ -57,18 +57,20 @@ def reproduce(
         pairs=plan.pairs if pairs is None else pairs,
         face_pairs=plan.face_pairs if face_pairs is None else face_pairs,
     )
-    if out.exists() and not out.is_dir():
-        raise InputError(f"--out must name a folder, and {out} is a file: choose another one")
-    words = ["latentpath reproduce", *(["--quick"] if quick else [])]
+    if not out.strip():
+        raise InputError("--out must name a folder, got an empty name")
+    folder = Path(out)
+    check_writable(folder, folder=True)
+    words = ["latentpath reproduce", *(["--quick"] if quick else []), *(["--data FOLDER"] if data else [])]
     words += [f"--pairs {plan.pairs} --face-pairs {plan.face_pairs} --seed {seed}"]
     told = console()
     try:
-        written = run(plan, out, told, figures=figure or (), data=data, command=" ".join(words))
+        written = run(plan, folder, told, figures=figure or (), data=data or None, command=" ".join(words))
     except KeyboardInterrupt:
         typer.echo("Interrupted; the same command goes on from here.", err=True)
         raise typer.Exit(130) from None
     told.print()
     for file in written:
         if file.suffix in (".png", ".html", ".md"):
-            told.print(f"  {file.relative_to(out)}", soft_wrap=True, markup=False)
-    told.print(f"Open {out / 'report.html' if not figure else out / 'figures'}", soft_wrap=True, markup=False)
+            told.print(f"  {file.relative_to(folder)}", soft_wrap=True, markup=False)
+    told.print(f"Open {folder / 'report.html' if not figure else folder / 'figures'}", soft_wrap=True, markup=False)

@@ -10,12 +10,13 @@ resolution   the path at other numbers of segments: equation 3 against the audit
 descent      the paper's setting: gradient descent on equation 3 from the straight line, 50 midpoints, and
              nothing else, audited afterwards
 indices      the path by other indices than the density's
+apart        how far the decoded path leaves the decoded line, from the curves of the main job
 ============ =================================================================================================
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -34,7 +35,21 @@ from ..path import Path
 from ..solvers import GradientDescent, Outcome, Problem
 from .plan import Plan
 
-__all__ = ["KINDS", "SHORTEST", "Told", "alphas", "chunks", "curves", "descents", "indices", "main", "resolutions"]
+__all__ = [
+    "KINDS",
+    "SHORTEST",
+    "Told",
+    "alphas",
+    "apart",
+    "chunks",
+    "curves",
+    "descents",
+    "expected",
+    "index_names",
+    "indices",
+    "main",
+    "resolutions",
+]
 
 LINE, SLERP, PATH, SHORTEST = "straight line", "slerp", "path", "shortest"
 KINDS = (LINE, SLERP, PATH, SHORTEST)
@@ -44,6 +59,25 @@ Told = Callable[[float], None]
 """Called with the share of a job that is done."""
 
 _REFERENCES = 5_000
+_MEASURED = ("latents", "ri", "steps", "cost", "length", "gap", "tunnels")
+_SOLVED = ("evaluations", "outcome")
+
+
+def expected(experiment: str, plan: Plan, others: Sequence[str] = ()) -> set[str]:
+    """The names of the tensors of a job; ``others`` are the indices of the job "indices"."""
+
+    def of(prefixes: Sequence[str], facts: Sequence[str]) -> set[str]:
+        return {f"{prefix}/{fact}" for prefix in prefixes for fact in facts}
+
+    if experiment == "main":
+        return of(KINDS, _MEASURED) | of((PATH, SHORTEST), _SOLVED)
+    if experiment == "alpha":
+        return of([f"{alpha:g}" for alpha in plan.alphas], _MEASURED + _SOLVED)
+    if experiment == "resolution":
+        return of([f"{segments}" for segments in plan.resolutions], _MEASURED[1:] + _SOLVED)
+    if experiment == "indices":
+        return of(others, _MEASURED + _SOLVED)
+    return {"apart"} if experiment == "apart" else {*_MEASURED, *_SOLVED}
 
 
 def chunks(count: int, size: int) -> Iterator[slice]:
@@ -140,6 +174,40 @@ def descents(
     return _facts(source, state.latents) | {"evaluations": state.evaluations, "outcome": outcome}
 
 
+@torch.no_grad()
+def apart(model: Model, line: Tensor, path: Tensor, tell: Told) -> dict[str, Tensor]:
+    """The largest distance of a frame of the path from the decoded line, over that of the end frames, ``(B,)``.
+
+    Args:
+        model: that both are of.
+        line: ``(B, P, D)``; decoded and joined by straight segments.
+        path: ``(B, P, D)``, between the same ends.
+        tell: of progress.
+    """
+    found = []
+    for k, both in enumerate(zip(line, path, strict=True)):
+        corners, frames = (model.generator(points).flatten(1).double().cpu() for points in both)
+        found.append(_from_polyline(frames, corners).amax() / (corners[-1] - corners[0]).norm())
+        tell((k + 1) / len(line))
+    return {"apart": torch.stack(found)}
+
+
+def _from_polyline(points: Tensor, corners: Tensor) -> Tensor:
+    """The distance of points ``(P, M)`` from the nearest of the segments that join ``corners`` ``(Q, M)``: ``(P,)``."""
+    squares = torch.cdist(points, corners, compute_mode="donot_use_mm_for_euclid_dist").square()
+    sides = corners.diff(dim=0).square().sum(1)
+    along = (squares[:, :-1] - squares[:, 1:] + sides) / 2
+    share = (along / sides.clamp_min(torch.finfo(sides.dtype).tiny)).clamp(0, 1)
+    nearest: Tensor = (squares[:, :-1] - 2 * share * along + share.square() * sides).amin(1)
+    return nearest.clamp_min(0).sqrt()
+
+
+def index_names(model: Model, real: Tensor | None) -> list[str]:
+    """The other indices that there are for ``model``, sorted."""
+    there = {"discriminator": model.discriminator is not None, "neighbours": real is not None}
+    return [name for name in ("classifier", "discriminator", "neighbours", "typicality") if there.get(name, True)]
+
+
 def indices(model: Model, real: Tensor | None, start: Tensor, end: Tensor, plan: Plan, tell: Told) -> dict[str, Tensor]:
     """The path by every other index there is for ``model``; ``ri`` and cost of each by its own index.
 
@@ -155,7 +223,8 @@ def indices(model: Model, real: Tensor | None, start: Tensor, end: Tensor, plan:
     generator = model.generator
     how: dict[str, Any] = {"alpha": plan.alpha, "samples": plan.index_samples, "seed": plan.seed}
     makers = {"typicality": partial(TypicalityIndex, model.prior, **how)}
-    if model.discriminator is not None:
+    if "discriminator" in index_names(model, real):
+        assert model.discriminator is not None
         makers["discriminator"] = partial(DiscriminatorIndex, generator, model.discriminator, model.prior, **how)
     makers["classifier"] = partial(ClassifierIndex, generator, digit_classifier(), model.prior, **how)
     if real is not None:
@@ -170,7 +239,7 @@ def indices(model: Model, real: Tensor | None, start: Tensor, end: Tensor, plan:
             start,
             end,
             segments=plan.segments,
-            tol=max(plan.tol, 1e-2),
+            tol=plan.index_tol,
             max_evaluations=plan.index_evaluations,
         )
         assert path.source is not None

@@ -19,6 +19,9 @@ GANS = (*DIGITS, *FACES[:2])
 SEMICIRCLE = ("mnist-dcgan-semicircle", "celeba-dcgan-semicircle")
 NORMAL = ("mnist-dcgan-normal", "celeba-dcgan-normal")
 
+_COUNTED = {"pairs": "pairs of digits (--pairs)", "face_pairs": "pairs of faces (--face-pairs)"}
+_MOST = 100_000
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -43,7 +46,7 @@ class Plan:
         frames: of each curve that are judged, evenly spaced, endpoints included.
 
     Raises:
-        InputError: fewer pairs than 2, or a number out of its range.
+        InputError: fewer pairs than 2 or more than 100,000, or a number out of its range.
 
     Example:
         >>> from latentpath.reproduction.plan import Plan
@@ -71,8 +74,8 @@ class Plan:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if field.name in ("pairs", "face_pairs") and not (type(value) is int and value >= 2):
-                raise InputError(f"{field.name} must be a whole number of at least 2, got {value!r}")
+            if field.name in _COUNTED and not (type(value) is int and 2 <= value <= _MOST):
+                raise InputError(f"{_COUNTED[field.name]} must be a whole number from 2 to {_MOST:,}, got {value!r}")
             if field.name == "seed" and not (type(value) is int and 0 <= value < 2**31):
                 raise InputError(f"seed must be at least 0 and below 2 ** 31, got {value!r}")
             if field.name in ("alpha", "tol") and not 0 < value <= 1:
@@ -103,6 +106,11 @@ class Plan:
     def pairs_of(self, model: str) -> int:
         """How many pairs of ``model`` are solved."""
         return self.face_pairs if model in FACES else self.pairs
+
+    @property
+    def index_tol(self) -> float:
+        """``tol`` of paths by other indices, which are dearer."""
+        return max(self.tol, 1e-2)
 
     def few(self, wanted: int) -> int:
         """``wanted`` pairs of digits, or as many as there are."""

@@ -10,23 +10,29 @@ import base64
 import html
 import json
 import platform
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from .. import __version__
 from ..evaluate import finite
 from ..models.pretrained import replace
-from .claims import Section, tally
+from ..solvers import Outcome
 from .experiments import KINDS, LINE, PATH, SHORTEST
 from .figures import FIGURES, caption
 from .plan import Plan
+from .said import FEWEST, better, beyond_the_ends, judged_table, solve_rows, words_on_index
+from .section import Section, listed, tally
 from .settled import SETTLED
 from .solved import Solved
-from .statistics import Claim, Estimate, estimate
+from .statistics import COVERAGE, estimate
+from .summary import summary
+from .tables import measured, shown, table
 
 __all__ = ["Content", "write"]
 
@@ -91,6 +97,7 @@ def _numbers(content: Content) -> dict[str, Any]:
                 "length": of.length[kind].tolist(),
                 "mean_ri": of.ri[kind].mean(1).tolist(),
                 "lowest_ri": of.ri[kind].amin(1).tolist(),
+                **{fact: values.tolist() for fact, values in _solve(of, kind).items()},
             }
             for kind in KINDS
         }
@@ -102,12 +109,15 @@ def _numbers(content: Content) -> dict[str, Any]:
         "versions": {"latentpath": __version__, "torch": torch.__version__, "python": platform.python_version()},
         "models": {name: of.model.card.get("sha256") for name, of in content.solved.items()},
         "endpoints": {name: of.ends or "draws of the prior" for name, of in content.solved.items()},
-        "verdicts": tally(content.sections),
+        "verdicts": tally([claim for section in content.sections for claim in section.claims]),
+        "summary": list(summary(content.sections, content.solved, content.judged)),
         "claims": [
             {
                 "title": section.title,
                 "claims": [claim.to_dict() for claim in section.claims],
                 "facts": [{"what": what, **value.to_dict()} for what, value in section.facts],
+                "checks": [claim.to_dict() for claim in section.checks],
+                "remarks": list(section.remarks),
             }
             for section in content.sections
         ],
@@ -118,30 +128,43 @@ def _numbers(content: Content) -> dict[str, Any]:
     }
 
 
+def _solve(of: Solved, kind: str) -> dict[str, Tensor]:
+    """How a kind of curve was solved; gap and tunnels of the path alone, since equation 3 is what it minimises."""
+    facts = of.solves.get(kind, {})
+    return {fact: facts[fact] for fact in facts if kind == PATH or fact in ("outcome", "evaluations")}
+
+
 def _lines(content: Content) -> Iterator[str]:
-    plan, counts = content.plan, tally(content.sections)
+    plan = content.plan
+    counts = tally([claim for section in content.sections for claim in section.claims])
+    checks = tally([check for section in content.sections for check in section.checks])
+    covered = ", ".join(f"{share:.0%} of {n}" for n, share in COVERAGE.items()).replace("%", " %")
     yield "# The paper, figure by figure and claim by claim"
     yield ""
     yield (
         "*Interpolation in Generative Models* (Struski, Tabor, Podolak, Nowak, arXiv 1904.03445) shows a handful of "
-        "pictures. Here is every one of its figures from models trained anew, and each of its claims tested on enough "
-        "pairs to know. Everything on this page, numbers and verdicts included, was written by"
+        "pictures. Here is every one of its figures from models trained anew, and each of its claims tested on pairs "
+        "of endpoints that were drawn and not chosen, with the verdict that so many allow. Everything on this page, "
+        "numbers and verdicts included, was written by"
     )
     yield from ("", f"```console\n{content.command}\n```", "")
     yield (
         f"with latentpath {__version__}: {plan.pairs} pairs for each model of digits and {plan.face_pairs} for each of "
-        f"faces, seed {plan.seed}, {plan.segments - 1} midpoints, alpha {plan.alpha:g}, tol {plan.tol:g}. The "
-        "numbers in "
-        "square brackets are 95 % bootstrap intervals over the pairs. A claim *holds* where the whole interval lies "
-        "where the claim says, *does not hold* where all of it lies elsewhere, and is *not decided* in between. "
-        "Nothing "
-        "is corrected for the number of claims."
+        f"faces, seed {plan.seed}, {plan.segments - 1} midpoints, alpha {plan.alpha:g}, tol {plan.tol:g} (that of "
+        f"other indices {plan.index_tol:g}). The numbers in square brackets are intervals over the pairs, nominally of "
+        f"95 %: bootstrap intervals, but for shares of pairs that are marked as binomial. Of few pairs they cover less "
+        f"than that: of samples of a normal distribution the bootstrap's covered {covered} values. A claim *holds* "
+        "where the whole interval lies where the claim says, *does not hold* where all of it lies elsewhere, and is "
+        "*not decided* in between. Nothing is corrected for the number of claims."
     )
     yield ""
     yield (
         f"**Of {sum(counts.values())} claims {counts['holds']} hold, {counts['does not hold']} do not hold, and "
-        f"{counts['not decided']} are not decided.**"
+        f"{counts['not decided']} are not decided.** Of {sum(checks.values())} checks of the solver, which are not "
+        f"among them, {checks['holds']} hold."
     )
+    yield ""
+    yield from (f"- {line}" for line in summary(content.sections, content.solved, content.judged))
     for why in content.missing.values():
         yield from ("", f"Not measured here: {why}.")
     yield from ("", "## What was solved", "")
@@ -160,144 +183,137 @@ def _lines(content: Content) -> Iterator[str]:
         yield f"- **{question}** {answer}"
 
 
-def _shown(value: Estimate) -> str:
-    if not value.decisive:
-        return f"{value.mean:.3g}"
-    return f"{value.mean:.3g} [{value.low:.3g}, {value.high:.3g}]"
-
-
-def _stored(value: Mapping[str, Any] | None) -> str:
-    return "–" if value is None else _shown(Estimate.from_dict(value))
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    yield f"| {' | '.join(head)} |"
-    yield f"|{'---|' * len(head)}"
-    for row in rows:
-        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |"
-
-
 def _solved_table(content: Content) -> Iterator[str]:
     rows = [
         [
             f"`{name}`" if kind == LINE else "",
             kind,
-            *map(_shown, map(estimate, (of.cost[kind], of.length[kind], of.ri[kind].mean(1), of.ri[kind].amin(1)))),
+            *map(shown, map(estimate, (of.cost[kind], of.length[kind], of.ri[kind].mean(1), of.ri[kind].amin(1)))),
         ]
         for name, of in content.solved.items()
         for kind in KINDS
     ]
-    yield from _table(["model", "curve", "cost, audited", "length, audited", "mean ri", "lowest ri"], rows)
+    yield from table(["model", "curve", "cost, audited", "length, audited", "mean ri", "lowest ri"], rows)
     yield ""
     yield (
-        f"“{SHORTEST}” is the curve that is shortest in data space, the limit of alpha going to 0. Cost and "
-        "length are in "
-        "units of the data space, pixels in [-1, 1]."
+        f"“{SHORTEST}” is solved as the curve that is shortest in data space, the limit of alpha going to 0. Cost and "
+        "length are in units of the data space, pixels in [-1, 1]."
     )
+    yield ""
+    yield from table(
+        ["model", "D", "curve", "solves", "evaluations (mean)", "pairs with a tunnel", "gap of equation 3"],
+        [_solve_row(of, kind) for of in content.solved.values() for kind in (PATH, SHORTEST) if kind in of.solves],
+    )
+    yield ""
+    yield (
+        "D is the dimension of the latents. Tunnels and gap are those of equation 3 with the path's points, which the "
+        f"solve measures more finely where they hide cost; “{SHORTEST}” minimises another energy."
+    )
+    yield from _longer(content)
     for name, of in content.solved.items():
         if of.ends:
-            yield f"The endpoints of `{name}` are {of.ends}."
+            yield from ("", f"The endpoints of `{name}` are {of.ends}.")
+
+
+def _solve_row(of: Solved, kind: str) -> list[str]:
+    facts = _solve(of, kind)
+    outcomes = Counter(str(Outcome(code)) for code in facts["outcome"].tolist())
+    return [
+        f"`{of.name}`" if kind == PATH else "",
+        str(of.curves[kind].shape[-1]) if kind == PATH else "",
+        kind,
+        ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items()),
+        f"{float(facts['evaluations'].mean()):.0f}",
+        f"{int((facts['tunnels'] > 0).sum())} of {len(facts['tunnels'])}" if "tunnels" in facts else "–",
+        shown(estimate(facts["gap"])) if "gap" in facts else "–",
+    ]
+
+
+def _longer(content: Content) -> Iterator[str]:
+    """Where what should be shortest is not."""
+    told = []
+    for name, of in content.solved.items():
+        more = of.length[SHORTEST] / of.length[PATH] - 1
+        count = int((more > 0).sum())
+        if count:
+            told.append(f"{count} of {len(more)} pairs of `{name}` (by up to {100 * float(more.max()):.2g} %)")
+    if told:
+        yield ""
+        yield (
+            f"“{SHORTEST}” is longer than the path for {listed(told)}: there it is a local minimum, or one that was "
+            "stopped by tol, and not the shortest curve."
+        )
 
 
 def _section(section: Section) -> Iterator[str]:
     yield from (f"### {section.title}", "", section.text, "")
     rows = []
     for claim in section.claims:
-        rows.append([claim.text, _measured(claim), f"**{claim.verdict}**"])
-        rows += [[f"… {part.text}", _measured(part), part.verdict] for part in claim.parts]
-    yield from _table(["claim", "measured", "verdict"], rows)
+        rows.append([claim.text, measured(claim), f"**{claim.verdict}**"])
+        rows += [[f"… {part.text}", measured(part), part.verdict] for part in claim.parts]
+    rows += [[f"*A check of the solver, not of the paper*: {c.text}", measured(c), c.verdict] for c in section.checks]
+    yield from table(["claim", "measured", "verdict"], rows)
+    for remark in section.remarks:
+        yield from ("", remark)
     if section.facts:
         yield ""
-        yield from _table(["also", "measured"], [[what, _shown(value)] for what, value in section.facts])
+        yield from table(
+            ["also", "measured"],
+            [[what, shown(value) + (f" ({value.note})" if value.note else "")] for what, value in section.facts],
+        )
     yield ""
-
-
-def _measured(claim: Claim) -> str:
-    if claim.measured is None:
-        return ""
-    note = f" ({claim.measured.note})" if claim.measured.note else ""
-    return f"{_shown(claim.measured)}, n = {claim.measured.n}{note}"
 
 
 def _judges(content: Content) -> Iterator[str]:
     yield (
         "A higher index along the path proves nothing: that is what was asked for. So here is what judges say that the "
         f"method never saw, of {content.plan.frames} frames of every curve, evenly spaced in data space (but for "
-        "“metric "
-        "spacing”, the path's own points), its two endpoints left out. In bold what is better than the straight line, "
-        "in italics what is worse, where the interval of the paired difference excludes 0. Judges marked with † "
-        "are not "
-        "independent of the model; the frames of the endpoints say what can be hoped for."
+        "“metric spacing”, the path's own points), its two endpoints left out. In bold what is better than the "
+        "straight line, in italics what is worse, where the interval of the paired difference excludes 0; that of the "
+        "Fréchet distance is of resampled pairs. Judges marked with † are not independent of the model. Largest over "
+        "mean jump speaks of a curve's spacing and not of its frames, and is not counted."
+    )
+    yield ""
+    yield (
+        "The endpoints are what the model makes of its prior, or of encodings. A curve whose frames are *better* than "
+        "theirs shows what a judge likes, not that its frames are more real than samples. Distance in pixels favours "
+        "blur: the mean of two images is nearer to each of them than they are to one another."
     )
     yield ""
     for name, said in content.judged.items():
-        yield from (f"### `{name}`", "", *_judged(said), "", _better(said), "")
+        yield from (f"### `{name}`", "", *judged_table(said), "", better(said))
+        past = beyond_the_ends(said)
+        if past:
+            yield from ("", f"The frames of the path are better than those of the endpoints by: {'; '.join(past)}.")
+        yield ""
+    yield from _others(content)
+
+
+def _others(content: Content) -> Iterator[str]:
+    plan = content.plan
     yield from ("### Other indices", "")
     yield (
         "The index need not be the density's. For the first pairs of digits, paths by four others (beyond the paper; "
-        "`latentpath.TypicalityIndex`, `DiscriminatorIndex`, `ClassifierIndex`, `KNNIndex`), judged in the same "
-        "way. The "
-        "judge's own classifier, the discriminator and the features are what three of these indices are made of, "
-        "so the "
-        "judge of the same kind is not independent of them; pixels and the remaining judges are."
+        "`latentpath.TypicalityIndex`, `DiscriminatorIndex`, `ClassifierIndex`, `KNNIndex`), solved with tol "
+        f"{plan.index_tol:g} and at most {plan.index_evaluations} evaluations, and judged in the same way. In bold "
+        "what is better than the *path* by the density's index, in italics what is worse, over all pairs, solved or "
+        "not. Tunnels are those of equation 3 by the index of the path. † marks a judge that is not independent of the "
+        "model, and a number by a judge that is not independent of the index: the judges' classifier and features are "
+        "one network, which `ClassifierIndex` and `KNNIndex` are made of. Pixels are independent of it, though the "
+        "references of `KNNIndex` are some of the real images."
+    )
+    yield ""
+    yield (
+        "The sentences below a table count the judges that are independent of the index, on the pairs whose paths, by "
+        f"it and by the density's, converged without a tunnel, and on no fewer than {FEWEST} of them."
     )
     yield ""
     for name, found in content.others.items():
-        yield from (f"#### `{name}`", "", *_judged(found["judged"]), "")
-        for index, ended in found["ended"].items():
-            how = ", ".join(f"{count} {outcome}" for outcome, count in ended.items())
-            spent = found["evaluations"][index]
-            better = _better(found["judged"], index, PATH)
-            yield f"- *{index}* ({how}, after {spent:.0f} evaluations on average). {better}"
+        said, solves = found["judged"], found["solves"]
+        rows = solve_rows(said["kinds"], solves)
+        yield from (f"#### `{name}`", "", *judged_table(said, "than_path", rows), "")
+        yield from (f"- *{index}*: {words_on_index(said, solves, index)}" for index in solves if index != PATH)
         yield ""
-
-
-def _judged(said: Mapping[str, Any]) -> Iterator[str]:
-    kinds = said["kinds"]
-    rows = []
-    for row in said["rows"]:
-        mark = "" if row["independent"] else " †"
-        cells = [f"{row['title']}{mark} ({row['unit']}; {'higher' if row['higher_is_better'] else 'lower'} is better)"]
-        for kind in kinds:
-            text = _stored(row["estimates"][kind])
-            verdict = row["than_line"].get(kind, {}).get("verdict")
-            cells.append(f"**{text}**" if verdict == "holds" else f"*{text}*" if verdict == "does not hold" else text)
-        rows.append([*cells, "–" if row["ends"] is None else f"{row['ends']:.3g}"])
-    yield from _table(["judge", *kinds, "endpoints"], rows)
-    yield ""
-    yield f"{said['pairs']} pairs, {said['frames']} frames each" + (
-        f", against {said['real']:,} real images." if said["real"] else "."
-    )
-    for why in dict.fromkeys(left["why"] for left in said["missing"]):
-        titles = ", ".join(left["title"] for left in said["missing"] if left["why"] == why)
-        yield from ("", f"Not measured: {titles} ({why}).")
-
-
-def _better(said: Mapping[str, Any], kind: str = PATH, than: str = LINE) -> str:
-    """What the independent judges say of one kind of curve against another, in words."""
-    key = "than_line" if than == LINE else "than_path"
-    by: dict[str, list[str]] = {"holds": [], "does not hold": [], "not decided": []}
-    for row in said["rows"]:
-        if row["independent"] and row["name"] != "smoothness":
-            by[row[key][kind]["verdict"]].append(row["title"])
-    count = sum(map(len, by.values()))
-    if count == 1:
-        verdict, title = next((verdict, titles[0]) for verdict, titles in by.items() if titles)
-        says = {"holds": "finds them better", "does not hold": "finds them worse", "not decided": "cannot tell"}
-        return (
-            f"The one independent judge ({title}) of the frames of the {kind}, against those of the {than}, "
-            f"{says[verdict]}."
-        )
-    judges = "independent judges" if than == LINE else "judges"
-    return (
-        f"Of {count} {judges} {len(by['holds'])} find the frames of the {kind} better than those of the "
-        f"{than}{_in_brackets(by['holds'])}, {len(by['does not hold'])} worse{_in_brackets(by['does not hold'])}, and "
-        f"{len(by['not decided'])} cannot tell{_in_brackets(by['not decided'])}."
-    )
-
-
-def _in_brackets(words: Sequence[str]) -> str:
-    return f" ({', '.join(words)})" if words else ""
 
 
 def _page(text: str, out: Path) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -14,31 +13,30 @@ from rich.console import Console
 from torch import Tensor
 
 from .. import __version__
-from ..data import load_images
 from ..energy import even_in_data
-from ..errors import InputError, LatentPathError
+from ..errors import InputError
 from ..index import RealismIndex
 from ..models import Model, load
-from ..models.registry import available
+from ..models.registry import CARD_FILE, WEIGHTS, available, read_json
 from ..pairs import endpoints
 from ..solvers import Outcome
 from . import experiments
 from .claims import claims
 from .experiments import KINDS, LINE, PATH, SHORTEST, SLERP
 from .figures import FIGURES, draw
-from .judgements import Judgement, Judgements, SetJudgement
 from .judges import judge
 from .meter import Meter
 from .plan import DIGITS, FACES, MODELS, WAE, Plan
+from .real import DEPENDENT, RealImages, data_of, real_images
 from .report import Content, write
 from .solved import Solved
-from .statistics import Claim, above, below
 from .store import Store
+from .stored import facts, whole
 
 __all__ = ["Reproduction", "reproduce"]
 
 _AT_ONCE = {True: 4, False: 8}  # pairs solved together, of faces and of digits
-_HELD_OUT = 100
+_SOLVES = ("outcome", "evaluations", "tunnels", "gap")
 METRIC = "path, metric spacing"
 
 
@@ -49,20 +47,15 @@ class Reproduction:
     Attributes:
         plan: the settings.
         store: the folder.
-        data: the folder of the data sets; None: that in ``LATENTPATH_DATA``.
-        console: for what is told.
-        real: training images by data set, ``uint8``; None where they are not here, with the reason in ``missing``.
-        missing: why there are no images of a data set.
-        encoded: images of faces that were kept out of training, whose encodings are endpoints.
+        models: by name.
+        real: the images.
+        meter: of progress.
     """
 
     plan: Plan
     store: Store
-    console: Console
-    models: dict[str, Model]
-    real: dict[str, Tensor | None] = field(default_factory=dict)
-    missing: dict[str, str] = field(default_factory=dict)
-    encoded: Tensor | None = None
+    models: Mapping[str, Model]
+    real: RealImages
     meter: Meter = field(default_factory=Meter)
 
     def ends(self, name: str) -> tuple[Tensor, Tensor]:
@@ -70,15 +63,32 @@ class Reproduction:
         model, count = self.models[name], self.plan.pairs_of(name)
         assert model.prior is not None
         if self.from_images(name):
-            assert self.encoded is not None
-            order = torch.randperm(len(self.encoded), generator=torch.Generator().manual_seed(self.plan.seed))
-            latents = model.encode(self.encoded[order[: 2 * count]].float() / 127.5 - 1)
+            assert self.real.encoded is not None
+            order = torch.randperm(len(self.real.encoded), generator=torch.Generator().manual_seed(self.plan.seed))
+            latents = model.encode(self.real.encoded[order[: 2 * count]].float() / 127.5 - 1)
             return latents[:count], latents[count:]
         return endpoints(model.prior, count, self.plan.seed)
 
     def from_images(self, name: str) -> bool:
         """Whether the endpoints of a model are encodings of images."""
-        return name == WAE and self.encoded is not None and len(self.encoded) >= 2 * self.plan.pairs_of(name)
+        encoded = self.real.encoded
+        return name == WAE and encoded is not None and len(encoded) >= 2 * self.plan.pairs_of(name)
+
+    def whence(self, name: str) -> str:
+        """What the endpoints are, in words; nothing where they are draws of the prior as in the paper."""
+        if name != WAE:
+            return ""
+        if self.from_images(name):
+            return (
+                "encodings of images that were kept out of training, so that the first and the last frame are "
+                "reconstructions"
+            )
+        if self.real.encoded is None:
+            return "draws of the prior, and no encodings, since there are no images of faces here"
+        return (
+            f"draws of the prior, and no encodings, since {self.plan.pairs_of(name)} pairs need twice as many images, "
+            f"and {len(self.real.encoded)} were kept out of training"
+        )
 
     def index(self, name: str) -> RealismIndex:
         """The realism index of a model's prior."""
@@ -99,53 +109,69 @@ class Reproduction:
             def compute(part: slice = part, tell: experiments.Told = tell) -> Mapping[str, Tensor]:
                 return experiments.main(model, index, start[part], end[part], self.plan, tell)
 
-            found.append(self.store.tensors(f"{name}/main-{part.start:04}", compute))
+            keys, rows = experiments.expected("main", self.plan), part.stop - part.start
+            found.append(self.store.tensors(f"{name}/main-{part.start:04}", compute, keys, rows))
             tell(1.0)
         every = {key: torch.cat([each[key] for each in found]) for key in found[0]}
 
         def of(fact: str) -> dict[str, Tensor]:
             return {kind: every[f"{kind}/{fact}"] for kind in KINDS}
 
-        ends = "encodings of images that were kept out of training, so that the first and the last frame are "
         return Solved(
             name, model, self.plan.alpha, of("latents"), of("ri"), of("steps"), of("cost"), of("length"),
-            ends + "reconstructions" if self.from_images(name) else "",
+            self.whence(name),
+            {kind: {fact: every[f"{kind}/{fact}"] for fact in _SOLVES} for kind in (PATH, SHORTEST)},
         )  # fmt: skip
 
-    def extra(self, experiment: str, name: str, count: int, run: Callable[..., Any]) -> dict[str, Tensor]:
-        """Another experiment on the first ``count`` pairs of a model."""
-        start, end = (side[:count] for side in self.ends(name))
+    def extra(
+        self,
+        experiment: str,
+        name: str,
+        sides: tuple[Tensor, Tensor],
+        run: Callable[..., Any],
+        others: Sequence[str] = (),
+    ) -> dict[str, Tensor]:
+        """Another experiment on pairs of a model, given their two sides: endpoints, or curves."""
+        (start, end), count, keys = sides, len(sides[0]), experiments.expected(experiment, self.plan, others)
         found: list[dict[str, Tensor]] = []
-        for part in experiments.chunks(count, _AT_ONCE[name in FACES]):
+        for part in experiments.chunks(count, count if experiment == "apart" else _AT_ONCE[name in FACES]):
             what = f"{name}: {experiment}, pairs {part.start + 1} to {part.stop} of {count}"
 
             tell = self.meter.job(what, _weight(name, experiment, part.stop - part.start, self.plan))
 
             def compute(part: slice = part, tell: experiments.Told = tell) -> Mapping[str, Tensor]:
-                made: Mapping[str, Tensor] = run(start[part], end[part], self.plan, tell)
+                made: Mapping[str, Tensor] = run(start[part], end[part], tell=tell)
                 return made
 
-            found.append(self.store.tensors(f"{name}/{experiment}-{part.start:04}", compute))
+            rows = part.stop - part.start
+            found.append(self.store.tensors(f"{name}/{experiment}-{part.start:04}", compute, keys, rows))
             tell(1.0)
         return {key: torch.cat([each[key] for each in found]) for key in found[0]}
 
-    def judged(self, name: str, title: str, curves: Mapping[str, Tensor]) -> dict[str, Any]:
-        """What the judges say of curves ``(B, P, D)``, as facts."""
-        data = "celeba" if name in FACES else "mnist"
+    def judged(
+        self,
+        name: str,
+        title: str,
+        kinds: Sequence[str],
+        pairs: int,
+        curves: Callable[[], Mapping[str, Tensor]],
+        by_pair: bool = False,
+    ) -> dict[str, Any]:
+        """What the judges say of ``curves()``, ``(B, P, D)`` of every kind, as facts."""
+        data = data_of(name)
         tell = self.meter.job(f"{name}: {title}", _weight(name, title, self.plan.pairs_of(name), self.plan))
 
         def compute() -> Mapping[str, Any]:
-            kinds, total = list(curves), len(next(iter(curves.values())))
             said = judge(
                 self.models[name],
-                curves,
-                self.real.get(data),
+                curves(),
+                self.real.pixels.get(data),
                 seed=self.plan.seed,
-                progress=lambda kind, done: tell(min(0.99, (kinds.index(kind) + done / total) / len(kinds))),
+                progress=lambda kind, done: tell(min(0.99, (kinds.index(kind) + done / pairs) / len(kinds))),
             )
-            return _facts(said, self.missing.get(data))
+            return facts(said, self.real.missing.get(data), by_pair)
 
-        found = self.store.facts(f"{name}/{title}", compute)
+        found = self.store.facts(f"{name}/{title}", compute, lambda stored: whole(stored, kinds, pairs, by_pair))
         tell(1.0)
         return found
 
@@ -153,38 +179,6 @@ class Reproduction:
         """Points at equal distance in data space, ``(B, frames, D)``."""
         with torch.no_grad():
             return even_in_data(latents, self.models[name].generator, self.plan.frames)
-
-
-def _facts(said: Judgements, why: str | None) -> dict[str, Any]:
-    """Estimates by criterion and kind, how the others differ from the straight line and from the path, and verdicts."""
-    rows = []
-    for found in said.judged:
-        ends = found.ends if isinstance(found, Judgement) else None
-        rows.append(
-            {
-                **asdict(found.criterion),
-                "estimates": {kind: found.estimate(kind).to_dict() for kind in said.kinds},
-                "ends": None if ends is None else float(ends.mean()),
-                "than_line": _than(found, LINE, said.kinds),
-                "than_path": _than(found, PATH, said.kinds),
-            }
-        )
-    missing = [
-        {"title": left.criterion.title, "why": why if why and "real images" in left.why else left.why}
-        for left in said.missing
-    ]
-    head = {"pairs": said.pairs, "frames": said.frames, "real": said.real, "kinds": list(said.kinds)}
-    return {**head, "rows": rows, "missing": missing}
-
-
-def _than(found: Judgement | SetJudgement, other: str, kinds: Sequence[str]) -> dict[str, Any]:
-    """For every kind of curve but ``other``: is it better than that, by the paired difference?"""
-    rule = above(0) if found.criterion.higher_is_better else below(0)
-    return {
-        kind: Claim(f"{kind} better than {other}", found.difference(kind, other), rule).to_dict()
-        for kind in kinds
-        if kind != other
-    }
 
 
 def reproduce(
@@ -214,21 +208,26 @@ def reproduce(
     if unknown:
         raise InputError(f"there is no figure {unknown[0]}: the paper has {min(FIGURES)} to {max(FIGURES)}")
     wanted = MODELS if not figures else tuple(m for m in MODELS if any(m in FIGURES[n].models for n in figures))
-    absent = [name for name in wanted if name not in available()]
+    there = available()
+    absent = [name for name in wanted if name not in there]
     if absent:
         raise InputError(f"the model {absent[0]} is not here: install the package whole")
+    hashes = {name: read_json(WEIGHTS / name / CARD_FILE)["sha256"] for name in MODELS if name in there}
+    store = Store(out, {"latentpath": __version__, "plan": asdict(plan), "models": hashes})
+    # figures need no images, but for those that are encoded
+    real = real_images(("mnist", "celeba") if not figures else ("celeba",) * (WAE in wanted), data)
+    for why in real.missing.values():
+        console.print(f"What needs images is left out: {why}", soft_wrap=True, markup=False)
     models = {name: load(name) for name in wanted}
-    real, missing, encoded = _images(models, data, console)
-    hashes = {name: load(name).card["sha256"] for name in MODELS if name in available()}
-    seen = {name: None if images is None else len(images) for name, images in real.items()}
-    store = Store(out, {"latentpath": __version__, "plan": asdict(plan), "models": hashes, "real images": seen})
-    run = Reproduction(plan, store, console, models, real, missing, encoded)
+    for name in store.begin(real.counts, DEPENDENT):
+        console.print(f"Images of {name} have come: what was done without them is done anew", markup=False)
+    run = Reproduction(plan, store, models, real)
     if figures:
         most = max(FIGURES[number].pairs for number in figures)
         total = sum(_weight(name, "main", min(most, plan.pairs_of(name)), plan) for name in wanted)
         with Meter.on(console, total) as run.meter:
             solved = {name: run.solve(name, most) for name in wanted}
-        return [file for number in figures for file in draw(number, solved, out / "figures")]
+        return [file for number in dict.fromkeys(figures) for file in draw(number, solved, out / "figures")]
     with Meter.on(console, _all_work(plan)) as run.meter:
         return _everything(run, out, command)
 
@@ -241,6 +240,7 @@ def _weight(name: str, job: str, pairs: int, plan: Plan) -> float:
         "resolution": sum(plan.resolutions) / plan.segments,
         "descent": plan.descents / 40,
         "indices": 12.0,
+        "apart": 0.1,
         "judged": 0.7,
         "judged-indices": 0.2,
     }[job]
@@ -249,7 +249,7 @@ def _weight(name: str, job: str, pairs: int, plan: Plan) -> float:
 
 def _all_work(plan: Plan) -> float:
     """The weights of all jobs."""
-    both = [_weight(name, job, plan.pairs_of(name), plan) for name in MODELS for job in ("main", "judged")]
+    both = [_weight(name, job, plan.pairs_of(name), plan) for name in MODELS for job in ("main", "apart", "judged")]
     few = {
         "alpha": plan.alpha_pairs,
         "resolution": plan.resolution_pairs,
@@ -264,73 +264,60 @@ def _everything(run: Reproduction, out: Path, command: str) -> list[Path]:
     plan = run.plan
     solved = {name: run.solve(name) for name in MODELS}
     written = [file for number in FIGURES for file in draw(number, solved, out / "figures")]
-    extra: dict[str, dict[str, dict[str, Tensor]]] = {"alpha": {}, "resolution": {}, "descent": {}}
+    extra: dict[str, dict[str, dict[str, Tensor]]] = {"apart": {}, "alpha": {}, "resolution": {}, "descent": {}}
     others: dict[str, dict[str, Any]] = {}
+    for name, of in solved.items():
+        sides = of.curves[LINE], of.curves[PATH]
+        extra["apart"][name] = run.extra("apart", name, sides, partial(experiments.apart, run.models[name]))
     for name in DIGITS:
-        model, index = run.models[name], run.index(name)
+        model, index, (start, end) = run.models[name], run.index(name), run.ends(name)
         jobs: dict[str, tuple[int, Callable[..., dict[str, Tensor]]]] = {
-            "alpha": (plan.alpha_pairs, partial(experiments.alphas, model)),
-            "resolution": (plan.resolution_pairs, partial(experiments.resolutions, model, index)),
-            "descent": (plan.descent_pairs, partial(experiments.descents, model, index)),
+            "alpha": (plan.alpha_pairs, partial(experiments.alphas, model, plan=plan)),
+            "resolution": (plan.resolution_pairs, partial(experiments.resolutions, model, index, plan=plan)),
+            "descent": (plan.descent_pairs, partial(experiments.descents, model, index, plan=plan)),
         }
         for experiment, (count, job) in jobs.items():
-            extra[experiment][name] = run.extra(experiment, name, plan.few(count), job)
+            few = plan.few(count)
+            extra[experiment][name] = run.extra(experiment, name, (start[:few], end[:few]), job)
         others[name] = _other_indices(run, name, solved[name])
     judged = {name: _said(run, name, of) for name, of in solved.items()}
-    content = Content(plan, command, solved, claims(solved, extra, plan), judged, others, run.missing)
+    content = Content(plan, command, solved, claims(solved, extra, plan), judged, others, run.real.missing)
     return written + write(content, out)
 
 
 def _said(run: Reproduction, name: str, of: Solved) -> dict[str, Any]:
     """What the judges say of the curves of a model."""
-    curves: dict[str, Tensor] = {}
-    if not run.store.has(f"{name}/judged.json"):
+
+    def curves() -> dict[str, Tensor]:
         along = torch.linspace(0, run.plan.segments, run.plan.frames).round().long()
-        curves = {kind: run.even(name, of.curves[kind]) for kind in (LINE, SLERP, PATH)}
-        curves |= {METRIC: of.curves[PATH][:, along], SHORTEST: run.even(name, of.curves[SHORTEST])}
-    return run.judged(name, "judged", curves)
+        made = {kind: run.even(name, of.curves[kind]) for kind in (LINE, SLERP, PATH)}
+        return made | {METRIC: of.curves[PATH][:, along], SHORTEST: run.even(name, of.curves[SHORTEST])}
+
+    return run.judged(name, "judged", (LINE, SLERP, PATH, METRIC, SHORTEST), run.plan.pairs_of(name), curves)
 
 
-def _other_indices(run: Reproduction, name: str, of: Solved) -> dict[str, Any]:
-    """Paths by other indices, and what the judges say of them."""
-    count, real = run.plan.few(run.plan.index_pairs), run.real.get("mnist")
-    made = run.extra("indices", name, count, partial(experiments.indices, run.models[name], real))
-    names = [key.removesuffix("/latents") for key in made if key.endswith("/latents")]
-    curves: dict[str, Tensor] = {}
-    if not run.store.has(f"{name}/judged-indices.json"):
-        every = {LINE: of.curves[LINE][:count], PATH: of.curves[PATH][:count]}
-        every |= {index: made[f"{index}/latents"] for index in sorted(names)}
-        curves = {kind: run.even(name, latents) for kind, latents in every.items()}
-    said = run.judged(name, "judged-indices", curves)
-    outcomes = {index: made[f"{index}/outcome"].tolist() for index in sorted(names)}
+def _other_indices(run: Reproduction, name: str, main: Solved) -> dict[str, Any]:
+    """Paths by other indices, how they were solved, and what the judges say of them."""
+    count, real, model = run.plan.few(run.plan.index_pairs), run.real.pixels.get("mnist"), run.models[name]
+    names, (start, end) = experiments.index_names(model, real), run.ends(name)
+    job = partial(experiments.indices, model, real, plan=run.plan)
+    made = run.extra("indices", name, (start[:count], end[:count]), job, names)
+    every = {LINE: main.curves[LINE][:count], PATH: main.curves[PATH][:count]}
+    every |= {index: made[f"{index}/latents"] for index in names}
+
+    def curves() -> dict[str, Tensor]:
+        return {kind: run.even(name, latents) for kind, latents in every.items()}
+
+    solves = {PATH: {fact: main.solves[PATH][fact][:count] for fact in _SOLVES}}
+    solves |= {index: {fact: made[f"{index}/{fact}"] for fact in _SOLVES} for index in names}
     return {
-        "judged": said,
-        "ended": {index: dict(Counter(str(Outcome(code)) for code in codes)) for index, codes in outcomes.items()},
-        "evaluations": {index: float(made[f"{index}/evaluations"].mean()) for index in outcomes},
+        "judged": run.judged(name, "judged-indices", list(every), count, curves, by_pair=True),
+        "solves": {
+            index: {**{fact: each.tolist() for fact, each in of.items()}, "outcome": _words(of["outcome"])}
+            for index, of in solves.items()
+        },
     }
 
 
-def _images(
-    models: Mapping[str, Model], data: str | None, console: Console
-) -> tuple[dict[str, Tensor | None], dict[str, str], Tensor | None]:
-    """Training images of both data sets, where they are, why they are not, and faces kept out of training."""
-    found: dict[str, Tensor | None] = {}
-    missing: dict[str, str] = {}
-    encoded = None
-    for name, members, size, channels, kept in (("mnist", DIGITS, 28, 1, 0), ("celeba", FACES, 64, 3, _HELD_OUT)):
-        if not any(model in models for model in members):
-            continue
-        source = name if data is None else str(Path(data) / name) if (Path(data) / name).exists() else data
-        try:
-            images = load_images(source, size=size, channels=channels, hold_out=kept)
-            if images.name != name:
-                raise InputError(f"{source} holds {images.name}, not {name}")
-        except LatentPathError as error:
-            found[name], missing[name] = None, f"no images of {name}: {error}"
-            console.print(
-                f"Without images of {name}, what needs them is left out ({error})", soft_wrap=True, markup=False
-            )
-            continue
-        found[name] = images.pixels
-        encoded = images.held_out if name == "celeba" else encoded
-    return found, missing, encoded
+def _words(outcome: Tensor) -> list[str]:
+    return [str(Outcome(code)) for code in outcome.tolist()]

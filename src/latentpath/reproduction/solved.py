@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
@@ -27,6 +27,8 @@ class Solved:
         cost: by kind, audited, ``(B,)``, in units of the data space.
         length: by kind, audited length of the decoded curve, ``(B,)``, in units of the data space.
         ends: where the endpoints come from, in words that complete "The endpoints are ..."; may be empty.
+        solves: by kind that was solved for, how: ``outcome``, ``evaluations``, ``tunnels`` and ``gap``, ``(B,)`` each,
+            the last two of equation 3 at ``K`` segments.
     """
 
     name: str
@@ -38,3 +40,4 @@ class Solved:
     cost: dict[str, Tensor]
     length: dict[str, Tensor]
     ends: str = ""
+    solves: dict[str, dict[str, Tensor]] = field(default_factory=dict)

@@ -1,0 +1,90 @@
+"""The result in three lines, for a README: what held, what did not, and what the judges say; all from the numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .experiments import LINE, PATH
+from .plan import MODELS
+from .said import UNCOUNTED, beyond_the_ends
+from .section import SHORT, Section, listed
+from .solved import Solved
+
+__all__ = ["summary"]
+
+_TOPICS = {
+    "ri": "the path's mean `ri` is above the line's",
+    "length": "the decoded path is shorter than the decoded line",
+    "leaves": "the line leaves the semicircle prior and the path does not",
+    "constant": "`ri` is nearly constant along the middle of the line",
+    "steps": "the path's steps vary more than the line's",
+    "high": "the auto-encoder's line has a high `ri`",
+    "agrees in latents": "the auto-encoder's path hugs the line in latents",
+    "agrees in images": "the auto-encoder's path hugs the line in images",
+    "alpha shorter": "a smaller alpha shortens the path",
+    "alpha falls": "a smaller alpha lowers its `ri`",
+    "alpha shortest": "a small alpha's path is nearly the shortest curve",
+    "converges": "equation 3 converges to the audited cost",
+}
+
+
+def summary(
+    sections: Sequence[Section], solved: Mapping[str, Solved], judged: Mapping[str, Mapping[str, Any]]
+) -> tuple[str, str, str]:
+    """What held, what did not, and what the independent judges say, a line of Markdown each.
+
+    A claim that was tested for several models stands with each verdict beside the models that have it.
+    """
+    claims = [claim for section in sections for claim in section.claims]
+    found: dict[str, list[str]] = {"holds": [], "does not hold": [], "not decided": []}
+    for topic, says in _TOPICS.items():
+        of = {claim.of: claim.verdict for claim in claims if claim.topic == topic}
+        for verdict, told in found.items():
+            names = [name for name in MODELS if of.get(name) == verdict]
+            if names:
+                by = _range(solved, names) if topic == "length" and verdict == "holds" else ""
+                told.append(says + by + _whom(names, list(of)))
+    held, failed, undecided = (f"{'; '.join(told) or 'nothing'}" for told in found.values())
+    whom = "*Judges that the method never saw*, where independent of the model, of the path's frames against the line's"
+    return (
+        f"*What held*: {held}.",
+        f"*What did not*: {failed}. *Not decided*: {undecided}.",
+        f"{whom}: {_judges(judged)}.",
+    )
+
+
+def _whom(names: Sequence[str], tested: Sequence[str]) -> str:
+    """Of which models this is so; nothing where there is one model only."""
+    if len(tested) == 1:
+        return ""
+    if len(names) == len(tested):
+        return f" ({'both' if len(names) == 2 else f'all {len(names)}'} models tested)"
+    return f" ({listed([SHORT[name] for name in names])})"
+
+
+def _range(solved: Mapping[str, Solved], names: Sequence[str]) -> str:
+    """By how many per cent, from model to model."""
+    less = sorted(100 * float((1 - solved[name].length[PATH] / solved[name].length[LINE]).mean()) for name in names)
+    low, high = f"{less[0]:.0f}", f"{less[-1]:.0f}"
+    return f", by {low} %" if low == high else f", by {low} to {high} %"
+
+
+def _judges(judged: Mapping[str, Mapping[str, Any]]) -> str:
+    verdicts: dict[str, list[str]] = {}
+    past: dict[str, int] = {}
+    for said in judged.values():
+        ends = beyond_the_ends(said)
+        for row in said["rows"]:
+            if row["independent"] and row["name"] not in UNCOUNTED:
+                verdicts.setdefault(row["title"], []).append(row["than_line"][PATH]["verdict"])
+                past[row["title"]] = past.get(row["title"], 0) + (row["title"] in ends)
+    told = []
+    for title, found in verdicts.items():
+        good, bad = found.count("holds"), found.count("does not hold")
+        words = f"{title} – better for {good}, worse for {bad} of {len(found)} models"
+        if past[title]:
+            why = ", and this distance favours blur" if "pixels" in title else ""
+            words += f" (for {past[title]} better than the endpoints' own frames{why})"
+        told.append(words)
+    return "; ".join(told) or "none could be asked"
