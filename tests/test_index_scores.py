@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
 import math
 
 import pytest
 import torch
+from jaxtyping import config
 from scipy.stats import kstest
 from torch import nn
 
@@ -306,13 +308,28 @@ def test_a_uniform_prior_has_scores_too():
         (lambda: index_of("score").log(torch.zeros(3, 2)), r"z must be .* \(\.\.\., 8\).* of shape \(3, 2\)"),
         (
             lambda: ClassifierIndex(GENERATOR, DISCRIMINATOR, PRIOR),
-            r"logits \(N, C\) of at least two classes, it gave \(8, 1\)",
+            r"logits \(N, C\) of at least two classes, floating point, it gave torch.float64 \(8, 1\)",
         ),
         (lambda: KNNIndex(GENERATOR, PRIOR, references(3)), "references must be more than 3, the neighbours, got 3"),
         (lambda: KNNIndex(GENERATOR, PRIOR, references(), None, 0), "neighbours must be a whole number of at least 1"),
         (lambda: KNNIndex(GENERATOR, PRIOR, references()[:, :4]), r"references must have as many values .* 12, got 4"),
         (lambda: KNNIndex(GENERATOR, PRIOR, references().byte()), "references must be a floating-point tensor"),
         (lambda: KNNIndex(GENERATOR, PRIOR, references().log()), "must be finite, they hold NaN"),
+        (lambda: ScoreIndex(lambda z: z[:, 0].long(), PRIOR), r"floating point, .*it gave torch.int64 \(8,\)"),
+        (lambda: ScoreIndex(lambda z: z[:, 0] > 0, PRIOR), "floating point, .*it gave torch.bool"),
+        (lambda: ScoreIndex(lambda z: z[:, 0] * 1j, PRIOR), "floating point, .*it gave torch.complex128"),
+        (
+            lambda: DiscriminatorIndex(GENERATOR, lambda x: DISCRIMINATOR(x) > 0, PRIOR),
+            "floating point, .*it gave torch.bool",
+        ),
+        (lambda: ClassifierIndex(GENERATOR, lambda x: CLASSIFIER(x).long(), PRIOR), "logits .* it gave torch.int64"),
+        (
+            lambda: KNNIndex(GENERATOR, PRIOR, references(), lambda x: x.sum()),
+            r"features must map data \(N, \.\.\.\) to \(N, F\), .*they gave torch.float64 \(\) for 300",
+        ),
+        (lambda: KNNIndex(GENERATOR, PRIOR, references(), lambda x: (x, x)), "features must map .*they gave tuple"),
+        (lambda: KNNIndex(GENERATOR, PRIOR, references(), lambda x: x[1:]), r"they gave torch.float64 \(299, 12\)"),
+        (lambda: KNNIndex(GENERATOR, PRIOR, references(), lambda x: x.long()), "they gave torch.int64"),
         (lambda: KNNIndex(GENERATOR, PRIOR, references(9)[:1].expand(9, 12)), "exact copies"),
     ],
 )
@@ -343,6 +360,60 @@ def test_errors_say_what_was_expected_and_what_came(call, message):
 def test_a_score_that_no_path_can_follow_is_refused(call, message):
     with pytest.raises(GeneratorError, match=message):
         call()
+
+
+IN_PLACE = {
+    "its input": lambda x: x.mul_(2).sum(1),
+    "what it was made from": lambda x: x.tanh().mul_(2).sum(1),
+}
+
+
+@pytest.mark.parametrize("judge", IN_PLACE.values(), ids=IN_PLACE)
+@pytest.mark.parametrize("generator", [GENERATOR, lambda z: z.tanh(), lambda z: z])
+def test_a_score_that_works_in_place_is_refused_or_right(generator, judge):
+    try:
+        index = DiscriminatorIndex(generator, judge, PRIOR, samples=100)
+    except GeneratorError as error:
+        assert "in place" in str(error)  # noqa: PT017
+    else:
+        z = draw(5, 70).requires_grad_()
+        kept = z.detach().clone()
+        assert gradient(index.log, z).isfinite().all()
+        assert torch.equal(z.detach(), kept)
+
+
+def test_references_in_half_precision_are_measured_in_float32():
+    real = references().half()
+    half, single = (KNNIndex(GENERATOR, PRIOR, each, samples=100) for each in (real, real.float()))
+    z = draw(10, 71)
+    assert torch.equal(half.log(z), single.log(z))
+
+
+@contextlib.contextmanager
+def unchecked():
+    """As a user calls it, whose types nobody checks before the door does."""
+    config.update("jaxtyping_disable", True)
+    try:
+        yield
+    finally:
+        config.update("jaxtyping_disable", False)
+
+
+ALL = {"realism": RealismIndex, "typicality": lp.TypicalityIndex, "score": lambda prior, **o: MAKERS["score"](**o)}
+ALL |= {name: lambda prior, name=name, **o: MAKERS[name](**o) for name in ("discriminator", "classifier", "neighbours")}
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_index_says_what_it_wants(name):
+    with unchecked():
+        for seed in (1.5, "a", None, True, -1, 2**70):
+            with pytest.raises(InputError, match="seed must be a whole number from 0 to 2 \\*\\* 63 - 1, got"):
+                ALL[name](PRIOR, seed=seed)
+        index = ALL[name](PRIOR, samples=50)
+        for z in (torch.zeros(2, DIM).numpy(), [0.0] * DIM, "z", None):
+            for ask in (index, index.log):
+                with pytest.raises(InputError, match=rf"z must be .* \(\.\.\., 8\).* got {type(z).__name__}"):
+                    ask(z)
 
 
 def test_graph_needs_a_prior_and_an_index_of_a_score_has_one():

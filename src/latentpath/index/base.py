@@ -35,7 +35,7 @@ class PriorIndex:
         decodes: whether every evaluation runs the generator.
 
     Raises:
-        InputError: ``alpha``, ``samples`` or the prior is not as above.
+        InputError: ``alpha``, ``samples``, ``seed`` or the prior is not as above.
     """
 
     prior: Any
@@ -53,6 +53,8 @@ class PriorIndex:
             raise InputError(f"alpha must be a number in (0, 1], got {alpha!r}; 0.9 is a good choice")
         if not isinstance(samples, int) or isinstance(samples, bool) or samples < 2:
             raise InputError(f"samples must be an integer of 2 or more, got {samples!r}; the paper has 5000")
+        if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**63:
+            raise InputError(f"seed must be a whole number from 0 to 2 ** 63 - 1, got {seed!r}")
         dim = check_prior(prior)
         self._set(prior=prior, alpha=float(alpha), samples=samples, seed=seed, dim=dim, _rules={})
 
@@ -103,6 +105,10 @@ class PriorIndex:
         return self._evaluate(z, math.log(self.alpha), direct=True)
 
     def _evaluate(self, z: Tensor, shift: float, direct: bool = False) -> Tensor:
+        if not isinstance(z, Tensor):
+            raise InputError(
+                f"z must be a floating-point tensor (..., {self.dim}), the prior's event size, got {type(z).__name__}"
+            )
         if not z.is_floating_point() or z.dim() == 0 or z.shape[-1] != self.dim:
             raise InputError(
                 f"z must be a floating-point tensor (..., {self.dim}), the prior's event size, "

@@ -29,7 +29,7 @@ from torch import Tensor
 from latentpath.errors import InputError
 
 from .base import PriorIndex
-from .networks import check_parts
+from .networks import check_parts, kind_of
 from .scores import ScoreIndex
 
 __all__ = ["KNNIndex"]
@@ -95,7 +95,7 @@ class KNNIndex(ScoreIndex):
 
         def score(z: Tensor) -> Tensor:
             data = generator(z)
-            return spheres.depth((data if features is None else features(data)).flatten(1))
+            return spheres.depth(data.flatten(1) if features is None else _rows(features(data), len(data)))
 
         self._estimate(score, generator, max_points)
 
@@ -126,6 +126,7 @@ def _spheres(features: Tensor, neighbours: int) -> _Spheres:
     """The smaller half of the spheres around features ``(M, F)``."""
     if not bool(features.isfinite().all()):
         raise InputError("references (or their features) must be finite, they hold NaN or infinity")
+    features = features.to(torch.promote_types(features.dtype, torch.float32))  # half has no distances
     middle = features.mean(0)
     centred = features - middle
     exact = "donot_use_mm_for_euclid_dist"  # a copy is at distance 0
@@ -148,7 +149,17 @@ def _featured(references: Tensor, features: Callable[[Tensor], Tensor] | None) -
     """The features ``(M, F)`` of the references, some at a time."""
     if features is None:
         return references.flatten(1)
-    return torch.cat([features(chunk).flatten(1) for chunk in references.split(_CHUNK)])
+    return torch.cat([_rows(features(chunk), len(chunk)) for chunk in references.split(_CHUNK)])
+
+
+def _rows(found: object, count: int) -> Tensor:
+    """What the features gave for ``count`` things, as ``(count, F)``."""
+    if not isinstance(found, Tensor) or not found.is_floating_point() or found.shape[:1] != (count,):
+        raise InputError(
+            "features must map data (N, ...) to (N, F), in floating point, they gave "
+            f"{kind_of(found)} for {count} of them"
+        )
+    return found.reshape(count, -1)
 
 
 def _checked(references: Tensor, neighbours: int) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from latentpath.errors import GeneratorError, InputError, LatentPathError
 
-__all__ = ["as_weights", "check_parts", "probe", "training_parts"]
+__all__ = ["as_weights", "check_parts", "kind_of", "probe", "training_parts"]
 
 _ROUNDING, _ALONE = 1e-5, 5e-3  # of the largest score; of their spread
 
@@ -37,6 +37,11 @@ def check_parts(**parts: object) -> None:
             raise GeneratorError(f"{name} is in training mode ({busy}): call {name}.eval() first")
 
 
+def kind_of(found: object) -> str:
+    """What a callable gave, in words: dtype and shape of a tensor, the type of anything else."""
+    return f"{found.dtype} {tuple(found.shape)}" if isinstance(found, Tensor) else type(found).__name__
+
+
 def as_weights(like: object, points: Tensor) -> Tensor:
     """The points in the dtype and on the device of a module's weights, where ``like`` is one that has any."""
     weights = like.parameters() if isinstance(like, nn.Module) else iter(())
@@ -45,19 +50,22 @@ def as_weights(like: object, points: Tensor) -> Tensor:
 
 
 def probe(score: Callable[[Tensor], Tensor], points: Tensor) -> None:
-    """Refuse a score that fails, is random, couples the batch or has no gradient."""
+    """Refuse a score that fails, works in place, is random, couples the batch or has no gradient."""
+    with torch.no_grad():
+        given = points.clone()
+        _tried(score, given)
+        if not torch.equal(given, points):
+            raise GeneratorError("the score changes the latents that it is given, in place: let it work on a copy")
     with torch.enable_grad():
         leaf = points.clone().requires_grad_()
+        found = _tried(score, leaf)
         try:
-            found = score(leaf)
-        except LatentPathError:
-            raise
-        except Exception as error:
-            shown = f"{tuple(points.shape)} {points.dtype} on {points.device}"
+            slope = torch.autograd.grad(found.sum(), leaf, allow_unused=True)[0] if found.requires_grad else None
+        except RuntimeError as error:
             raise GeneratorError(
-                f"the score failed on samples of the prior, {shown}: {type(error).__name__}: {error}"
+                "the score has no gradient; does a network change its input in place? Let it work on a copy "
+                f"({type(error).__name__}: {error})"
             ) from error
-        slope = torch.autograd.grad(found.sum(), leaf, allow_unused=True)[0] if found.requires_grad else None
     found = found.detach()
     if not bool(found.isfinite().all()):
         return  # which is said with more to show
@@ -78,3 +86,15 @@ def probe(score: Callable[[Tensor], Tensor], points: Tensor) -> None:
         )
     if not bool(slope.isfinite().all()):
         raise GeneratorError("the score has a gradient that is NaN or infinite on the prior's samples")
+
+
+def _tried(score: Callable[[Tensor], Tensor], points: Tensor) -> Tensor:
+    try:
+        return score(points)
+    except LatentPathError:
+        raise
+    except Exception as error:
+        shown = f"{tuple(points.shape)} {points.dtype} on {points.device}"
+        raise GeneratorError(
+            f"the score failed on samples of the prior, {shown}: {type(error).__name__}: {error}"
+        ) from error

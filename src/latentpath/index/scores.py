@@ -38,7 +38,7 @@ from latentpath.errors import InputError
 
 from .base import PriorIndex
 from .kernel import KernelRule, smooth
-from .networks import as_weights, check_parts, probe
+from .networks import as_weights, check_parts, kind_of, probe
 from .rules import draw
 
 __all__ = ["ClassifierIndex", "DiscriminatorIndex", "ScoreIndex"]
@@ -154,6 +154,11 @@ class ScoreIndex(PriorIndex):
             raise InputError(
                 f"the score must map (N, D) to one number each, (N,), it gave {got} for {tuple(points.shape)}"
             )
+        if not found.is_floating_point():
+            raise InputError(
+                "the score must be floating point, to have a gradient, it gave "
+                f"{found.dtype} {tuple(found.shape)}: leave out comparisons, argmax and rounding"
+            )
         return found.reshape(-1)
 
 
@@ -261,9 +266,9 @@ class ClassifierIndex(ScoreIndex):
 
 def _confidence(logits: Tensor) -> Tensor:
     """The logit of the largest probability, ``(N, C) -> (N,)``."""
-    if logits.ndim != 2 or logits.shape[1] < 2:
+    if not isinstance(logits, Tensor) or not logits.is_floating_point() or logits.ndim != 2 or logits.shape[1] < 2:
         raise InputError(
-            f"the classifier must give logits (N, C) of at least two classes, it gave {tuple(logits.shape)}"
+            f"the classifier must give logits (N, C) of at least two classes, floating point, it gave {kind_of(logits)}"
         )
     largest, which = logits.max(1, keepdim=True)
     others = logits.masked_fill(torch.zeros_like(logits, dtype=torch.bool).scatter(1, which, True), -torch.inf)
