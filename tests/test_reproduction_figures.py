@@ -224,6 +224,28 @@ def test_what_is_not_finite_is_null(solved: dict[str, Solved], tmp_path: Path) -
     close(pair["steps"]["straight line"], given.steps["straight line"][0])
 
 
+@pytest.mark.parametrize("number", [n for n, spec in FIGURES.items() if "frames" in spec.shows])
+def test_every_strip_has_its_cost_and_length(number: int, solved: dict[str, Solved]) -> None:
+    texts = " ".join(text.get_text().replace("\n", ", ") for text in figure_of(number, solved).texts)
+    for name in FIGURES[number].models:
+        for kind in KINDS:
+            for row in range(FIGURES[number].pairs):
+                cost, length = float(solved[name].cost[kind][row]), float(solved[name].length[kind][row])
+                assert f"cost {cost:.1f}, length {length:.{int(length < 1000)}f}" in texts
+
+
+def test_captions_name_the_colours_that_are_drawn() -> None:
+    from colorsys import rgb_to_hsv
+
+    from matplotlib.colors import to_rgb
+
+    hues = {kind: 360 * rgb_to_hsv(*to_rgb(colour(kind)))[0] for kind in KINDS}
+    assert 15 < hues["path"] < 45  # orange
+    assert 90 < hues["straight line"] < 170  # green
+    said = " ".join(spec.text for spec in FIGURES.values())
+    assert {word for word in ("red", "orange", "green", "blue") if f"({word})" in said} == {"orange", "green"}
+
+
 @pytest.mark.parametrize("segments", [1, 2, 4, 5, 9, 10, 11, 50, 51, 52])
 def test_every_fifth_midpoint_is_shown_unless_close_to_the_end(segments: int) -> None:
     points = shown_points(segments)

@@ -1,7 +1,7 @@
 """Every figure of the paper, from solved pairs of the shipped models: PNG, SVG, and all that is drawn as JSON.
 
 `FIGURES` says what each figure shows and needs, `draw` writes one. The pairs shown are the first ones that were solved,
-never chosen for what came of them. Straight lines are green and paths red, as in the paper.
+never chosen for what came of them. Straight lines are green, as in the paper, and paths orange.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ _STEPS = (
 FIGURES: Mapping[int, FigureSpec] = {
     1: FigureSpec(
         "Lines and paths over the semicircle prior",
-        "First two coordinates of samples of the semicircle prior, of straight lines (green) and of paths (red) "
+        "First two coordinates of samples of the semicircle prior, of straight lines (green) and of paths (orange) "
         "between "
         "latents of a DCGAN trained on CelebA: the pairs of Figure 2. Discs are starts, squares are ends.",
         (_FACES,),
@@ -86,7 +86,7 @@ FIGURES: Mapping[int, FigureSpec] = {
     3: FigureSpec(
         "Faces, normal prior",
         "A DCGAN trained on CelebA with the normal prior. (a) What it makes of the straight line (top of each pair) "
-        "and of the path (bottom). (b) Straight line (green) and path (red) of the same pairs, projected onto the "
+        "and of the path (bottom). (b) Straight line (green) and path (orange) of the same pairs, projected onto the "
         "plane of their endpoints (equation 4). Cost and length are audited.",
         (_NORMAL_FACES,),
         3,
@@ -96,7 +96,7 @@ FIGURES: Mapping[int, FigureSpec] = {
     4: FigureSpec(
         "Digits",
         "What DCGANs trained on MNIST make of the straight line (top of each pair) and of the path (bottom): with the "
-        "semicircle prior on the left, with the normal prior on the right.",
+        "semicircle prior on the left, with the normal prior on the right. Cost and length are audited.",
         ("mnist-dcgan-semicircle", "mnist-dcgan-normal"),
         3,
         ("frames",),
@@ -112,8 +112,8 @@ FIGURES: Mapping[int, FigureSpec] = {
     ),
     6: FigureSpec(
         "Projections, semicircle prior",
-        "The pairs of Figure 5, straight line (green) and path (red). (a) Projected onto the plane of their endpoints "
-        "(equation 4). (b) Their first two latent coordinates, over samples of the prior.",
+        "The pairs of Figure 5, straight line (green) and path (orange). (a) Projected onto the plane of their "
+        "endpoints (equation 4). (b) Their first two latent coordinates, over samples of the prior.",
         (_FACES,),
         3,
         ("plane", "first two", "prior"),

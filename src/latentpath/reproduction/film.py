@@ -29,11 +29,13 @@ class Film:
         chosen: the pairs.
         width: the inches that a strip may take.
         pixels: about how many pixels of the page it may have.
+        head: inches above every row, for what its curve costs.
     """
 
     chosen: Selection
     width: float
     pixels: int = PIXELS
+    head: float = 0.0
 
     @cached_property
     def frames(self) -> dict[str, Bytes]:
@@ -67,12 +69,17 @@ class Film:
 
     def block(self, dpi: float) -> float:
         """The height of the rows of one pair, in inches."""
-        return len(KINDS) * self.row(dpi) + (len(KINDS) - 1) * _ROW_GAP
+        return len(KINDS) * (self.head + self.row(dpi)) + (len(KINDS) - 1) * _ROW_GAP
 
     def height(self, dpi: float) -> float:
         """The height of the rows of all pairs, in inches."""
         count = len(self.chosen.pairs)
         return count * self.block(dpi) + (count - 1) * _PAIR_GAP
+
+    def _top(self, dpi: float, pair: int, kind: int) -> float:
+        """Where the row of one curve begins, in inches below the first pair."""
+        down = pair * (self.block(dpi) + _PAIR_GAP) + kind * (self.head + self.row(dpi) + _ROW_GAP)
+        return down + self.head
 
     def numbers(self, sheet: Sheet, left: float, top: float) -> None:
         """Write above the frames which points of the curve they are."""
@@ -83,11 +90,9 @@ class Film:
 
     def place(self, sheet: Sheet, left: float, top: float) -> None:
         """Lay out the strips of all pairs from this point on."""
-        row = self.row(sheet.dpi)
         for pair in range(len(self.chosen.pairs)):
-            y = top + pair * (self.block(sheet.dpi) + _PAIR_GAP)
             for k, kind in enumerate(KINDS):
-                sheet.strip(self.frames[kind][pair], left, y + k * (row + _ROW_GAP), self.zoom)
+                sheet.strip(self.frames[kind][pair], left, top + self._top(sheet.dpi, pair, k), self.zoom)
 
     def label(self, sheet: Sheet, top: float) -> None:
         """Name pairs and kinds to the left of strips that begin at ``LABEL``."""
@@ -96,16 +101,23 @@ class Film:
             y = top + k * (self.block(sheet.dpi) + _PAIR_GAP)
             pair_label(sheet, pair, y + self.block(sheet.dpi) / 2)
             for i, kind in enumerate(KINDS):
-                middle = y + i * (self.row(sheet.dpi) + _ROW_GAP) + self.row(sheet.dpi) / 2
+                middle = top + self._top(sheet.dpi, k, i) + self.row(sheet.dpi) / 2
                 sheet.text(LABEL - 0.08, middle, kind, ha="right", fontsize=7.5, fontweight="bold", color=colour(kind))
 
     def notes(self, sheet: Sheet, left: float, top: float) -> None:
         """What each curve costs, to the right of its strip."""
         for k, pair in enumerate(self.chosen.pairs):
             for i, kind in enumerate(KINDS):
-                y = top + k * (self.block(sheet.dpi) + _PAIR_GAP) + i * (self.row(sheet.dpi) + _ROW_GAP)
+                y = top + self._top(sheet.dpi, k, i)
                 how = {"fontsize": SMALL, "linespacing": 1.35}
                 sheet.text(left, y + self.row(sheet.dpi) / 2, measured(self.chosen, kind, pair, "\n"), **how)
+
+    def notes_above(self, sheet: Sheet, left: float, top: float) -> None:
+        """What each curve costs, in the ``head`` of its strip."""
+        for k, pair in enumerate(self.chosen.pairs):
+            for i, kind in enumerate(KINDS):
+                y = top + self._top(sheet.dpi, k, i) - self.head / 2
+                sheet.text(left, y, measured(self.chosen, kind, pair, ", "), fontsize=SMALL, color=FAINT)
 
 
 def measured(chosen: Selection, kind: str, pair: int, between: str) -> str:

@@ -69,10 +69,10 @@ def strips_above_plane(title: str, chosen: Sequence[Selection]) -> Figure:
 
 
 def columns(title: str, chosen: Sequence[Selection]) -> Figure:
-    """Strips of several pairs, a column for each model, with its prior as the heading."""
+    """Strips of several pairs, cost and length above each, a column for each model, with its prior as the heading."""
     gap = 0.16
     width = (_WIDTH - LABEL - 0.08 - gap * (len(chosen) - 1)) / len(chosen)
-    films = [Film(one, width, 2 * PIXELS // 3) for one in chosen]
+    films = [Film(one, width, 2 * PIXELS // 3, head=0.15) for one in chosen]
     dpi = max(film.dpi for film in films)
     top = _HEAD + 0.38
     sheet = Sheet(_WIDTH, top + max(film.height(dpi) for film in films) + 0.08, dpi, title)
@@ -84,6 +84,7 @@ def columns(title: str, chosen: Sequence[Selection]) -> Figure:
         sheet.text(left, top - 0.27, heading, fontweight="bold")
         film.numbers(sheet, left, top - 0.1)
         film.place(sheet, left, top)
+        film.notes_above(sheet, left, top)
     return sheet.figure
 
 
