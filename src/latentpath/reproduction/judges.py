@@ -19,7 +19,8 @@ name               of a frame ``x`` with features :math:`\phi(x)`               
 ================== =============================================================== ============== =====================
 
 Each but `frechet` is a number for each pair: the mean over the *inner* frames of its curve, since the endpoints are the
-same for every kind of curve; what is said of these stands beside it, as what can be hoped for. `smoothness` is taken
+same for every kind of curve; what is said of these stands beside it. Frames that a judge finds *better* than those show
+what the judge likes (a distance in pixels: blur), and are no more real for it. `smoothness` is taken
 of the frames as they come, endpoints included: it speaks of the curve where they are evenly spaced in the data
 (`even_in_data`), and elsewhere of their spacing too.
 

@@ -46,7 +46,7 @@ SETTLED = (
         (
             "Starts are drawn from its first component and ends from its third; with a normal prior both are "
             "independent "
-            "draws; for the auto-encoder both are encodings of images kept out of training, where the data are at hand."
+            "draws; for the auto-encoder both are encodings of images kept out of training, where there are enough of them."
         ),
     ),
     (
