@@ -11,18 +11,8 @@ import pytest
 import torch
 
 from latentpath.errors import DataError, InputError, MissingDependencyError
-from latentpath.reproduction.statistics import (
-    Claim,
-    Estimate,
-    Rule,
-    Verdict,
-    above,
-    below,
-    estimate,
-    paired,
-    proportion,
-    within,
-)
+from latentpath.reproduction.statistics import Estimate, estimate, paired, proportion
+from latentpath.reproduction.verdicts import Claim, Rule, Verdict, above, below, within
 
 NAN = math.nan
 HOLDS = Estimate(1, 0.5, 2, n=9)

@@ -17,9 +17,10 @@ from latentpath.reproduction.plan import MODELS, WAE
 from latentpath.reproduction.said import better, beyond_the_ends, judged_table, solved_pairs, words_on_index
 from latentpath.reproduction.section import Section
 from latentpath.reproduction.solved import Solved
-from latentpath.reproduction.statistics import Claim, Estimate, Rule, above
+from latentpath.reproduction.statistics import Estimate
 from latentpath.reproduction.stored import whole
 from latentpath.reproduction.summary import summary
+from latentpath.reproduction.verdicts import Claim, Rule, above
 
 ROOT = Path(__file__).resolve().parents[1]
 SAID = {"holds": Estimate(1, 0.5, 2, n=9), "does not hold": Estimate(-1, -2, -0.5, n=9),

@@ -15,7 +15,8 @@ from .limits import alpha, resolution
 from .plan import FACES, GANS, MODELS, NORMAL, SEMICIRCLE, WAE, Plan
 from .section import NAMES, Section, by_length, gain, middle, share, with_dimension
 from .solved import Solved
-from .statistics import Claim, Estimate, above, below, estimate, paired, unpaired, within
+from .statistics import Estimate, estimate, paired, unpaired
+from .verdicts import Claim, above, below, within
 
 __all__ = ["claims"]
 

@@ -11,7 +11,8 @@ from .experiments import PATH, SHORTEST
 from .plan import Plan
 from .section import NAMES, Section, along, gain
 from .solved import Solved
-from .statistics import Claim, Estimate, below, estimate, paired, proportion, within
+from .statistics import Estimate, estimate, paired, proportion
+from .verdicts import Claim, below, within
 
 __all__ = ["alpha", "resolution"]
 

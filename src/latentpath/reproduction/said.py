@@ -9,8 +9,9 @@ from typing import Any
 
 from .experiments import LINE, PATH
 from .section import listed
-from .statistics import Claim, Estimate, above, below, paired
+from .statistics import Estimate, paired
 from .tables import shown, table
+from .verdicts import Claim, above, below
 
 __all__ = [
     "FEWEST",

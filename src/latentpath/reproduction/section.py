@@ -11,7 +11,8 @@ from torch import Tensor
 from .experiments import LINE, PATH
 from .plan import WAE
 from .solved import Solved
-from .statistics import Claim, Estimate, estimate, paired, proportion
+from .statistics import Estimate, estimate, paired, proportion
+from .verdicts import Claim
 
 __all__ = [
     "NAMES",

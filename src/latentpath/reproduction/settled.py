@@ -45,8 +45,8 @@ SETTLED = (
         "Endpoints of the semicircle are “from different ends of the distribution”.",
         (
             "Starts are drawn from its first component and ends from its third; with a normal prior both are "
-            "independent "
-            "draws; for the auto-encoder both are encodings of images kept out of training, where there are enough of them."
+            "independent draws; for the auto-encoder both are encodings of images kept out of training, where there "
+            "are enough of them."
         ),
     ),
     (

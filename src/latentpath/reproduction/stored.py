@@ -9,7 +9,8 @@ from typing import Any
 from ..errors import DataError
 from .experiments import LINE, PATH
 from .judgements import Judgement, Judgements, SetJudgement
-from .statistics import Claim, Estimate, above, below
+from .statistics import Estimate
+from .verdicts import Claim, above, below
 
 __all__ = ["facts", "whole"]
 

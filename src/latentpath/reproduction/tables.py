@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from .statistics import Claim, Estimate
+from .statistics import Estimate
+from .verdicts import Claim
 
 __all__ = ["measured", "shown", "table"]
 
