@@ -159,10 +159,14 @@ class TestSummary:
         verdicts = dict(zip(MODELS, ("holds", "holds", "holds", "not decided", "does not hold"), strict=True))
         held, failed, _ = summary([a_section(verdicts)], {}, {})
         claim = "the path's mean `ri` is above the line's"
-        assert held == f"*What held*: {claim} (digits/semicircle, digits/normal and faces/semicircle)."
-        assert failed == f"*What did not*: {claim} (auto-encoder). *Not decided*: {claim} (faces/normal)."
-        held, failed, _ = summary([a_section(dict.fromkeys(MODELS, "holds"))], {}, {})
-        assert held == f"*What held*: {claim} (all 5 models tested)."
+        assert held == f"*What held*: for digits/semicircle, digits/normal and faces/semicircle {claim}."
+        assert (
+            failed
+            == f"*What did not*: for the auto-encoder that {claim}. *Not decided*: for faces/normal that {claim}."
+        )
+        every = dict.fromkeys(MODELS, "holds")
+        held, failed, _ = summary([a_section(every), a_section(every, "steps")], {}, {})
+        assert held == f"*What held*: for all 5 models {claim} and the path's steps vary more than the line's."
         assert failed == "*What did not*: nothing. *Not decided*: nothing."
         held, failed, _ = summary([a_section(dict.fromkeys(MODELS, "does not hold"))], {}, {})
         assert held == "*What held*: nothing."
@@ -172,7 +176,8 @@ class TestSummary:
         verdicts = dict.fromkeys(MODELS, "holds") | {WAE: "does not hold"}
         by = dict(zip(MODELS, (0.25, 0.2, 0.1, 0.15, -0.3), strict=True))
         held, failed, _ = summary([a_section(verdicts, "length")], shorter(by), {})
-        assert "by 10 to 25 % (digits/semicircle" in held
+        assert "faces/semicircle and faces/normal the decoded path" in held
+        assert held.endswith("by 10 to 25 %.")
         assert "%" not in failed
 
     def test_the_judges_are_counted_where_they_are_independent(self) -> None:

@@ -42,7 +42,7 @@ SHORT = {
     "mnist-dcgan-normal": "digits/normal",
     "celeba-dcgan-semicircle": "faces/semicircle",
     "celeba-dcgan-normal": "faces/normal",
-    WAE: "auto-encoder",
+    WAE: "the auto-encoder",
 }
 """The same in a list."""
 

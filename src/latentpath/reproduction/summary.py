@@ -10,6 +10,7 @@ from .plan import MODELS
 from .said import UNCOUNTED, beyond_the_ends
 from .section import SHORT, Section, listed
 from .solved import Solved
+from .verdicts import Verdict
 
 __all__ = ["summary"]
 
@@ -19,9 +20,9 @@ _TOPICS = {
     "leaves": "the line leaves the semicircle prior and the path does not",
     "constant": "`ri` is nearly constant along the middle of the line",
     "steps": "the path's steps vary more than the line's",
-    "high": "the auto-encoder's line has a high `ri`",
-    "agrees in latents": "the auto-encoder's path hugs the line in latents",
-    "agrees in images": "the auto-encoder's path hugs the line in images",
+    "high": "the line has a high `ri`",
+    "agrees in latents": "the path hugs the line in latents",
+    "agrees in images": "the path hugs the line in images",
     "alpha shorter": "a smaller alpha shortens the path",
     "alpha falls": "a smaller alpha lowers its `ri`",
     "alpha shortest": "a small alpha's path is nearly the shortest curve",
@@ -37,15 +38,15 @@ def summary(
     A claim that was tested for several models stands with each verdict beside the models that have it.
     """
     claims = [claim for section in sections for claim in section.claims]
-    found: dict[str, list[str]] = {"holds": [], "does not hold": [], "not decided": []}
+    found: dict[Verdict, dict[tuple[str, ...], list[str]]] = {"holds": {}, "does not hold": {}, "not decided": {}}
     for topic, says in _TOPICS.items():
         of = {claim.of: claim.verdict for claim in claims if claim.topic == topic}
         for verdict, told in found.items():
-            names = [name for name in MODELS if of.get(name) == verdict]
+            names = tuple(name for name in MODELS if of.get(name) == verdict)
             if names:
                 by = _range(solved, names) if topic == "length" and verdict == "holds" else ""
-                told.append(says + by + _whom(names, list(of)))
-    held, failed, undecided = (f"{'; '.join(told) or 'nothing'}" for told in found.values())
+                told.setdefault(names, []).append(says + by)
+    held, failed, undecided = (_told(by, "" if verdict == "holds" else "that ") for verdict, by in found.items())
     whom = "*Judges that the method never saw*, where independent of the model, of the path's frames against the line's"
     return (
         f"*What held*: {held}.",
@@ -54,13 +55,13 @@ def summary(
     )
 
 
-def _whom(names: Sequence[str], tested: Sequence[str]) -> str:
-    """Of which models this is so; nothing where there is one model only."""
-    if len(tested) == 1:
-        return ""
-    if len(names) == len(tested):
-        return f" ({'both' if len(names) == 2 else f'all {len(names)}'} models tested)"
-    return f" ({listed([SHORT[name] for name in names])})"
+def _told(by: Mapping[tuple[str, ...], Sequence[str]], that: str) -> str:
+    """What is so, or not, by the models that it is so of."""
+    told = []
+    for names, says in by.items():
+        whom = f"all {len(MODELS)} models" if len(names) == len(MODELS) else listed([SHORT[name] for name in names])
+        told.append(f"for {whom} {listed([that + each for each in says])}")
+    return "; ".join(told) or "nothing"
 
 
 def _range(solved: Mapping[str, Solved], names: Sequence[str]) -> str:
