@@ -51,7 +51,7 @@ class Plan:
     Example:
         >>> from latentpath.reproduction.plan import Plan
         >>> Plan().pairs, Plan.quick().pairs
-        (200, 6)
+        (200, 5)
     """
 
     pairs: int = 200
@@ -87,7 +87,7 @@ class Plan:
     def quick(cls, seed: int = 0) -> Plan:
         """A look at everything in minutes: too few pairs for most verdicts."""
         return cls(
-            pairs=6,
+            pairs=5,
             face_pairs=3,
             seed=seed,
             tol=2e-2,
@@ -99,8 +99,8 @@ class Plan:
             descent_pairs=3,
             index_pairs=2,
             index_evaluations=12,
-            index_samples=1000,
-            frames=14,
+            index_samples=500,
+            frames=10,
         )
 
     def pairs_of(self, model: str) -> int:
