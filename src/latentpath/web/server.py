@@ -12,8 +12,11 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from ..errors import InputError, missing
+from ..errors import InputError, LatentPathError, missing
+from . import views
+from .choices import Choices
 from .memory import few_arenas
+from .solving import Solved, solve
 from .studio import Studio
 from .uploads import MOST_BYTES
 
@@ -60,7 +63,11 @@ def serve(
         page = build(studio).queue(max_size=QUEUE, default_concurrency_limit=8)
         os.chdir(work / "empty")
         try:
-            _until_told(lambda: ready(_launched(page, host, port, theme=theme(), css=CSS)))
+            address = _launched(page, host, port, theme=theme(), css=CSS)
+            warming = threading.Thread(target=_warm, args=(studio,), name="latentpath-warm", daemon=True)
+            warming.start()
+            _until_told(lambda: ready(address))
+            warming.join()
         finally:
             page.close(verbose=False)
             studio.sessions.forget_all()
@@ -93,6 +100,24 @@ def _launched(page: Blocks, host: str, port: int, **looks: Any) -> str:
             f"cannot listen on {host}, port {port}: choose another --port (0 takes any that is free)"
         ) from error
     return address
+
+
+def _warm(studio: Studio) -> None:
+    """Do once what the first visitor would wait for: load libraries, tabulate the first model's index, make a film."""
+    session = studio.sessions.of(None)
+    try:
+        choices, model = Choices(segments=10, tol=0.1, seconds=1, fps=5), studio.model(session.model)
+        *_, found = solve(studio, session, choices)
+        assert isinstance(found, Solved)
+        views.strips(found.path, model, choices, session.folder / "strips.png")
+        views.films(found.path, model, choices, session.folder / "film.mp4")
+        if found.path.latents.shape[-1] > 1:
+            with studio.drawing:
+                views.map_of(found.path, model, session.folder / "map.png")
+    except (LatentPathError, OSError):  # whoever asks for it is told
+        pass
+    finally:
+        session.forget()
 
 
 class _Polite:
