@@ -27,7 +27,7 @@ serve: $(VENV)/.installed-serve ## Open the page: choose, watch, compare and fil
 	@$(BIN)/latentpath serve $(SERVE_ARGS)
 
 test: $(VENV)/.installed-test ## Run the tests and the examples in the docstrings (PYTEST_ARGS="-k index").
-	@OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+	@OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
 
 bench: $(VENV)/.installed-test ## Compare the solvers: hours, or minutes with BENCH_ARGS=--quick (BENCH_ARGS=--help).
 	@$(BIN)/python -m benchmarks $(BENCH_ARGS)
