@@ -19,7 +19,7 @@ from latentpath.reproduction.section import Section
 from latentpath.reproduction.solved import Solved
 from latentpath.reproduction.statistics import Estimate
 from latentpath.reproduction.stored import whole
-from latentpath.reproduction.summary import summary
+from latentpath.reproduction.summary import brief, summary
 from latentpath.reproduction.verdicts import Claim, Rule, above
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -189,10 +189,20 @@ class TestSummary:
         assert "discriminator" not in told
         assert summary([], {}, {})[2].endswith("none could be asked.")
 
+    def test_in_brief_a_claim_is_where_its_verdicts_put_it(self) -> None:
+        every = dict.fromkeys(MODELS, "holds")
+        some = every | {WAE: "not decided"}
+        judged = {name: facts({"pixels": "holds" if name != WAE else "does not hold"}) for name in MODELS}
+        held, failed = brief([a_section(every), a_section(some, "steps")], judged)
+        assert held.endswith("the path's mean `ri` is above the line's (5).")
+        assert "the path's steps vary more than the line's (4 of 5)." in failed
+        assert failed.endswith("the pixels 4 better, 1 worse of 5.")
+        assert brief([], {})[0].endswith("nothing.")
+
     def test_the_readme_says_what_the_committed_report_says(self) -> None:
         numbers = json.loads((ROOT / "docs/reproduction/report.json").read_text(encoding="utf-8"))
-        if "summary" not in numbers:
-            pytest.skip("the committed report is of before there was a summary")
+        if "brief" not in numbers:
+            pytest.skip("the committed report is of before there were these lines")
         readme = re.sub(r"\s+", " ", (ROOT / "README.md").read_text(encoding="utf-8"))
-        for line in numbers["summary"]:
-            assert f"- {line}" in readme, "copy the summary of docs/reproduction/report.md into the README"
+        for line in numbers["brief"]:
+            assert f"- {line}" in readme, 'copy "brief" of docs/reproduction/report.json into the README'

@@ -31,7 +31,7 @@ from .section import Section, listed, tally
 from .settled import SETTLED
 from .solved import Solved
 from .statistics import COVERAGE, estimate
-from .summary import summary
+from .summary import brief, summary
 from .tables import measured, shown, table
 
 __all__ = ["Content", "write"]
@@ -111,6 +111,7 @@ def _numbers(content: Content) -> dict[str, Any]:
         "endpoints": {name: of.ends or "draws of the prior" for name, of in content.solved.items()},
         "verdicts": tally([claim for section in content.sections for claim in section.claims]),
         "summary": list(summary(content.sections, content.solved, content.judged)),
+        "brief": list(brief(content.sections, content.judged)),
         "claims": [
             {
                 "title": section.title,

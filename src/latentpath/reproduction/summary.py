@@ -1,4 +1,4 @@
-"""The result in three lines, for a README: what held, what did not, and what the judges say; all from the numbers."""
+"""The result in a few lines: `summary` by models, for the report, `brief` by counts, for a README; from the numbers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .section import SHORT, Section, listed
 from .solved import Solved
 from .verdicts import Verdict
 
-__all__ = ["summary"]
+__all__ = ["brief", "summary"]
 
 _TOPICS = {
     "ri": "the path's mean `ri` is above the line's",
@@ -55,6 +55,35 @@ def summary(
     )
 
 
+def brief(sections: Sequence[Section], judged: Mapping[str, Mapping[str, Any]]) -> tuple[str, str]:
+    """What held for every model that it was tested for; and what did not for some, with the judges' verdicts."""
+    claims = [claim for section in sections for claim in section.claims]
+    everywhere, elsewhere = [], []
+    for topic, says in _TOPICS.items():
+        verdicts = [claim.verdict for claim in claims if claim.topic == topic]
+        held = verdicts.count("holds")
+        if verdicts and held == len(verdicts):
+            everywhere.append(f"{says} ({held})")
+        elif verdicts:
+            elsewhere.append(f"{says} ({held} of {len(verdicts)})")
+    whom = "*Judges that the method never saw*, of the path's frames against the line's"
+    return (
+        f"*Held for every model asked* (their number): {'; '.join(everywhere) or 'nothing'}.",
+        f"*Held for some or none*: {'; '.join(elsewhere) or 'nothing'}. {whom}: {_counted(judged)}.",
+    )
+
+
+def _counted(judged: Mapping[str, Mapping[str, Any]]) -> str:
+    """Better and worse for how many models, by judge."""
+    return (
+        "; ".join(
+            f"{title} {found.count('holds')} better, {found.count('does not hold')} worse of {len(found)}"
+            for title, found in _verdicts(judged)[0].items()
+        )
+        or "none could be asked"
+    )
+
+
 def _told(by: Mapping[tuple[str, ...], Sequence[str]], that: str) -> str:
     """What is so, or not, by the models that it is so of."""
     told = []
@@ -71,7 +100,8 @@ def _range(solved: Mapping[str, Solved], names: Sequence[str]) -> str:
     return f", by {low} %" if low == high else f", by {low} to {high} %"
 
 
-def _judges(judged: Mapping[str, Mapping[str, Any]]) -> str:
+def _verdicts(judged: Mapping[str, Mapping[str, Any]]) -> tuple[dict[str, list[str]], dict[str, int]]:
+    """Those of every independent judge; and for how many models its path frames are better than the endpoints'."""
     verdicts: dict[str, list[str]] = {}
     past: dict[str, int] = {}
     for said in judged.values():
@@ -80,6 +110,11 @@ def _judges(judged: Mapping[str, Mapping[str, Any]]) -> str:
             if row["independent"] and row["name"] not in UNCOUNTED:
                 verdicts.setdefault(row["title"], []).append(row["than_line"][PATH]["verdict"])
                 past[row["title"]] = past.get(row["title"], 0) + (row["title"] in ends)
+    return verdicts, past
+
+
+def _judges(judged: Mapping[str, Mapping[str, Any]]) -> str:
+    verdicts, past = _verdicts(judged)
     told = []
     for title, found in verdicts.items():
         good, bad = found.count("holds"), found.count("does not hold")
