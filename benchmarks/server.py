@@ -19,12 +19,13 @@ class Server:
     Args:
         folder: that is there, for its temporary files and its log.
         arguments: for the command, ``--port`` among them only where it matters.
+        variables: of its environment, besides those that are set.
     """
 
-    def __init__(self, folder: Path, *arguments: str) -> None:
+    def __init__(self, folder: Path, *arguments: str, **variables: str) -> None:
         self.temporary, self.log = folder / "tmp", folder / "log"
         self.temporary.mkdir()
-        environment = {**os.environ, "TMPDIR": str(self.temporary)}
+        environment = {**os.environ, **variables, "TMPDIR": str(self.temporary)}
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "latentpath", "serve", "--port", "0", *arguments],

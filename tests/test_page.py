@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -15,6 +14,8 @@ from typing import Any
 
 import pytest
 import torch
+from benchmarks.hostile import attacks
+from benchmarks.server import Server
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -37,50 +38,19 @@ WAIT = 90_000  # milliseconds
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("page")]
 
 
-class Server:
-    """``latentpath serve`` in a process and a temporary folder of its own."""
-
-    def __init__(self, folder: Path, *arguments: str) -> None:
-        self.temporary = folder / "tmp"
-        self.temporary.mkdir()
-        self.log = folder / "log"
-        tests = str(Path(__file__).parent)
-        environment = {
-            **os.environ,
-            "TMPDIR": str(self.temporary),
-            "PYTHONPATH": os.pathsep.join([tests, os.environ.get("PYTHONPATH", "")]),
-            "OMP_NUM_THREADS": "1",
-        }
-        with self.log.open("w") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "latentpath", "serve", "--port", "0", *arguments],
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=environment,
-            )
-        self.url = self._address()
-
-    def _address(self) -> str:
-        for _ in range(600):
-            found = re.search(r"http://[\d.]+:\d+", self.log.read_text())
-            if found:
-                return found.group()
-            assert self.process.poll() is None, self.log.read_text()
-            time.sleep(0.2)
-        raise AssertionError(self.log.read_text())
-
-    def end(self, number: int = signal.SIGTERM) -> int:
-        self.process.send_signal(number)
-        return self.process.wait(60)
+def serving(folder: Path, *arguments: str) -> Server:
+    """A page of its own, which finds the models of this file."""
+    paths = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    return Server(folder, *arguments, PYTHONPATH=paths, OMP_NUM_THREADS="1")
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    running = Server(tmp_path_factory.mktemp("server"))
+    running = serving(tmp_path_factory.mktemp("server"))
     yield running
     assert running.end() == 0, running.log.read_text()
-    assert "Traceback" not in running.log.read_text()
-    assert list(running.temporary.iterdir()) == []
+    assert running.tracebacks == 0, running.log.read_text()
+    assert running.left == []
 
 
 @pytest.fixture(scope="module")
@@ -345,6 +315,22 @@ def test_a_program_is_told_what_is_wrong(server: Server) -> None:
         assert said in str(caught.value)
 
 
+def test_two_hundred_hostile_inputs_are_refused_in_words_and_read_nothing(tmp_path: Path) -> None:
+    import httpx
+
+    server = serving(tmp_path, "--model", "mnist-dcgan-semicircle")
+    with httpx.Client(base_url=server.url, timeout=120, follow_redirects=True) as client:
+        sent = list(attacks(client.get("/config").json(), __file__))
+        assert len(sent) > 200
+        for attack in sent:
+            answer = attack.send(client)
+            assert answer.refused, (attack, answer)
+            assert not answer.leaked, (attack, answer)
+    assert server.alive
+    assert server.end() == 0
+    assert server.left == []
+
+
 # Ends and beginnings
 
 
@@ -356,13 +342,13 @@ def grey() -> lp.Model:
 
 
 def test_a_model_of_ones_own_and_ctrl_c(browser: Any, tmp_path: Path) -> None:
-    server = Server(tmp_path, "--model", "test_page:grey", "--model", "mnist-dcgan-normal")
+    server = serving(tmp_path, "--model", "test_page:grey", "--model", "mnist-dcgan-normal")
     visitor = Visit(browser, server.url)
     visitor.find()
     assert "converged" in visitor.words()
     visitor.close()
     assert server.end(signal.SIGINT) == 0
-    assert list(server.temporary.iterdir()) == []
+    assert server.left == []
 
 
 @pytest.mark.parametrize(
