@@ -25,7 +25,9 @@ from .hostile import attacks
 from .server import Server
 
 MODEL, RESULTS = "mnist-dcgan-semicircle", Path(__file__).parent / "results"
+DOCS = Path(__file__).parents[1] / "docs" / "page.md"
 _REST = 30.0
+_BEGIN, _END = "<!-- page numbers: begin -->", "<!-- page numbers: end -->"
 
 
 def load(seconds: float, visitors: int) -> dict[str, Any]:
@@ -128,6 +130,52 @@ def hostile() -> dict[str, Any]:
             server.end()
 
 
+def table(found: dict[str, Any]) -> str:
+    """The results as the docs have them, Markdown."""
+    lines = []
+    if "load" in found:
+        now, memory = found["load"], found["load"]["memory MB"]
+        answers = ", ".join(f"{count} {name}{'s' * (count != 1)}" for name, count in sorted(now["answers"].items()))
+        wait = now["wait"] or {"median": float("nan"), "longest": float("nan")}
+        words = (
+            f"*Load*: {now['visitors']} programs at once for {now['seconds']:.0f} s, each a visitor that asks for paths "
+            "between digits of its own seeds and their films, and looks whether that is what came: "
+            f"{answers}; median wait {wait['median']:.0f} s, longest {wait['longest']:.0f} s. Memory of the server: "
+            f"{memory['before']:.0f} MB before, {memory['most']:.0f} MB at the most, {memory['after']:.0f} MB half a "
+            f"minute after ({memory['after'] / memory['before'] - 1:+.0%})."
+        )
+        lines += [words, ""]
+    if "hostile" in found:
+        now = found["hostile"]
+        fates = sorted({fate for kind in now["kinds"].values() for fate in kind})
+        words = (
+            f"*Hostile inputs*: {now['inputs']} of them; the server is {'still there' if now['alive'] else 'gone'}, "
+            f"and {'nothing is' if not now['left'] else 'something is'} left in its temporary folder after it ended."
+        )
+        lines += [words, "", "| sent to | " + " | ".join(fates) + " |", "|---|" + "--:|" * len(fates)]
+        lines += [
+            f"| {_KINDS[kind]} | " + " | ".join(str(counts.get(fate, 0)) for fate in fates) + " |"
+            for kind, counts in now["kinds"].items()
+        ]
+        lines += ["", '"Refused": with an error in words or a status of 400 to 499, and nothing of what was asked for.']
+    return "\n".join(lines).strip()
+
+
+_KINDS = {
+    "endpoint": "the endpoint (every argument: NaN, infinities, huge, wrong types, code, paths)",
+    "click": "events of the page (clicks on what is not there)",
+    "file": "routes for files (`../`, encodings, absolute paths, URLs)",
+    "upload": "uploads (empty, damaged, bombs, other formats, hostile names, files never sent)",
+    "route": "other routes (broken JSON, unknown events, wrong methods)",
+}
+
+
+def into_docs(text: str, page: Path = DOCS) -> None:
+    """Put the results where the docs have room for them."""
+    before, rest = page.read_text().split(_BEGIN)
+    page.write_text(f"{before}{_BEGIN}\n{text}\n{_END}{rest.split(_END)[1]}")
+
+
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.page", description=__doc__.split("\n\n")[0])
@@ -142,7 +190,9 @@ def main() -> None:
     if "hostile" in chosen.parts:
         found["hostile"] = hostile()
     chosen.out.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
-    print(json.dumps(found, indent=2, ensure_ascii=False))
+    if chosen.out == RESULTS / "page.json":
+        into_docs(table(found))
+    print(table(found))
 
 
 if __name__ == "__main__":
