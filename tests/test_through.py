@@ -190,3 +190,32 @@ def test_strict_says_which_leg() -> None:
         lp.interpolate_through(
             bent, lp.priors.standard_normal(2), drawn(4, 7), segments=40, tol=1e-9, max_evaluations=4, strict=True
         )
+
+
+@pytest.mark.parametrize("smooth", [None, 0.8])
+def test_what_is_called_converged_does_not_tunnel(smooth: float | None) -> None:
+    model = lp.load("mnist-dcgan-semicircle")
+    stops = torch.randn(2, 4, 20, generator=torch.Generator().manual_seed(0))
+    path = lp.interpolate_through(model.generator, model.prior, stops, segments=20, spacing="data", smooth=smooth)
+    for i in range(2):
+        assert not bool(path.tunnels[i].any()) or str(path.outcome[i]) != "converged"
+    assert float(path.gap.max()) < 0.02
+
+
+def test_too_few_points_for_a_curve_are_not_called_converged() -> None:
+    def wall(z: Tensor) -> Tensor:  # a ring: the way around it is bent
+        return -0.1 - 8 * torch.exp(-((z.norm(dim=-1) / 0.5) ** 2))
+
+    def ends(far: float) -> Tensor:
+        return torch.tensor([[-1.0, 0.02], [1.0, 0.0], [far, 0.0]], dtype=torch.float64)
+
+    # spacing in the data leaves a point or two for the way around
+    few = lp.interpolate_through(twice, wall, ends(20), segments=6, spacing="data")
+    legs = lp.interpolate(twice, wall, ends(20)[:-1], ends(20)[1:], segments=6)
+    assert [str(outcome) for outcome in legs.outcome] == ["converged"] * 2
+    assert float(few.cost) > 1.3 * float(legs.cost.sum())
+    assert str(few.outcome[0]) == "unresolved"
+    with pytest.raises(SolveError):
+        lp.interpolate_through(twice, wall, ends(20), segments=6, spacing="data", strict=True)
+    enough = lp.interpolate_through(twice, wall, ends(5), segments=10, spacing="data")
+    assert str(enough.outcome[0]) == "converged"

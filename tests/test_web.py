@@ -6,6 +6,7 @@ import io
 import struct
 import time
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,12 +14,12 @@ import torch
 from PIL import Image
 
 import latentpath as lp
-from latentpath.errors import DataError, InputError, LatentPathError
+from latentpath.errors import DataError, GeneratorError, InputError, LatentPathError
 from latentpath.web import views
 from latentpath.web.choices import LIMITS, Choices
-from latentpath.web.sessions import Keyframe, Session, Sessions
+from latentpath.web.sessions import SAMPLES, Keyframe, Session, Sessions
 from latentpath.web.solving import Glimpse, Solved, solve
-from latentpath.web.studio import MOST_KEYFRAMES, SAMPLES, Studio, shipped
+from latentpath.web.studio import MOST_KEYFRAMES, Studio, shipped
 from latentpath.web.uploads import MOST_BYTES, read_upload
 
 DIGITS = "mnist-dcgan-semicircle"
@@ -127,6 +128,15 @@ def test_pictures_are_inverted_into_keyframes(studio: Studio, session: Session, 
     assert not file.exists()
 
 
+def test_what_is_no_picture_is_named_and_the_others_are_taken(studio: Studio, session: Session, tmp_path: Path) -> None:
+    Image.new("L", (28, 28)).save(tmp_path / "good.png")
+    (tmp_path / "bad.png").write_bytes(b"nothing")
+    said = studio.add_pictures(session, [(tmp_path / "good.png", "good.png"), (tmp_path / "bad.png", "bad.png")])
+    assert len(session.keyframes) == 3
+    assert "good.png inverted" in said
+    assert "bad.png is no picture" in said
+
+
 def test_too_many_pictures_are_refused_and_removed(studio: Studio, session: Session, tmp_path: Path) -> None:
     files = [(tmp_path / f"{i}.png", f"{i}.png") for i in range(9)]
     for file, _ in files:
@@ -148,24 +158,31 @@ def test_every_name_has_a_session_of_its_own(studio: Studio) -> None:
     assert len(other.keyframes) == 2
     assert studio.sessions.of("a") is one
     assert studio.sessions.of(None) is not studio.sessions.of(None)
-    other.stop.clear()
     one.stop.set()
     assert not other.stop.is_set()
 
 
 def test_sessions_are_forgotten_with_their_files(tmp_path: Path) -> None:
-    sessions = Sessions(tmp_path, lambda _: None, most=3, idle=0.2)
+    now = [0.0]
+    sessions = Sessions(tmp_path, lambda _: None, most=3, idle=100, clock=lambda: now[0])
     first = sessions.of("0")
     (first.folder / "film.mp4").write_bytes(b"x")
     for i in range(1, 4):
-        time.sleep(0.01)
+        now[0] = i
         sessions.of(str(i))
     assert len(sessions) == 3
     assert not first.folder.exists()
     assert first.stop.is_set()
-    time.sleep(0.25)
+    assert first.gone.is_set()
+    now[0] = 101.5
+    sessions.sweep()
+    assert len(sessions) == 2
+    now[0] = 200
+    sessions.of("2")
+    now[0] = 203.5
     sessions.of("new")
-    assert len(sessions) == 1
+    assert len(sessions) == 2
+    sessions.forget("2")
     sessions.forget("new")
     sessions.forget("nobody")
     assert list(tmp_path.iterdir()) == []
@@ -207,6 +224,8 @@ def test_a_click_on_the_map_moves_a_keyframe_there(studio: Studio, session: Sess
     studio.move(session, 0, x + 0.5, y - 0.25)
     assert session.keyframes[0].latent[:2].tolist() == pytest.approx([x + 0.5, y - 0.25], rel=1e-5)
     assert torch.equal(session.keyframes[0].latent[2:], rest)
+    with pytest.raises(InputError, match="margin"):
+        place.at(3, 3)
     with pytest.raises(InputError, match="too far"):
         studio.move(session, 0, 1e9, 0.0)
     with pytest.raises(InputError, match="too far"):
@@ -220,6 +239,8 @@ def test_only_generators_of_pictures_are_shown(tmp_path: Path) -> None:
         Studio(["mnist-classifier"], tmp_path)
     with pytest.raises(InputError, match="shows pictures"):
         Studio(["test_web:vectors"], tmp_path)
+    with pytest.raises(GeneratorError, match="broken"):
+        Studio(["test_web:broken"], tmp_path)
     with pytest.raises(InputError, match="needs a model"):
         Studio([], tmp_path)
     with pytest.raises(InputError, match="there is no model"):
@@ -228,6 +249,23 @@ def test_only_generators_of_pictures_are_shown(tmp_path: Path) -> None:
 
 def vectors() -> lp.Model:
     return lp.Model(lambda z: 2 * z, lp.priors.standard_normal(3))
+
+
+def broken() -> lp.Model:
+    def generator(z: torch.Tensor) -> torch.Tensor:
+        raise RuntimeError("broken")
+
+    return lp.Model(generator, lp.priors.standard_normal(3))
+
+
+def test_a_path_that_costs_nan_is_not_called_cheaper(tmp_path: Path) -> None:
+    studio = Studio([DIGITS], tmp_path)
+    *_, last = solve(studio, studio.sessions.of("a"), Choices(segments=10))
+    assert isinstance(last, Solved)
+    audit = replace(last.path.audit, cost=last.path.cost * float("nan"))
+    words = views.numbers(replace(last.path, audit=audit), Choices(), 1.0, False)
+    assert "less than" not in words
+    assert "cost is nan" in words
 
 
 # Solving
@@ -255,6 +293,9 @@ def test_a_stop_keeps_the_best_so_far_and_the_next_solve_runs(studio: Studio, se
     assert last.stopped
     assert bool(last.path.cost.isfinite().all())
     assert "You stopped" in views.numbers(last.path, Choices(tol=1e-6), last.seconds, last.stopped)
+    with pytest.raises(InputError, match="cancelled"):  # as one that was cancelled while it waited for its turn
+        next(iter(solve(studio, session, Choices(segments=10))))
+    session.stop.clear()
     *_, again = solve(studio, session, Choices(segments=10))
     assert not again.stopped  # type: ignore[union-attr]
 
@@ -272,6 +313,16 @@ def test_a_visitor_has_one_solve_at_a_time_and_leaving_ends_it(studio: Studio, s
     session.keyframes = session.keyframes[:1]
     with pytest.raises(InputError, match="two ends"):
         next(iter(solve(studio, session, Choices())))
+
+
+def test_what_changes_while_a_path_is_found_does_not_change_its_lines(studio: Studio, session: Session) -> None:
+    steps = solve(studio, session, Choices(segments=20))
+    next(steps)
+    studio.pick(session, 4)
+    *_, last = steps
+    assert isinstance(last, Solved)
+    assert [keyframe.sample for keyframe in last.keyframes] == [0, 1]
+    assert "samples[[0, 1]]" in views.code(session.model, last.keyframes, Choices(segments=20))
 
 
 def test_an_error_of_the_solve_comes_to_the_visitor(studio: Studio, session: Session) -> None:
@@ -299,7 +350,7 @@ def test_the_lines_of_python_make_the_same_path(
     assert isinstance(last, Solved)
     monkeypatch.chdir(tmp_path)
     last.path.save("path.safetensors")
-    lines = views.code(session, choices)
+    lines = views.code(session.model, last.keyframes, choices)
     assert ("draw(" in lines) is not moved
     names: dict[str, object] = {}
     exec(compile(lines, "snippet", "exec"), names)

@@ -33,7 +33,7 @@ from .solvers import (
     solve_audited,
 )
 
-__all__ = ["interpolate"]
+__all__ = ["insist", "interpolate"]
 
 SOLVERS: dict[str, Callable[[float], Solver[Any]]] = {
     "multilevel": Multilevel,
@@ -178,7 +178,7 @@ def interpolate(
             minima=minima,
         )
     if strict:
-        _insist(path)
+        insist(path)
     return path
 
 
@@ -191,7 +191,12 @@ def _name(function: object) -> str:
     return getattr(function, "__name__", type(function).__name__)
 
 
-def _insist(path: Path) -> None:
+def insist(path: Path) -> None:
+    """What a strict caller asks for.
+
+    Raises:
+        SolveError: a path that has not converged, or whose cost is not finite.
+    """
     failed = []
     for i, outcome in enumerate(path.outcome):
         if outcome is not Outcome.CONVERGED:

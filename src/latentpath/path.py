@@ -289,7 +289,7 @@ class Path:
             outcome=self.outcome,
             evaluations=self.evaluations,
             gain=self.gain,
-            settings={**self.settings, "resampled": {"segments": segments, "spacing": spacing}},
+            settings={**_without(self.settings, "smoothed"), "resampled": {"segments": segments, "spacing": spacing}},
             minima=self.found,
         )
 
@@ -304,6 +304,7 @@ class Path:
             seen=self.seen.flip(-1),
             ri=self.ri.flip(-1),
             joints=None if self.joints is None else self.segments - self.joints.flip(1),
+            settings=_without(self.settings, "smoothed"),
         )
 
     def report(self, baselines: Iterable[str] = ("lerp", "slerp"), judges: Mapping[str, Judge] | None = None) -> Report:
@@ -395,3 +396,7 @@ class Path:
             )
         except (SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
             raise DataError(f"{target} is damaged or not a path saved by latentpath ({error})") from error
+
+
+def _without(settings: dict[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in settings.items() if key != name}

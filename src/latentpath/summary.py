@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from rich import box
 from rich.table import Table
 
@@ -71,6 +73,8 @@ def verdict(report: Report, tol: float, stopped: bool = False) -> str:
         f"he path costs {abs(saved):.0%} {'less' if saved >= 0 else 'more'} than the straight line "
         f"({after:.2f} instead of {before:.2f})"
     )
+    if not math.isfinite(after):
+        much = f"he path's cost is {after:g}: it meets places where the index is 0 or the generator makes no numbers"
     much = f"On average t{much}; it is cheaper in {cheaper} of {pairs} pairs." if pairs > 1 else f"T{much}."
     words = f"{much} The audit {found}. {ended} (tol {tol:g})."
     return f"{words} You stopped the solve: these are the best paths found by then." if stopped else words

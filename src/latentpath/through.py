@@ -37,9 +37,10 @@ from .energy import Generator, chords, decode
 from .errors import InputError, SolveError
 from .evaluate import Source
 from .index import PriorIndex
-from .interpolate import interpolate
+from .interpolate import insist, interpolate
 from .path import Path, Spacing
 from .solvers import Outcome
+from .solvers.audited import GAP
 
 __all__ = ["interpolate_through"]
 
@@ -78,9 +79,10 @@ def interpolate_through(
 
     Returns:
         A `Path` of B paths with ``joints``, the places of their keyframes. Of each path's legs it has the worst
-        outcome, the mean evaluations (which is what counts as one of the whole path), and the gain of all. Where it
-        was smoothed, ``settings["smoothed"]`` has for every path the jumps at its joints ``before`` and ``after``, and
-        the ``rise`` of its cost, relatively.
+        outcome (``UNRESOLVED`` where its points are too few for its curve: where its audited cost is above that of the
+        legs by more than 2 %), the mean evaluations (which is what counts as one of the whole path), and the gain of
+        all. Where it was smoothed, ``settings["smoothed"]`` has for every path the jumps at its joints ``before`` and
+        ``after``, and the ``rise`` of its cost, relatively.
 
     Raises:
         InputError: keyframes of another shape, or too few; a bound or a share out of its range; and what `interpolate`
@@ -134,15 +136,37 @@ def interpolate_through(
             "after": [each.after for each in facts],
             "rise": [each.rise for each in facts],
         }
-    return Path.measured(
+    outcome = [max(found.outcome[i * legs : (i + 1) * legs], key=_WORST.index) for i in range(count)]
+    audit = found.source.audit(latents)
+    before = found.cost.reshape(count, legs).tolist()
+    for i in range(count):
+        was = math.fsum(before[i]) if smooth is None else facts[i].cost
+        if outcome[i] is Outcome.CONVERGED and not float(audit.cost[i]) <= (1 + GAP) * was:
+            outcome[i] = Outcome.UNRESOLVED  # the points that it has now are too few for it
+    path = Path.measured(
         latents,
         found.source,
-        outcome=tuple(max(found.outcome[i * legs : (i + 1) * legs], key=_WORST.index) for i in range(count)),
+        audit,
+        _seen(audit.segment_cost, joints, found, count),
+        outcome=tuple(outcome),
         evaluations=found.evaluations.reshape(count, legs).mean(1),
         gain=_mean_gain(found, count),
         settings=settings,
         joints=joints,
     )
+    if strict:
+        insist(path)
+    return path
+
+
+def _seen(costs: Tensor, joints: Tensor, found: Path, count: int) -> Tensor:
+    """What was seen of the costs ``(B, K)``: of every leg's, the share that its solve saw."""
+    shares = (found.seen.sum(-1) / found.cost).nan_to_num(1, 1, 1).reshape(count, -1)
+    seen = costs.clone()
+    for row, places in enumerate(joints.tolist()):
+        for leg, (start, stop) in enumerate(pairwise(places)):
+            seen[row, start:stop] *= shares[row, leg]
+    return seen
 
 
 def _checked(keyframes: Tensor, closed: bool) -> Tensor:
@@ -205,12 +229,13 @@ def _shares(sizes: Sequence[float], total: int) -> list[int]:
 
 @dataclass(frozen=True)
 class _Smoothed:
-    """Legs of one path, the jumps at its joints before and after, and the relative rise of its cost."""
+    """Legs of one path, the jumps at its joints before and after, the relative rise of its cost, and its cost."""
 
     legs: list[Tensor]
     before: list[float]
     after: list[float]
     rise: float
+    cost: float
 
 
 def _smoothed(
@@ -220,7 +245,7 @@ def _smoothed(
     lengths = [float(source.steps(subdivide(leg, 2), "data").sum()) for leg in legs]
     step = math.fsum(lengths) / total
     if not 0 < step < math.inf:
-        return _Smoothed(legs, [], [], 0.0)
+        return _Smoothed(legs, [], [], 0.0, 0.0 if step == 0 else math.inf)
     even = [
         spaced(leg, max(2, round(length / step)) + 1, lambda fine: source.steps(fine, "data"))
         for leg, length in zip(legs, lengths, strict=True)
@@ -234,7 +259,7 @@ def _smoothed(
         extra += found[-1].cost
         even[left], even[right] = found[-1].left, found[-1].right
     whole = math.fsum(costs)
-    return _Smoothed(even, before, after, extra / whole if 0 < whole < math.inf else 0.0)
+    return _Smoothed(even, before, after, extra / whole if 0 < whole < math.inf else 0.0, whole + extra)
 
 
 def _joints(legs: int, closed: bool) -> Iterator[tuple[int, int]]:

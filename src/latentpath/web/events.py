@@ -79,6 +79,10 @@ def told(function: Callable[P, R]) -> Callable[P, R]:
     return call
 
 
+_BLANK = ("", None, None, None, "", None, None, None, None, None)
+"""Words, strips, profile, plane, lines, strip and path to take home, player, MP4 and GIF, where there is no path."""
+
+
 class Events:
     """What happens on a click, for the visitor who clicks."""
 
@@ -144,9 +148,16 @@ class Events:
         return self.samples(session), *self.selection(session)
 
     def selection(self, session: Session) -> tuple[Any, ...]:
-        """All that shows what is chosen; a path that was found is not of this any more."""
-        session.path = None
-        return self.chosen(session), self.movable(session), self.map(session)
+        """All that shows what is chosen; a path that was found before is not of this any more, and goes."""
+        with session.lock:
+            stale = [gr.skip()] * len(_BLANK) if session.path is None else _BLANK
+            session.path = None
+            return self.chosen(session), self.movable(session), *stale
+
+    @told
+    def redraw(self, request: gr.Request) -> Any:
+        """The map of what is chosen now."""
+        return self.map(self.session(request))
 
     @told
     def begin(self, request: gr.Request) -> tuple[Any, ...]:
@@ -194,7 +205,11 @@ class Events:
         """Pictures sent."""
         session = self.session(request)
         named = [(Path(file), Path(file).name) for file in files or []]
-        said = self.studio.add_pictures(session, named)
+        try:
+            said = self.studio.add_pictures(session, named)
+        except LatentPathError as error:  # the box is emptied all the same
+            gr.Warning(str(error), title="That did not work")
+            return None, str(error), *([gr.skip()] * (2 + len(_BLANK)))
         return None, said, *self.selection(session)
 
     @told
@@ -206,8 +221,14 @@ class Events:
             raise gr.Error("Choose the keyframe to move first.", print_exception=False)
         column, row = event.index
         self.studio.move(session, int(which) - 1, *place.at(float(column), float(row)))
-        shown = self.selection(session)
-        return shown[0], gr.Radio(value=which), shown[2]
+        chosen, _, *stale = self.selection(session)
+        return chosen, gr.Radio(value=which), *stale
+
+    @told
+    def ready(self, request: gr.Request) -> tuple[Any, ...]:
+        """Something that takes a while comes next: an earlier cancel is forgotten, and an earlier film goes."""
+        self.session(request).stop.clear()
+        return None, None, None
 
     @told
     def cancel(self, request: gr.Request) -> None:
@@ -221,12 +242,18 @@ class Events:
         choices = Choices.of(dict(zip(FIELDS, values, strict=True)))
         name, model = session.model, self.studio.model(session.model)
         with _while_there(session):
-            for now in solve(self.studio, session, choices):
-                if not isinstance(now, Solved):
-                    yield views.glimpse(now, model), *([nothing] * 7)
-                elif session.model == name:  # no other was chosen meanwhile
-                    session.path = now.path
-                    yield from self._results(session, model, choices, now)
+            try:
+                for now in solve(self.studio, session, choices):
+                    if not isinstance(now, Solved):
+                        yield views.glimpse(now, model), *([nothing] * 7)
+                    elif session.model == name:
+                        session.path = now.path
+                        yield from self._results(session, model, choices, now)
+                    else:  # another was chosen meanwhile
+                        yield "", *([nothing] * 7)
+            except LatentPathError:
+                yield "", *([nothing] * 7)
+                raise
 
     def _results(self, session: Session, model: Model, choices: Choices, found: Solved) -> Iterator[tuple[Any, ...]]:
         """What is seen first, and then what takes a moment to draw."""
@@ -234,10 +261,13 @@ class Events:
         strip_file, path_file = self.file(session, "strips.png"), self.file(session, "path.safetensors")
         views.strips(path, model, choices, strip_file)
         path.save(path_file)
-        words, lines = views.numbers(path, choices, found.seconds, found.stopped), views.code(session, choices)
+        words, lines = (
+            views.numbers(path, choices, found.seconds, found.stopped),
+            views.code(session.model, found.keyframes, choices),
+        )
         yield words, str(strip_file), *([nothing] * 3), lines, nothing, nothing
         profile_file, plane_file = self.file(session, "profiles.png"), self.file(session, "plane.png")
-        flat = len(session.keyframes) == 2 and not choices.closed and path.latents.shape[-1] > 1
+        flat = len(found.keyframes) == 2 and not choices.closed and path.latents.shape[-1] > 1
         with self.studio.drawing:
             views.profile(path, profile_file)
             if flat:

@@ -38,6 +38,7 @@ CSS = """
 #map img, #profile img, #plane img { max-height: 32em; width: auto; max-width: 100%; }
 #map img { cursor: crosshair; }
 #film video { max-height: 20em; }
+[data-testid="status-tracker"]:has(> .error) { display: none !important; } /* errors are told above, and hide nothing */
 """
 
 _WELCOME = """# latentpath
@@ -68,7 +69,7 @@ def build(studio: Studio) -> Any:
             with gr.Column(scale=2, min_width=320):
                 model = gr.Dropdown(list(studio.names), value=studio.names[0], label="Model")
                 with gr.Row():
-                    seed = gr.Number(0, precision=0, label="Seed of the samples", minimum=0, scale=2)
+                    seed = gr.Number(0, precision=0, label="Seed of the samples", scale=2)
                     other = gr.Button("Other samples", scale=1, elem_id="reseed")
                 samples = gr.Gallery(
                     label=f"Samples: click to add one (at most {MOST_KEYFRAMES})",
@@ -199,7 +200,8 @@ def build(studio: Studio) -> Any:
                     strip_png = gr.DownloadButton("Strips, PNG", elem_id="png")
                     path_file = gr.DownloadButton("Path file", elem_id="path")
 
-        selection = [chosen, moving, place]
+        stale = [words, strips, profile, plane, lines, strip_png, path_file, player, mp4, gif]
+        selection = [chosen, moving, *stale]
         settings = [
             alpha,
             segments,
@@ -226,17 +228,20 @@ def build(studio: Studio) -> Any:
         }
         heavy: dict[str, Any] = {"api_visibility": "private", "concurrency_limit": 2, "concurrency_id": "heavy"}
 
-        page.load(events.begin, None, [model, seed, samples, *selection], **quick)
+        def drawn(changed: Any) -> Any:
+            return changed.then(events.redraw, None, place, **quick)
+
+        many = {**quick, "trigger_mode": "multiple"}  # no click is lost
+        drawn(page.load(events.begin, None, [model, seed, samples, *selection], **quick))
         page.unload(events.leave)
-        model.input(events.choose_model, model, [samples, *selection], **quick)
-        gr.on([other.click], lambda seed: (seed or 0) + 1, seed, seed, **quick).then(
-            events.reseed, seed, samples, **quick
-        )
+        drawn(model.input(events.choose_model, model, [samples, *selection], **quick))
+        other.click(lambda seed: (seed or 0) + 1, seed, seed, **quick).then(events.reseed, seed, samples, **quick)
         seed.submit(events.reseed, seed, samples, **quick)
-        samples.select(events.pick, None, [samples, *selection], **quick)
-        chosen.select(events.drop, None, selection, **quick)
-        clear.click(events.clear, None, selection, **quick)
-        send.click(events.upload, pictures, [pictures, said, *selection], **heavy)
+        drawn(samples.select(events.pick, None, [samples, *selection], **many))
+        drawn(chosen.select(events.drop, None, selection, **many))
+        drawn(clear.click(events.clear, None, selection, **quick))
+        sent = send.click(events.ready, None, taken, **quick)
+        drawn(sent.then(events.upload, pictures, [pictures, said, *selection], **heavy))
         cancel.click(events.cancel, None, None, queue=False, api_visibility="private")
 
         def solved(begun: Any) -> None:
@@ -245,6 +250,6 @@ def build(studio: Studio) -> Any:
             )
 
         offer(studio)
-        solved(find.click(lambda: (None, None, None), None, taken, **quick))
-        solved(place.select(events.move, moving, selection, **quick))
+        solved(find.click(events.ready, None, taken, **quick))
+        solved(place.select(events.move, moving, selection, **quick).success(events.ready, None, taken, **quick))
     return page

@@ -7,7 +7,9 @@ import os
 import signal
 import tempfile
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
     from gradio import Blocks
 
 __all__ = ["QUEUE", "serve"]
+
+_SWEEP = 60.0
+"""Seconds between looks for sessions that have been idle for long."""
 
 QUEUE = 32
 """Requests that may wait; whoever comes then is told that the queue is full."""
@@ -48,7 +53,10 @@ def serve(
         raise InputError(f"port must be from 1 to 65535, or 0 for any that is free, got {port}")
     few_arenas()
     before = Path.cwd()
-    with tempfile.TemporaryDirectory(prefix="latentpath-", ignore_cleanup_errors=True) as folder:
+    with (
+        _told_to_end() as told,
+        tempfile.TemporaryDirectory(prefix="latentpath-", ignore_cleanup_errors=True) as folder,
+    ):
         work = Path(folder).resolve()
         # Gradio shows files of its cache and of the working directory: nobody else's lie in these.
         for name in ("empty", "cache", "sessions"):
@@ -66,7 +74,8 @@ def serve(
             address = _launched(page, host, port, theme=theme(), css=CSS)
             warming = threading.Thread(target=_warm, args=(studio,), name="latentpath-warm", daemon=True)
             warming.start()
-            _until_told(lambda: ready(address))
+            ready(address)
+            _wait(told, studio)
             warming.join()
         finally:
             page.close(verbose=False)
@@ -158,22 +167,28 @@ def _free(host: str) -> int:
         raise InputError(f"cannot listen on {host}: {error.strerror or error}") from error
 
 
-def _until_told(begun: Callable[[], None]) -> None:
-    """Wait for SIGINT or SIGTERM, which set a flag and nothing else."""
+@contextmanager
+def _told_to_end() -> Iterator[threading.Event]:
+    """An event that SIGINT and SIGTERM set; until all is cleared away they do nothing else."""
     told = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        begun()
-        told.wait()
-        return
 
     def tell(_: int, __: FrameType | None) -> None:
         told.set()
 
-    earlier: dict[int, Any] = {number: signal.signal(number, tell) for number in (signal.SIGINT, signal.SIGTERM)}
+    earlier: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        earlier = {number: signal.signal(number, tell) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        begun()
-        while not told.wait(0.5):
-            pass
+        yield told
     finally:
         for number, handler in earlier.items():
             signal.signal(number, handler)
+
+
+def _wait(told: threading.Event, studio: Studio) -> None:
+    """Until told to end; idle sessions are forgotten meanwhile."""
+    swept = time.monotonic()
+    while not told.wait(0.5):
+        if time.monotonic() - swept > _SWEEP:
+            studio.sessions.sweep()
+            swept = time.monotonic()

@@ -13,9 +13,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ..errors import InputError
 from ..path import Path as Curve
 
-__all__ = ["Keyframe", "Map", "Session", "Sessions"]
+__all__ = ["SAMPLES", "Keyframe", "Map", "Session", "Sessions"]
+
+SAMPLES = 12
+"""How many samples are shown."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,16 +41,28 @@ class Keyframe:
 
 @dataclass(frozen=True)
 class Map:
-    """Where a pixel of a map lies in the latent space: ``x = left + right * column``, ``y = top + down * row``."""
+    """Where a pixel of a map lies in the latent space: ``x = left + right * column``, ``y = top + down * row``.
+
+    ``across`` and ``along`` are the lowest and highest coordinates that are shown.
+    """
 
     left: float
     right: float
     top: float
     down: float
+    across: tuple[float, float]
+    along: tuple[float, float]
 
     def at(self, column: float, row: float) -> tuple[float, float]:
-        """The two coordinates of a pixel."""
-        return self.left + self.right * column, self.top + self.down * row
+        """The two coordinates of a pixel.
+
+        Raises:
+            InputError: it lies on the margin.
+        """
+        x, y = self.left + self.right * column, self.top + self.down * row
+        if not (self.across[0] <= x <= self.across[1] and self.along[0] <= y <= self.along[1]):
+            raise InputError("this is the margin of the map: click inside it")
+        return x, y
 
 
 @dataclass(eq=False)
@@ -64,6 +80,7 @@ class Session:
         stop: set to stop what is running for this visitor.
         gone: set once the visitor has been forgotten.
         busy: held while something is solved.
+        lock: held while the choice is changed: clicks may come faster than they are dealt with.
         seen: when something was last asked for.
     """
 
@@ -77,7 +94,8 @@ class Session:
     stop: threading.Event = field(default_factory=threading.Event)
     gone: threading.Event = field(default_factory=threading.Event)
     busy: threading.Lock = field(default_factory=threading.Lock)
-    seen: float = field(default_factory=time.monotonic)
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    seen: float = 0.0
 
     def forget(self) -> None:
         """Stop what is running, and remove the files."""
@@ -94,10 +112,18 @@ class Sessions:
         begin: what a new session starts with.
         most: how many there may be; the one that has been idle for longest makes room.
         idle: seconds after which one is forgotten.
+        clock: tells the time, in seconds.
     """
 
-    def __init__(self, folder: Path, begin: Callable[[Session], None], most: int = 200, idle: float = 3600.0) -> None:
-        self._folder, self._begin, self._most, self._idle = folder, begin, most, idle
+    def __init__(
+        self,
+        folder: Path,
+        begin: Callable[[Session], None],
+        most: int = 200,
+        idle: float = 3600.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._folder, self._begin, self._most, self._idle, self._clock = folder, begin, most, idle, clock
         self._known: dict[str, Session] = {}
         self._lock = threading.Lock()
 
@@ -107,21 +133,13 @@ class Sessions:
     def of(self, name: str | None) -> Session:
         """The session of that name, a new one where it is not known; without a name one that nobody else gets."""
         with self._lock:
-            now = time.monotonic()
-            idle = [key for key, session in self._known.items() if now - session.seen > self._idle]
             session = self._known.get(name) if name else None
-            if session is None:
-                by_age = sorted(self._known, key=lambda key: self._known[key].seen)
-                idle = list(dict.fromkeys([*idle, *by_age[: len(self._known) + 1 - self._most]]))
-            else:
-                session.seen = now
-                idle = [key for key in idle if key != name]
-            gone = [self._known.pop(key) for key in idle]
-        for old in gone:
-            old.forget()
+            if session is not None:
+                session.seen = self._clock()
+        self.sweep(room=int(session is None and bool(name)))
         if session is not None:
             return session
-        made = Session(Path(tempfile.mkdtemp(dir=self._folder)))
+        made = Session(Path(tempfile.mkdtemp(dir=self._folder)), seen=self._clock())
         self._begin(made)
         if not name:
             return made
@@ -130,6 +148,17 @@ class Sessions:
         if kept is not made:
             made.forget()
         return kept
+
+    def sweep(self, room: int = 0) -> None:
+        """Forget those that have been idle for long, and as many more as make ``room``."""
+        with self._lock:
+            now = self._clock()
+            by_age = sorted(self._known, key=lambda key: self._known[key].seen)
+            idle = [key for key in by_age if now - self._known[key].seen > self._idle]
+            many = max(0, len(self._known) + room - self._most)
+            gone = [self._known.pop(key) for key in dict.fromkeys([*idle, *by_age[:many]])]
+        for session in gone:
+            session.forget()
 
     def forget(self, name: str | None) -> None:
         """End the session of that name, if there is one."""

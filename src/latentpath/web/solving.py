@@ -16,7 +16,7 @@ from ..path import Path
 from ..solvers import Progress
 from ..through import interpolate_through
 from .choices import Choices
-from .sessions import Session
+from .sessions import Keyframe, Session
 from .studio import Studio
 
 __all__ = ["Glimpse", "Solved", "solve"]
@@ -31,26 +31,27 @@ class Glimpse:
 
     Attributes:
         energies: the mean over the legs after every step so far.
-        evaluations: spent, mean over the legs.
         running: the legs that still run.
         legs: their number.
         latents: the polylines of the legs as they are now, ``(legs, P, D)``; None before the first step.
         seconds: since it began.
+        stopping: whether it has been told to stop.
     """
 
     energies: tuple[float, ...]
-    evaluations: float
     running: int
     legs: int
     latents: Tensor | None
     seconds: float
+    stopping: bool
 
 
 @dataclass(frozen=True)
 class Solved:
-    """A path, how long it took, and whether it was stopped."""
+    """A path, what it goes through, how long it took, and whether it was stopped."""
 
     path: Path
+    keyframes: list[Keyframe]
     seconds: float
     stopped: bool
 
@@ -70,21 +71,24 @@ def solve(studio: Studio, session: Session, choices: Choices) -> Iterator[Glimps
     Closing the iterator stops the solve.
 
     Raises:
-        InputError: fewer than two keyframes, or something is being solved for this session already.
+        InputError: fewer than two keyframes, the session is told to stop, or something is being solved for it already.
         LatentPathError: what `interpolate` raises.
     """
-    keyframes = [keyframe.latent for keyframe in session.keyframes]
-    if len(keyframes) < 2:
+    chosen = list(session.keyframes)
+    if session.stop.is_set():
+        raise InputError("cancelled before it began: find the path when you like")
+    if len(chosen) < 2:
         raise InputError("a path needs two ends: click two samples, or upload two pictures")
     if not session.busy.acquire(blocking=False):
         raise InputError("a path is being found for you already: wait for it, or cancel it")
     try:
-        yield from _solve(studio, session, choices, torch.stack(keyframes))
+        yield from _solve(studio, session, choices, chosen)
     finally:
         session.busy.release()
 
 
-def _solve(studio: Studio, session: Session, choices: Choices, keyframes: Tensor) -> Iterator[Glimpse | Solved]:
+def _solve(studio: Studio, session: Session, choices: Choices, chosen: list[Keyframe]) -> Iterator[Glimpse | Solved]:
+    keyframes = torch.stack([keyframe.latent for keyframe in chosen])
     model = studio.model(session.model)
     assert model.prior is not None
     prior = model.prior
@@ -92,7 +96,6 @@ def _solve(studio: Studio, session: Session, choices: Choices, keyframes: Tensor
     legs = len(keyframes) - 1 + choices.closed
     options = choices.options(2 if many else 1)
     watch, stop, began = _Watch(), threading.Event(), time.monotonic()
-    session.stop.clear()
 
     def callback(now: Progress) -> bool:
         watch.energies.append(float(now.energy[now.energy.isfinite()].mean()))
@@ -117,11 +120,11 @@ def _solve(studio: Studio, session: Session, choices: Choices, keyframes: Tensor
             now = watch.last
             yield Glimpse(
                 tuple(watch.energies),
-                now.evaluations if now else 0.0,
                 now.running if now else legs,
                 legs,
                 watch.legs,
                 time.monotonic() - began,
+                session.stop.is_set(),
             )
     finally:
         stop.set()
@@ -129,4 +132,4 @@ def _solve(studio: Studio, session: Session, choices: Choices, keyframes: Tensor
     if watch.error is not None:
         raise watch.error
     assert watch.path is not None
-    yield Solved(watch.path, time.monotonic() - began, session.stop.is_set())
+    yield Solved(watch.path, chosen, time.monotonic() - began, session.stop.is_set())

@@ -9,17 +9,17 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..errors import InputError
+from ..errors import GeneratorError, InputError, LatentPathError
 from ..invert import InversionProgress, as_taken, invert
 from ..models import Model, available, load
 from ..models.sampling import draw
 from .choices import LIMITS, text_of
-from .sessions import Keyframe, Session, Sessions
+from .sessions import SAMPLES, Keyframe, Session, Sessions
 from .uploads import MOST_PICTURES, read_upload
 
-__all__ = ["MOST_KEYFRAMES", "SAMPLES", "Studio", "shipped"]
+__all__ = ["MOST_KEYFRAMES", "Studio", "shipped"]
 
-SAMPLES, MOST_KEYFRAMES = 12, 8
+MOST_KEYFRAMES = 8
 _FAR = 6.0
 """How many standard deviations of the prior's samples a latent may be moved away from their mean."""
 
@@ -66,7 +66,8 @@ class Studio:
     def choose_model(self, session: Session, name: str) -> None:
         """Another model, with nothing chosen but the first two of its samples."""
         model = self.model(name)
-        session.stop.set()
+        if session.busy.locked():
+            session.stop.set()
         session.model, session.path = name, None
         self._draw(session, model, session.seed)
         session.keyframes = [self._sample(session, 0), self._sample(session, 1)]
@@ -91,7 +92,8 @@ class Studio:
         """
         if type(which) is not int or not 0 <= which < len(session.samples):
             raise InputError(f"choose one of the {len(session.samples)} samples, got {text_of(which)}")
-        self._add(session, [self._sample(session, which)])
+        with session.lock:
+            self._add(session, [self._sample(session, which)])
 
     def drop(self, session: Session, which: object) -> None:
         """Take a keyframe away.
@@ -99,9 +101,10 @@ class Studio:
         Raises:
             InputError: no such keyframe.
         """
-        if type(which) is not int or not 0 <= which < len(session.keyframes):
-            raise InputError(f"there are {len(session.keyframes)} keyframes, got {text_of(which)}")
-        session.keyframes = [*session.keyframes[:which], *session.keyframes[which + 1 :]]
+        with session.lock:
+            if type(which) is not int or not 0 <= which < len(session.keyframes):
+                raise InputError(f"there are {len(session.keyframes)} keyframes, got {text_of(which)}")
+            session.keyframes = [*session.keyframes[:which], *session.keyframes[which + 1 :]]
 
     def _add(self, session: Session, more: Sequence[Keyframe]) -> None:
         if len(session.keyframes) + len(more) > MOST_KEYFRAMES:
@@ -118,22 +121,27 @@ class Studio:
     ) -> str:
         """Pictures as keyframes: encoded where the model has an encoder, else inverted; says how near they come.
 
+        What is no picture, or too large, is left out and named.
+
         Raises:
-            InputError: none, too many, or one that is too large.
-            DataError: one that is no picture.
+            InputError: none, too many, or not one that can be used.
         """
         room = MOST_KEYFRAMES - len(session.keyframes)
         if not files or len(files) > min(MOST_PICTURES, room):
             for file, _ in files:
                 file.unlink(missing_ok=True)
             raise InputError(f"choose 1 to {max(room, 0)} pictures (there can be {MOST_KEYFRAMES} keyframes)")
-        model = self.model(session.model)
-        try:
-            images = torch.cat([read_upload(file, name, model) for file, name in files])
-        finally:
-            for file, _ in files:
-                file.unlink(missing_ok=True)
-        session.stop.clear()
+        if session.stop.is_set():
+            raise InputError("cancelled before it began")
+        model, read, problems = self.model(session.model), [], []
+        for file, name in files:
+            try:
+                read.append((name, read_upload(file, name, model)))
+            except LatentPathError as problem:
+                problems.append(str(problem))
+        if not read:
+            raise InputError("; ".join(problems))
+        images = torch.cat([image for _, image in read])
         if model.encoder is not None:
             latents = as_taken(model, model.encode(images))
             error = (self.frames(session.model, latents) - images).flatten(1).square().mean(1).sqrt()
@@ -145,10 +153,11 @@ class Studio:
 
             found = invert(model, images, starts=4, steps=200, callback=callback)
             latents, error = found.latents, found.error
-        labels = [f"picture {Path(name).name[:40]}" for _, name in files]
+        labels = [f"picture {Path(name).name[:40]}" for name, _ in read]
         self._add(session, [Keyframe(latent, label) for latent, label in zip(latents, labels, strict=True)])
         how = "encoded" if model.encoder is not None else "inverted"
-        return "; ".join(f"{label} {how}, RMS error {float(e):.2f}" for label, e in zip(labels, error, strict=True))
+        told = [f"{label} {how}, RMS error {float(e):.2f}" for label, e in zip(labels, error, strict=True)]
+        return "; ".join([*told, *problems])
 
     def move(self, session: Session, which: object, x: float, y: float) -> None:
         """Give a keyframe other first two coordinates.
@@ -187,7 +196,12 @@ def _checked(model: Model) -> Model:
     """
     if model.prior is None:
         raise InputError(f"{model.name!r} generates nothing: choose a generator")
-    made = model.generator(as_taken(model, draw(model.prior, 2, torch.Generator().manual_seed(0))))
+    try:
+        made = model.generator(as_taken(model, draw(model.prior, 2, torch.Generator().manual_seed(0))))
+    except Exception as error:  # anybody's code
+        raise GeneratorError(
+            f"{model.name!r} fails on samples of its prior: {type(error).__name__}: {error}"
+        ) from error
     if made.ndim != 4 or made.shape[1] not in (1, 3):
         raise InputError(
             f"the page shows pictures, (N, 1 or 3, H, W), and {model.name!r} makes {tuple(made.shape)}: use "

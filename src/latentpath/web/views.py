@@ -23,7 +23,7 @@ from ..path import Path as Curve
 from ..summary import verdict
 from ..video import pixels
 from .choices import Choices
-from .sessions import Keyframe, Map, Session
+from .sessions import SAMPLES, Keyframe, Map
 from .solving import Glimpse
 
 if TYPE_CHECKING:
@@ -114,7 +114,10 @@ def _where(figure: Figure) -> Map:
     height = figure.get_figheight() * figure.dpi
     back = axes.transData.inverted()
     (x0, y0), (x1, y1) = back.transform([(0.0, height), (1.0, height - 1.0)])
-    return Map(float(x0), float(x1 - x0), float(y0), float(y1 - y0))
+    low, high = axes.get_xlim()
+    bottom, top = axes.get_ylim()
+    across, along = (float(low), float(high)), (float(bottom), float(top))
+    return Map(float(x0), float(x1 - x0), float(y0), float(y1 - y0), across, along)
 
 
 def plane(path: Curve, file: Path) -> None:
@@ -149,6 +152,8 @@ def numbers(path: Curve, choices: Choices, seconds: float, stopped: bool) -> str
             f" Rounding the joints took the largest jump of the velocity from {before:.2f} to {after:.2f}, "
             f"for {smoothed['rise'][0]:.1%} more cost."
         )
+        if after > smoothed["bound"]:
+            words += f" More would have cost too much, so the bound of {smoothed['bound']:g} is not kept everywhere."
     titles = "".join(f"<th scope='col'>{name}</th>" for name in head)
     return (
         f"<p class='lp-words'>{html.escape(words)}</p><div class='lp-wide'><table class='lp-numbers'><thead>"
@@ -161,7 +166,7 @@ def glimpse(now: Glimpse, model: Model) -> str:
     if now.latents is None:
         return f"<p class='lp-words' role='status'>Starting ({now.seconds:.0f} s)</p>"
     words = (
-        f"{now.running} of {now.legs} leg{'s' * (now.legs != 1)} running, {now.evaluations:.0f} evaluations, energy "
+        f"{'Stopping: ' if now.stopping else ''}{now.running} of {now.legs} leg{'s' * (now.legs != 1)} running, energy "
         f"{now.energies[0]:.4g} → {now.energies[-1]:.4g} ({now.seconds:.0f} s)"
     )
     points = now.latents.flatten(0, 1) if now.latents.ndim == 3 else now.latents
@@ -195,17 +200,16 @@ def _sparkline(energies: tuple[float, ...]) -> str:
     )
 
 
-def code(session: Session, choices: Choices) -> str:
-    """The Python lines that make the same path."""
-    keyframes = session.keyframes
+def code(model: str, keyframes: list[Keyframe], choices: Choices) -> str:
+    """The Python lines that make the path of that model through these keyframes."""
     many = len(keyframes) > 2 or choices.closed
     options = "".join(f", {name}={value!r}" for name, value in choices.options(2 if many else 1).items())
-    lines = ["import torch", "", "import latentpath as lp", "", f"model = lp.load({session.model!r})"]
+    lines = ["import torch", "", "import latentpath as lp", "", f"model = lp.load({model!r})"]
     seeds = {keyframe.seed for keyframe in keyframes}
     if None not in seeds and len(seeds) == 1:
         lines[2:3] = ["import latentpath as lp", "from latentpath.models.sampling import draw"]
         lines += [
-            f"samples = draw(model.prior, {len(session.samples)}, torch.Generator().manual_seed({seeds.pop()}))",
+            f"samples = draw(model.prior, {SAMPLES}, torch.Generator().manual_seed({seeds.pop()}))",
             f"keyframes = samples[{[keyframe.sample for keyframe in keyframes]}]",
         ]
     else:
