@@ -73,17 +73,19 @@ def ask(client: httpx.Client, which: int, data: list[Any], event: Any = None, se
     joined = client.post("/gradio_api/queue/join", content=_json(body), headers={"content-type": "application/json"})
     if joined.status_code != 200:
         return Answer(joined.status_code, joined.text, _detail(joined.text))
-    lines = []
+    lines, warned = [], ""
     with client.stream("GET", "/gradio_api/queue/data", params={"session_hash": name}) as stream:
         for line in stream.iter_lines():
             if not line.startswith("data:"):
                 continue
             lines.append(line)
             now = json.loads(line[5:])
+            if now.get("msg") == "log" and now.get("level") == "warning":  # a message on the page
+                warned = str(now.get("log", ""))
             if now.get("msg") in ("process_completed", "close_stream", "unexpected_error"):
                 output = now.get("output") or {}
                 said = output.get("error") or now.get("message") or ""
-                return Answer(stream.status_code, "\n".join(lines), "" if now.get("success") else str(said))
+                return Answer(stream.status_code, "\n".join(lines), warned or ("" if now.get("success") else str(said)))
     return Answer(200, "\n".join(lines), "")
 
 
@@ -134,7 +136,8 @@ def attacks(config: dict[str, Any], outside: str) -> Iterator[Attack]:
     yield from _on_endpoint(public, usual)
     yield from _on_events(by_target, ids)
     yield from _on_files(outside)
-    yield from _on_uploads(by_target[ids["send"], "click"])
+    takes = next(each["id"] for each in events.values() if each["inputs"] == [ids["pictures"]])
+    yield from _on_uploads(takes)
     yield from _on_routes(public, usual)
 
 

@@ -217,8 +217,6 @@ def test_a_loop_through_keyframes_on_another_model(visit: Visit) -> None:
     page.locator("#samples .thumbnail-item").nth(3).click()
     visit.wait_chosen(3)
     page.get_by_label("Closed loop").check()
-    page.get_by_label("Segments").first.fill("20")
-    page.get_by_label("Segments").first.press("Tab")
     visit.find()
     assert "converged" in visit.words()
     page.get_by_role("tab", name="Python").click()

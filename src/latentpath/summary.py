@@ -14,7 +14,11 @@ __all__ = ["CONFIDENCE", "LABELS", "legend", "table", "verdict"]
 CONFIDENCE = "confidence"
 """The name of the judge of digits, a column of the table."""
 
-_ENDED = {"budget spent": "stopped before converging", "non finite": "could not start from a finite energy"}
+_ENDED = {
+    "budget spent": "stopped before converging",
+    "non finite": "could not start from a finite energy",
+    "unresolved": "unresolved, with cost that its points do not show (more segments may help)",
+}
 
 
 def table(report: Report, seconds: dict[str, float]) -> Table:
@@ -66,7 +70,7 @@ def verdict(report: Report, tol: float, stopped: bool = False) -> str:
         else "found no tunnelling"
     )
     ends = [f"{count} {_ENDED.get(name, name)}" for name, count in report.outcomes.items()]
-    ended = f"Of the {pairs} solves {', '.join(ends)}" if pairs > 1 else f"The solve: {ends[0]}"
+    ended = f"Of the {pairs} solves {', '.join(ends)}" if pairs > 1 else f"The solve: {ends[0].removeprefix('1 ')}"
     if report.outcomes.get("converged") == pairs:
         ended = f"All {pairs} solves converged" if pairs > 1 else "The solve converged"
     much = (

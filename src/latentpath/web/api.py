@@ -51,13 +51,16 @@ def offer(studio: Studio) -> None:
         session.keyframes = [Keyframe(z, f"seed {number}") for z, number in zip(latents, numbers, strict=True)]
         files = [session.folder / name for name in ("strips.png", "morph.mp4", "path.safetensors")]
         try:
-            *_, found = solve(studio, session, choices)
-            assert isinstance(found, Solved)
-            views.strips(found.path, studio.model(model), choices, files[0])
-            views.films(found.path, studio.model(model), choices, files[1])
-            found.path.save(files[2])
+            with studio.working():
+                *_, found = solve(studio, session, choices)
+                assert isinstance(found, Solved)
+                views.strips(found.path, studio.model(model), choices, files[0])
+                views.films(found.path, studio.model(model), choices, files[1])
+                found.path.save(files[2])
         finally:  # what is sent is copied first, to a folder that is swept
-            threading.Timer(_SENT, session.forget).start()
+            later = threading.Timer(_SENT, session.forget)
+            later.daemon = True
+            later.start()
         report = found.path.report(("lerp", "slerp")).to_dict()
         trim()
         facts = {**report, "seconds": round(found.seconds, 3), "settings": found.path.settings}

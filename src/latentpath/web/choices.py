@@ -73,7 +73,7 @@ class Choices:
     Attributes:
         alpha: the scale of the index.
         segments: of each leg.
-        spacing: where frames and points lie evenly.
+        spacing: where frames lie evenly.
         restarts: from how many starts to search.
         solver: by name.
         closed: back to the first keyframe in the end.
@@ -134,7 +134,7 @@ class Choices:
         if self.restarts > 1:
             found |= {"restarts": self.restarts, "seed": self.seed}
         if legs > 1:
-            found |= {"closed": self.closed, "spacing": self.spacing}
+            found["closed"] = self.closed  # its own points lie evenly in the metric, as those of a pair: for the solver
             if self.rounded:
                 found["smooth"] = self.smooth
         return found

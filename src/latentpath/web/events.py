@@ -79,6 +79,9 @@ def told(function: Callable[P, R]) -> Callable[P, R]:
     return call
 
 
+_KEPT = 3
+"""Earlier files of a name that stay: they may be on their way to the visitor."""
+
 _BLANK = ("", None, None, None, "", None, None, None, None, None)
 """Words, strips, profile, plane, lines, strip and path to take home, player, MP4 and GIF, where there is no path."""
 
@@ -123,24 +126,26 @@ class Events:
 
     def map(self, session: Session) -> Any:
         """The map of what is chosen, or of the path where that is what was found."""
-        if session.model and len(session.keyframes) > 1 and len(session.keyframes[0].latent) > 1:
+        with self.studio.drawing:
+            keyframes, path = list(session.keyframes), session.path
+            if len(keyframes) < 2 or len(keyframes[0].latent) < 2:
+                session.map = None
+                return None
             model, file = self.studio.model(session.model), self.file(session, "map.png")
-            with self.studio.drawing:
-                if session.path is not None:
-                    session.map = views.map_of(session.path, model, file)
-                else:
-                    session.map = views.unsolved_map(session.keyframes, model, file)
+            if path is not None:
+                session.map = views.map_of(path, model, file)
+            else:
+                session.map = views.unsolved_map(keyframes, model, file)
             return str(file)
-        session.map = None
-        return None
 
     @staticmethod
     def file(session: Session, name: str) -> Path:
-        """A new file of that name, in the session's folder; earlier ones of the name go."""
-        for old in session.folder.glob(f"*/{name}"):
+        """A new file of that name, in the session's folder; earlier ones go, but for the last, which may be in use."""
+        earlier = sorted(session.folder.glob(f"*/{name}"), key=lambda file: file.stat().st_mtime)
+        for old in earlier[:-_KEPT]:
             shutil.rmtree(old.parent, ignore_errors=True)
         folder = session.folder / uuid.uuid4().hex
-        folder.mkdir(parents=True)
+        folder.mkdir()  # a visitor who has left has no folder any more
         return folder / name
 
     def everything(self, session: Session) -> tuple[Any, ...]:
@@ -157,7 +162,10 @@ class Events:
     @told
     def redraw(self, request: gr.Request) -> Any:
         """The map of what is chosen now."""
-        return self.map(self.session(request))
+        session, shown = self.session(request), [None]
+        with self.studio.working(), _while_there(session):
+            shown = [self.map(session)]
+        return shown[0]
 
     @told
     def begin(self, request: gr.Request) -> tuple[Any, ...]:
@@ -206,7 +214,8 @@ class Events:
         session = self.session(request)
         named = [(Path(file), Path(file).name) for file in files or []]
         try:
-            said = self.studio.add_pictures(session, named)
+            with self.studio.working():
+                said = self.studio.add_pictures(session, named)
         except LatentPathError as error:  # the box is emptied all the same
             gr.Warning(str(error), title="That did not work")
             return None, str(error), *([gr.skip()] * (2 + len(_BLANK)))
@@ -241,7 +250,7 @@ class Events:
         session, nothing = self.session(request), gr.skip()
         choices = Choices.of(dict(zip(FIELDS, values, strict=True)))
         name, model = session.model, self.studio.model(session.model)
-        with _while_there(session):
+        with self.studio.working(), _while_there(session):
             try:
                 for now in solve(self.studio, session, choices):
                     if not isinstance(now, Solved):
@@ -281,10 +290,10 @@ class Events:
         session = self.session(request)
         choices, model = Choices.of(dict(zip(FIELDS, values, strict=True))), self.studio.model(session.model)
         if session.path is not None:
-            with _while_there(session):
+            with self.studio.working(), _while_there(session):
                 files = [self.file(session, f"morph.{suffix}") for suffix in ("mp4", "gif")]
                 for file in files:
-                    views.films(session.path, model, choices, file)
+                    views.films(session.path, model, choices, file, session.gone.is_set)
                 trim()
                 return str(files[0]), str(files[0]), str(files[1])
         return None, None, None

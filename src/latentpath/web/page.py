@@ -114,7 +114,7 @@ def build(studio: Studio) -> Any:
                     SPACINGS,
                     value=usual.spacing,
                     label="Spacing",
-                    info="Where points and frames lie evenly: data is even to the eye.",
+                    info="Where frames lie evenly: data is even to the eye.",
                 )
                 restarts = _slider("restarts", "Restarts", "Starts of the search; more may find a cheaper path.")
                 solver = gr.Dropdown(

@@ -30,6 +30,9 @@ __all__ = ["QUEUE", "serve"]
 _SWEEP = 60.0
 """Seconds between looks for sessions that have been idle for long."""
 
+_PATIENCE = 30.0
+"""Seconds that what is being done gets to end, once it has been told to."""
+
 QUEUE = 32
 """Requests that may wait; whoever comes then is told that the queue is full."""
 
@@ -79,7 +82,8 @@ def serve(
             warming.join()
         finally:
             page.close(verbose=False)
-            studio.sessions.forget_all()
+            if not studio.finish(_PATIENCE):
+                logging.getLogger(__name__).warning("something was still being done at the end")
             os.chdir(before)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -46,8 +47,27 @@ class Studio:
             raise InputError("a page needs a model: name one with --model")
         self.names, self.folder = tuple(dict.fromkeys(names)), folder
         self._models = {name: _checked(load(name)) for name in self.names}
-        self.drawing = threading.Lock()  # matplotlib has settings that all threads share
+        self.drawing = threading.RLock()  # matplotlib has settings that all threads share
+        self._idle, self._busy = threading.Condition(), 0
         self.sessions = Sessions(folder, self.begin)
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """While something is done that takes long; `finish` waits for it."""
+        with self._idle:
+            self._busy += 1
+        try:
+            yield
+        finally:
+            with self._idle:
+                self._busy -= 1
+                self._idle.notify_all()
+
+    def finish(self, seconds: float) -> bool:
+        """End all sessions, and wait until nothing is done any more; whether that was so in time."""
+        self.sessions.forget_all()
+        with self._idle:
+            return self._idle.wait_for(lambda: self._busy == 0, seconds)
 
     def model(self, name: str) -> Model:
         """The model of that name.

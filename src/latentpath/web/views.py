@@ -6,6 +6,7 @@ import base64
 import html
 import io
 import math
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -58,8 +59,8 @@ def strips(path: Curve, model: Model, choices: Choices, file: Path) -> None:
     )
 
 
-def films(path: Curve, model: Model, choices: Choices, file: Path) -> None:
-    """The path as a film, by the suffix of ``file``."""
+def films(path: Curve, model: Model, choices: Choices, file: Path, stop: Callable[[], bool] = lambda: False) -> None:
+    """The path as a film, by the suffix of ``file``; given up once ``stop`` says so."""
     film(
         path,
         file,
@@ -68,6 +69,7 @@ def films(path: Curve, model: Model, choices: Choices, file: Path) -> None:
         spacing=choices.spacing,  # type: ignore[arg-type]
         loop=None if choices.loop == "once" else choices.loop,  # type: ignore[arg-type]
         value_range=model.value_range,
+        callback=lambda *_: stop(),
     )
 
 
