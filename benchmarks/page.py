@@ -34,6 +34,7 @@ def load(seconds: float, visitors: int) -> dict[str, Any]:
     """The page under load."""
     from gradio_client import Client
     from gradio_client.exceptions import AppError
+    from gradio_client.utils import QueueError
 
     import latentpath as lp
     from latentpath.models.sampling import draw
@@ -55,7 +56,7 @@ def load(seconds: float, visitors: int) -> dict[str, Any]:
                 answer = client.predict(
                     model=MODEL, seeds=f"{seeds[0]},{seeds[1]}", segments=20, seconds=1, fps=10, api_name="/interpolate"
                 )
-            except (AppError, httpx.HTTPError, ValueError) as error:
+            except (AppError, QueueError, httpx.HTTPError, ValueError) as error:
                 with lock:
                     told["queue is full" if "queue is full" in str(error).lower() else f"{error}"[:80]] += 1
                 time.sleep(1)
