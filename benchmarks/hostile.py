@@ -19,7 +19,7 @@ from urllib.parse import quote
 
 import httpx
 
-__all__ = ["Answer", "Attack", "ask", "attacks"]
+__all__ = ["Answer", "Attack", "ask", "attacks", "png_of"]
 
 SECRETS = ("root:", "[project]", "def load(", "import torch")
 """What the answers must not hold: lines of files outside the work folder that the attacks ask for."""
@@ -105,7 +105,9 @@ def _got(response: httpx.Response) -> Answer:
     return Answer(response.status_code, response.text, _detail(response.text) if response.status_code >= 400 else "")
 
 
-def _png(width: int, height: int) -> bytes:
+def png_of(width: int, height: int) -> bytes:
+    """A PNG whose header says so, and whose pixels are a few bytes of zeros."""
+
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
@@ -243,22 +245,19 @@ def _on_files(outside: str) -> Iterator[Attack]:
     ]
     for route in ("/gradio_api/file=", "/file=", "/gradio_api/file/"):
         for way in ways:
-
-            def send(client: httpx.Client, path: str = route + quote(way, safe="/%:~.")) -> Answer:
-                return _got(client.get(path))
-
-            yield Attack("file", f"{route}{way!r:.40}", send)
+            sent = _requested("GET", route + quote(way, safe="/%:~."))
+            yield Attack("file", f"{route}{way!r:.40}", sent)
 
 
 def _on_uploads(which: int) -> Iterator[Attack]:
     """Uploads, and then the event that takes them."""
-    good = _png(28, 28)
+    good = png_of(28, 28)
     files = {
         "empty": ("a.png", b""),
         "text": ("a.png", b"hello " * 1000),
         "cut": ("a.png", good[:40]),
-        "bomb": ("a.png", _png(60_000, 60_000)),
-        "wide bomb": ("a.png", _png(2**31 - 1, 1)),
+        "bomb": ("a.png", png_of(60_000, 60_000)),
+        "wide bomb": ("a.png", png_of(2**31 - 1, 1)),
         "fax bomb": ("a.tiff", _tiff(30_000, 30_000)),
         "named up": ("../../../../tmp/evil.png", b"x"),
         "named root": ("/etc/cron.d/evil", b"x"),
@@ -313,11 +312,7 @@ def _on_routes(which: int, usual: list[Any]) -> Iterator[Attack]:
         b'{"fn_index": 99999, "data": []}',
     )
     for body in bodies:
-
-        def send(client: httpx.Client, body: bytes = body) -> Answer:
-            return _got(client.post(join, content=body, headers=headers))
-
-        yield Attack("route", f"join with {body[:24]!r}", send)
+        yield Attack("route", f"join with {body[:24]!r}", _requested("POST", join, content=body, headers=headers))
     wrong = (
         (99999, usual),
         (-1, usual),
@@ -337,19 +332,16 @@ def _on_routes(which: int, usual: list[Any]) -> Iterator[Attack]:
         "/gradio_api/component_server",
         "/gradio_api/reset",
     ):
-
-        def post(client: httpx.Client, path: str = path) -> Answer:
-            return _got(client.post(path, content=b'{"data": []}', headers=headers))
-
-        yield Attack("route", path, post)
+        yield Attack("route", path, _requested("POST", path, content=b'{"data": []}', headers=headers))
     for path in (
         "/../../etc/passwd",
         "/static/../../../etc/passwd",
         "/assets/%2e%2e/%2e%2e/etc/passwd",
         "/custom_component/x/y/z/w",
     ):
+        yield Attack("route", path, _requested("GET", path))
 
-        def get(client: httpx.Client, path: str = path) -> Answer:
-            return _got(client.get(path))
 
-        yield Attack("route", path, get)
+def _requested(method: str, path: str, **more: Any) -> Callable[[httpx.Client], Answer]:
+    """Sends one request, and takes what comes for the answer."""
+    return lambda client: _got(client.request(method, path, **more))

@@ -176,3 +176,17 @@ def test_refuses_what_it_cannot_draw() -> None:
         plots.plane({"path": torch.randn(2, 5, 3), "slerp": torch.randn(1, 5, 3)})
     with pytest.raises(lp.LatentPathError, match="samples"):
         plots.prior_map(torch.randn(10, 3), {"path": torch.randn(5, 3)})
+
+
+def test_threads_that_draw_at_the_same_time_draw_what_each_draws_alone(tmp_path: Path) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    def drawn(i: int) -> bytes:
+        file = tmp_path / f"{i}.svg"
+        ri = torch.linspace(0.1, 0.9, 5 + i % 4)
+        plots.save(plots.profiles({"path": ri}, {"path": ri[1:]}), file)
+        return file.read_bytes()
+
+    alone = [drawn(i) for i in range(4)]
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(drawn, range(4, 20))) == alone * 4

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import io
-import struct
 import time
-import zlib
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from benchmarks.hostile import png_of
 from PIL import Image
 
 import latentpath as lp
@@ -67,18 +66,6 @@ def test_words_are_those_that_there_are(bad: object) -> None:
 
 
 # Pictures
-
-
-def png_of(width: int, height: int) -> bytes:
-    """A PNG whose header says so, and whose pixels are a few bytes of zeros."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 100)) + chunk(b"IEND", b"")
-    )
 
 
 @pytest.mark.parametrize(

@@ -20,11 +20,12 @@ from .live import first_interrupt, inverting
 from .models import Model
 from .models.sampling import contact_sheet, draw
 from .pairs import Pairs
+from .summary import listed
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["from_images", "read_pictures", "sheet"]
+__all__ = ["encoded", "from_images", "read_pictures", "sheet"]
 
 _SHOWN, _CHUNK, _ALIKE = 8, 64, 0.02
 
@@ -79,9 +80,8 @@ def from_images(
     if search:
         latents, made, error, more = _inverted(model, images, console, alpha, options)
     else:
-        latents = as_taken(model, model.encode(images))
-        made = _decoded(model, latents)
-        error, more = (made - images).flatten(1).square().mean(1).sqrt(), {}
+        latents, made, error = encoded(model, images)
+        more = {}
     assert model.prior is not None
     log_index = RealismIndex(model.prior, alpha=alpha).log(latents)
     about = {
@@ -96,6 +96,17 @@ def from_images(
     _tell(console, files, error, log_index, alpha, search)
     start, end = latents.chunk(2)
     return Pairs(start, end, about, images, made)
+
+
+def encoded(model: Model, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """By the encoder: latents ``(N, D)``, what the model makes of them, and the RMS error ``(N,)``.
+
+    Raises:
+        InputError: as for `Model.encode`.
+    """
+    latents = as_taken(model, model.encode(images))
+    made = _decoded(model, latents)
+    return latents, made, (made - images).flatten(1).square().mean(1).sqrt()
 
 
 def _tell(
@@ -168,11 +179,7 @@ def _note(file: Path, channels: int, height: int, width: int, crop: float | None
     changes = [] if crop in (None, 1) else [f"cropped to the central {crop:.1%} of its width"]
     changes += [f"resized to {width} x {height}"] * (size != (width, height))
     changes += [f"made {'grey' if channels == 1 else 'RGB'}"] * (mode != wanted)
-    return f"{file}: {size[0]} x {size[1]} {mode}, {_listed(changes)}" if changes else ""
-
-
-def _listed(words: Sequence[str]) -> str:
-    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+    return f"{file}: {size[0]} x {size[1]} {mode}, {listed(changes)}" if changes else ""
 
 
 @torch.no_grad()

@@ -9,6 +9,7 @@ as in the paper, in shades that remain distinct without full colour vision (Okab
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path as FilePath
@@ -49,6 +50,9 @@ __all__ = [
     "strips",
     "stroke",
 ]
+
+_SETTINGS = threading.RLock()
+"""Held while matplotlib's settings are ours: all threads of a process share them."""
 
 _COLOURS = {"straight line": "#009E73", "slerp": "#0072B2", "path": "#D55E00"}
 _DASHES: dict[str, Any] = {"straight line": (0, (5, 1.6)), "slerp": (0, (1.2, 1.2)), "path": "-"}
@@ -107,7 +111,7 @@ def legend_keys(names: Iterable[str]) -> list[Line2D]:
 @contextmanager
 def house_style(more: Mapping[str, Any] | None = None) -> Iterator[None]:
     """The house style, with ``more`` of matplotlib's settings on top, and then the caller's own settings again."""
-    with mpl.rc_context():
+    with _SETTINGS, mpl.rc_context():
         mpl.rcdefaults()
         settings: Any = {**_STYLE, **dict(more or {})}
         mpl.rcParams.update(settings)
@@ -142,7 +146,7 @@ def save(figure: Figure, file: str | os.PathLike[str]) -> None:
     partial = target.with_name(f".partial-{target.name}")
     undated: dict[str, Any] = {"metadata": {"Date": None}} if target.suffix.lower() == ".svg" else {}
     try:
-        with mpl.rc_context({"svg.hashsalt": "latentpath"}):
+        with _SETTINGS, mpl.rc_context({"svg.hashsalt": "latentpath"}):
             figure.savefig(partial, dpi=figure.dpi, **undated)
         partial.replace(target)
     finally:

@@ -22,6 +22,8 @@ from __future__ import annotations
 import math
 import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import torch
@@ -40,8 +42,17 @@ from latentpath.errors import InputError, missing
 
 __all__ = ["UniformBall", "UniformBox", "fit", "semicircle", "standard_normal", "uniform_ball", "uniform_box"]
 
-BORROWED = threading.RLock()
-"""Held by whoever seeds torch's global random state and puts it back: all threads of a process share it."""
+_BORROWED = threading.RLock()
+
+
+@contextmanager
+def borrowed_randomness(*devices: torch.device) -> Iterator[None]:
+    """Torch's global random state (and that of CUDA ``devices``), to be seeded: afterwards it is as before.
+
+    All threads of a process share it, so one borrows it at a time.
+    """
+    with _BORROWED, torch.random.fork_rng(devices=devices):
+        yield
 
 
 def standard_normal(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from rich import box
 from rich.table import Table
 
 from .evaluate import LABELS, Report
 
-__all__ = ["CONFIDENCE", "LABELS", "legend", "table", "verdict"]
+__all__ = ["CONFIDENCE", "LABELS", "legend", "listed", "table", "verdict"]
 
 CONFIDENCE = "confidence"
 """The name of the judge of digits, a column of the table."""
@@ -82,3 +83,13 @@ def verdict(report: Report, tol: float, stopped: bool = False) -> str:
     much = f"On average t{much}; it is cheaper in {cheaper} of {pairs} pairs." if pairs > 1 else f"T{much}."
     words = f"{much} The audit {found}. {ended} (tol {tol:g})."
     return f"{words} You stopped the solve: these are the best paths found by then." if stopped else words
+
+
+def listed(words: Sequence[str]) -> str:
+    """Words in a sentence.
+
+    Example:
+        >>> listed(["a", "b", "c"])
+        'a, b and c'
+    """
+    return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)

@@ -22,7 +22,7 @@ from torch.distributions import (
 )
 
 from latentpath.errors import InputError
-from latentpath.priors import BORROWED, UniformBall, UniformBox, plateau
+from latentpath.priors import UniformBall, UniformBox, borrowed_randomness, plateau
 
 from .kernel import KernelRule, smooth
 from .normal import NormalRule, gamma_table
@@ -104,7 +104,7 @@ def _innermost(prior: Any) -> Any:
 @contextlib.contextmanager
 def _seeded(seed: int, device: torch.device) -> Iterator[None]:
     """Seed the generators of the CPU and of one device, and put both back as they were."""
-    with BORROWED, torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+    with borrowed_randomness(*[device] * (device.type == "cuda")):
         torch.default_generator.manual_seed(seed)
         if device.type == "cuda":
             with torch.cuda.device(device):

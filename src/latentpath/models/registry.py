@@ -213,7 +213,7 @@ def read_model(folder: str | Path, prior: Distribution | str | None = None) -> M
     described = card["prior"] if card else described
     try:
         kind = config.pop("class")
-        with priors.BORROWED, torch.random.fork_rng(devices=[]):
+        with priors.borrowed_randomness():
             network = ARCHITECTURES[kind](**config)
     except (KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
         raise DataError(f"{folder} does not hold a model that this version knows ({error!r})") from error

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from ..errors import InputError
-from ..priors import BORROWED
+from ..priors import borrowed_randomness
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -23,7 +23,7 @@ def draw(prior: Distribution, count: int, random: torch.Generator) -> Tensor:
 
     The global random state is as before afterwards; threads may draw at the same time.
     """
-    with BORROWED, torch.random.fork_rng(devices=[]):
+    with borrowed_randomness():
         torch.manual_seed(int(torch.randint(2**62, (), generator=random)))
         return prior.sample(torch.Size([count]))
 

@@ -23,11 +23,12 @@ from .. import __version__
 from ..evaluate import finite
 from ..models.pretrained import replace
 from ..solvers import Outcome
+from ..summary import listed
 from .experiments import KINDS, LINE, PATH, SHORTEST
 from .figures import FIGURES, caption
 from .plan import Plan
 from .said import FEWEST, better, beyond_the_ends, judged_table, solve_rows, words_on_index
-from .section import Section, listed, tally
+from .section import Section, tally
 from .settled import SETTLED
 from .solved import Solved
 from .statistics import COVERAGE, estimate

@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ..summary import listed
 from .experiments import LINE, PATH
-from .section import listed
 from .statistics import Estimate, paired
 from .tables import shown, table
 from .verdicts import Claim, above, below

@@ -21,7 +21,6 @@ __all__ = [
     "along",
     "by_length",
     "gain",
-    "listed",
     "middle",
     "share",
     "tally",
@@ -74,16 +73,6 @@ def tally(claims: Sequence[Claim]) -> dict[str, int]:
     for claim in claims:
         counts[claim.verdict] += 1
     return counts
-
-
-def listed(words: Sequence[str]) -> str:
-    """Words in a sentence.
-
-    Example:
-        >>> listed(["a", "b", "c"])
-        'a, b and c'
-    """
-    return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
 
 
 def with_dimension(of: Solved) -> str:

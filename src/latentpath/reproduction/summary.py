@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..summary import listed
 from .experiments import LINE, PATH
 from .plan import MODELS
 from .said import UNCOUNTED, beyond_the_ends
-from .section import SHORT, Section, listed
+from .section import SHORT, Section
 from .solved import Solved
 from .verdicts import Verdict
 

@@ -12,6 +12,7 @@ from torch.nn import functional
 from ..data import to_unit_range
 from ..errors import InputError, TrainingError
 from ..models.classifier import DigitClassifier
+from ..priors import borrowed_randomness
 from .config import ClassifierConfig
 from .loop import Progress, autocast
 from .randomness import AUGMENT, batches, seeded
@@ -39,7 +40,7 @@ def train_classifier(
         raise InputError(f"images must be uint8 (N, 1, 28, 28), got {images.dtype} {tuple(images.shape)}")
     if labels.shape != images.shape[:1]:
         raise InputError(f"labels must be ({len(images)},), one for each image, got {tuple(labels.shape)}")
-    with torch.random.fork_rng(devices=[]):
+    with borrowed_randomness():
         torch.manual_seed(config.seed)
         model = DigitClassifier(width=config.width)
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # faster on CPU

@@ -21,6 +21,7 @@ from torch.nn import functional
 from ..errors import DataError
 from ..models.dcgan import DCGAN, DCGANDiscriminator, DCGANGenerator
 from ..models.sampling import contact_sheet, draw
+from ..priors import borrowed_randomness
 from .config import DCGANConfig
 from .folder import part_of, read_checkpoint, read_config
 from .loop import Options, autocast, average, fit, measuring_statistics
@@ -40,7 +41,7 @@ class DCGANTrainer:
 
     def __init__(self, config: DCGANConfig, prior: Distribution, accelerator: Accelerator) -> None:
         self.config, self.device = config, accelerator.device
-        with torch.random.fork_rng(devices=[]):
+        with borrowed_randomness():
             torch.manual_seed(config.seed)
             self.generator, self.averaged = _generator(config), _generator(config)
             self.discriminator = _discriminator(config)
@@ -138,7 +139,7 @@ def averaged_dcgan(run: str | Path, prior: Distribution) -> tuple[DCGAN, int, fl
     if not isinstance(config, DCGANConfig):
         raise DataError(f"{run} holds a {type(config).__name__} run, not a DCGANConfig one")
     tensors, step, seconds = read_checkpoint(run)
-    with torch.random.fork_rng(devices=[]):
+    with borrowed_randomness():
         network = DCGAN(
             latent_dim=config.latent_dim,
             width=config.width,

@@ -25,6 +25,7 @@ from ..data import to_unit_range
 from ..errors import DataError
 from ..models.sampling import contact_sheet, draw
 from ..models.wae import WAE, LatentDiscriminator, mmd
+from ..priors import borrowed_randomness
 from .config import WAEConfig
 from .folder import part_of, read_checkpoint, read_config
 from .loop import Options, autocast, average, fit, measuring_statistics
@@ -58,7 +59,7 @@ class WAETrainer:
 
     def __init__(self, config: WAEConfig, images: Tensor, prior: Distribution, accelerator: Accelerator) -> None:
         self.config, self.device = config, accelerator.device
-        with torch.random.fork_rng(devices=[]):
+        with borrowed_randomness():
             torch.manual_seed(config.seed)
             self.network, self.averaged = _network(config), _network(config)
             critic = LatentDiscriminator(latent_dim=config.latent_dim, width=_CRITIC_WIDTH)
@@ -153,7 +154,7 @@ def averaged_wae(run: str | Path, images: Tensor) -> tuple[WAE, int, float]:
     if not isinstance(config, WAEConfig):
         raise DataError(f"{run} holds a {type(config).__name__} run, not a WAEConfig one")
     tensors, step, seconds = read_checkpoint(run)
-    with torch.random.fork_rng(devices=[]):
+    with borrowed_randomness():
         network = _network(config)
     try:
         network.load_state_dict(part_of(tensors, "averaged"))

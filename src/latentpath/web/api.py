@@ -21,8 +21,8 @@ import torch
 from ..errors import InputError
 from ..models.sampling import draw
 from . import views
-from .choices import LIMITS, LOOPS, SOLVERS, SPACINGS, Choices, text_of
-from .events import FIELDS, told
+from .choices import FIELDS, LIMITS, LOOPS, SOLVERS, SPACINGS, Choices, text_of
+from .events import told
 from .memory import trim
 from .sessions import Keyframe
 from .solving import Solved, solve
@@ -42,7 +42,7 @@ def offer(studio: Studio) -> None:
 
     @told
     def interpolate(model: str, seeds: str, *values: Any) -> tuple[Any, ...]:
-        choices = Choices.of(dict(zip(FIELDS, values, strict=True)))
+        choices = Choices.read(values)
         session = studio.sessions.of(None)  # of nobody else
         prior, numbers = studio.model(model).prior, _seeds(seeds)
         assert prior is not None

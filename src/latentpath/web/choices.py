@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
 from ..errors import InputError
+from ..interpolate import SOLVERS as KNOWN
 
-__all__ = ["LIMITS", "SOLVERS", "SPACINGS", "Choices", "Limit", "text_of"]
+__all__ = ["FIELDS", "LIMITS", "LOOPS", "SOLVERS", "SPACINGS", "Choices", "Limit", "text_of"]
 
-SOLVERS = ("multilevel", "lbfgs", "adam", "gradient_descent")
+SOLVERS = tuple(KNOWN)
 SPACINGS = ("data", "metric", "latent")
 LOOPS = ("bounce", "repeat", "once")
 
@@ -88,21 +89,21 @@ class Choices:
         shown: frames in a strip.
     """
 
-    alpha: float = 0.9
-    segments: int = 50
+    alpha: float = LIMITS["alpha"].default
+    segments: int = int(LIMITS["segments"].default)
     spacing: str = "data"
-    restarts: int = 1
+    restarts: int = int(LIMITS["restarts"].default)
     solver: str = "multilevel"
     closed: bool = False
     rounded: bool = False
-    smooth: float = 0.8
-    tol: float = 1e-3
-    max_evaluations: int = 200
-    seed: int = 0
-    seconds: float = 4.0
-    fps: int = 25
+    smooth: float = LIMITS["smooth"].default
+    tol: float = LIMITS["tol"].default
+    max_evaluations: int = int(LIMITS["max_evaluations"].default)
+    seed: int = int(LIMITS["seed"].default)
+    seconds: float = LIMITS["seconds"].default
+    fps: int = int(LIMITS["fps"].default)
     loop: str = "bounce"
-    shown: int = 11
+    shown: int = int(LIMITS["shown"].default)
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Choices:
@@ -123,8 +124,17 @@ class Choices:
                 raise InputError(f"{name} must be true or false, got {text_of(found[name])}")
         return cls(**found)
 
-    def options(self, legs: int) -> dict[str, Any]:
-        """The keyword arguments of `interpolate` for one leg, of `interpolate_through` for more, that are not usual."""
+    @classmethod
+    def read(cls, values: Sequence[Any]) -> Choices:
+        """`of` the values of `FIELDS`, in that order."""
+        return cls.of(dict(zip(FIELDS, values, strict=True)))
+
+    def many(self, keyframes: int) -> bool:
+        """Whether a path through so many keyframes has more than one leg."""
+        return keyframes > 2 or self.closed
+
+    def options(self, keyframes: int) -> dict[str, Any]:
+        """The keyword arguments that are not usual, of `interpolate`, or of `interpolate_through` for many legs."""
         usual = Choices()
         found: dict[str, Any] = {"segments": self.segments, "alpha": self.alpha}
         found |= {
@@ -133,11 +143,15 @@ class Choices:
         found["max_evaluations"] = self.max_evaluations
         if self.restarts > 1:
             found |= {"restarts": self.restarts, "seed": self.seed}
-        if legs > 1:
+        if self.many(keyframes):
             found["closed"] = self.closed  # its own points lie evenly in the metric, as those of a pair: for the solver
             if self.rounded:
                 found["smooth"] = self.smooth
         return found
+
+
+FIELDS = tuple(field.name for field in fields(Choices) if field.name != "seed")
+"""The settings of the page, in the order in which its controls are read."""
 
 
 def text_of(value: object) -> str:

@@ -7,7 +7,6 @@ import logging
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -23,28 +22,10 @@ from .sessions import Session
 from .solving import Solved, solve
 from .studio import Studio
 
-__all__ = ["FIELDS", "Events", "told"]
+__all__ = ["Events", "told"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-FIELDS = (
-    "alpha",
-    "segments",
-    "spacing",
-    "restarts",
-    "solver",
-    "closed",
-    "rounded",
-    "smooth",
-    "tol",
-    "max_evaluations",
-    "seconds",
-    "fps",
-    "loop",
-    "shown",
-)
-"""The settings of the page, in the order in which its controls are read."""
 
 
 def told(function: Callable[P, R]) -> Callable[P, R]:
@@ -126,7 +107,7 @@ class Events:
 
     def map(self, session: Session) -> Any:
         """The map of what is chosen, or of the path where that is what was found."""
-        with self.studio.drawing:
+        with session.drawing:
             keyframes, path = list(session.keyframes), session.path
             if len(keyframes) < 2 or len(keyframes[0].latent) < 2:
                 session.map = None
@@ -140,7 +121,7 @@ class Events:
 
     @staticmethod
     def file(session: Session, name: str) -> Path:
-        """A new file of that name, in the session's folder; earlier ones go, but for the last, which may be in use."""
+        """A new file of that name, in the session's folder; earlier ones go, but for the last few."""
         earlier = sorted(session.folder.glob(f"*/{name}"), key=lambda file: file.stat().st_mtime)
         for old in earlier[:-_KEPT]:
             shutil.rmtree(old.parent, ignore_errors=True)
@@ -162,10 +143,10 @@ class Events:
     @told
     def redraw(self, request: gr.Request) -> Any:
         """The map of what is chosen now."""
-        session, shown = self.session(request), [None]
-        with self.studio.working(), _while_there(session):
-            shown = [self.map(session)]
-        return shown[0]
+        session = self.session(request)
+        with self.studio.working(), _WhileThere(session):
+            return self.map(session)
+        return None
 
     @told
     def begin(self, request: gr.Request) -> tuple[Any, ...]:
@@ -248,9 +229,9 @@ class Events:
     def solve(self, request: gr.Request, *values: Any) -> Iterator[tuple[Any, ...]]:
         """Live progress, and then strips, profiles, map, plane, numbers, code, the strip and the path to take home."""
         session, nothing = self.session(request), gr.skip()
-        choices = Choices.of(dict(zip(FIELDS, values, strict=True)))
+        choices = Choices.read(values)
         name, model = session.model, self.studio.model(session.model)
-        with self.studio.working(), _while_there(session):
+        with self.studio.working(), _WhileThere(session):
             try:
                 for now in solve(self.studio, session, choices):
                     if not isinstance(now, Solved):
@@ -270,17 +251,14 @@ class Events:
         strip_file, path_file = self.file(session, "strips.png"), self.file(session, "path.safetensors")
         views.strips(path, model, choices, strip_file)
         path.save(path_file)
-        words, lines = (
-            views.numbers(path, choices, found.seconds, found.stopped),
-            views.code(session.model, found.keyframes, choices),
-        )
+        words = views.numbers(path, choices, found.seconds, found.stopped)
+        lines = views.code(session.model, found.keyframes, choices)
         yield words, str(strip_file), *([nothing] * 3), lines, nothing, nothing
         profile_file, plane_file = self.file(session, "profiles.png"), self.file(session, "plane.png")
-        flat = len(found.keyframes) == 2 and not choices.closed and path.latents.shape[-1] > 1
-        with self.studio.drawing:
-            views.profile(path, profile_file)
-            if flat:
-                views.plane(path, plane_file)
+        flat = not choices.many(len(found.keyframes)) and path.latents.shape[-1] > 1
+        views.profile(path, profile_file)
+        if flat:
+            views.plane(path, plane_file)
         shown = str(profile_file), self.map(session), str(plane_file) if flat else None
         yield nothing, nothing, *shown, nothing, str(strip_file), str(path_file)
 
@@ -288,9 +266,9 @@ class Events:
     def film(self, request: gr.Request, *values: Any) -> tuple[Any, ...]:
         """The film to play, and as a GIF."""
         session = self.session(request)
-        choices, model = Choices.of(dict(zip(FIELDS, values, strict=True))), self.studio.model(session.model)
+        choices, model = Choices.read(values), self.studio.model(session.model)
         if session.path is not None:
-            with self.studio.working(), _while_there(session):
+            with self.studio.working(), _WhileThere(session):
                 files = [self.file(session, f"morph.{suffix}") for suffix in ("mp4", "gif")]
                 for file in files:
                     views.films(session.path, model, choices, file, session.gone.is_set)
@@ -303,11 +281,14 @@ class Events:
         self.studio.sessions.forget(request.session_hash)
 
 
-@contextmanager
-def _while_there(session: Session) -> Iterator[None]:
+class _WhileThere:
     """Files of a visitor who has left meanwhile are gone, and that is well."""
-    try:
-        yield
-    except (OSError, LatentPathError):
-        if not session.gone.is_set():
-            raise
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> bool:
+        return kind is not None and issubclass(kind, OSError | LatentPathError) and self._session.gone.is_set()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
 
 from .api import offer
-from .choices import LIMITS, LOOPS, SOLVERS, SPACINGS, Choices
+from .choices import FIELDS, LIMITS, LOOPS, SOLVERS, SPACINGS, Choices
 from .events import Events
 from .studio import MOST_KEYFRAMES, Studio
 from .uploads import MOST_BYTES
@@ -60,6 +61,34 @@ def _slider(name: str, label: str, info: str) -> gr.Slider:
     return gr.Slider(limit.low, limit.high, limit.default, step=limit.step, label=label, info=info)
 
 
+def _gallery(label: str, name: str, columns: int) -> gr.Gallery:
+    return gr.Gallery(
+        label=label,
+        columns=columns,
+        fit_columns=False,
+        allow_preview=False,
+        object_fit="contain",
+        height="auto",
+        buttons=[],
+        format="png",
+        elem_id=name,
+        elem_classes="lp-show",
+        interactive=False,
+    )
+
+
+def _picture(label: str, name: str, shows: str, buttons: Sequence[Any] = ("fullscreen",)) -> gr.Image:
+    return gr.Image(
+        label=label,
+        type="filepath",
+        buttons=list(buttons),
+        interactive=False,
+        elem_id=name,
+        elem_classes="lp-show",
+        alt_text=shows,
+    )
+
+
 def build(studio: Studio) -> Any:
     """The page over a studio; `server` puts it behind a port."""
     events, usual = Events(studio), Choices()
@@ -71,31 +100,8 @@ def build(studio: Studio) -> Any:
                 with gr.Row():
                     seed = gr.Number(0, precision=0, label="Seed of the samples", scale=2)
                     other = gr.Button("Other samples", scale=1, elem_id="reseed")
-                samples = gr.Gallery(
-                    label=f"Samples: click to add one (at most {MOST_KEYFRAMES})",
-                    columns=6,
-                    allow_preview=False,
-                    object_fit="contain",
-                    height="auto",
-                    buttons=[],
-                    format="png",
-                    elem_id="samples",
-                    elem_classes="lp-show",
-                    interactive=False,
-                )
-                chosen = gr.Gallery(
-                    label="The path goes through: click one to remove it",
-                    columns=4,
-                    fit_columns=False,
-                    allow_preview=False,
-                    object_fit="contain",
-                    height="auto",
-                    buttons=[],
-                    format="png",
-                    elem_id="chosen",
-                    elem_classes="lp-show",
-                    interactive=False,
-                )
+                samples = _gallery(f"Samples: click to add one (at most {MOST_KEYFRAMES})", "samples", columns=6)
+                chosen = _gallery("The path goes through: click one to remove it", "chosen", columns=4)
                 with gr.Row():
                     closed = gr.Checkbox(usual.closed, label="Closed loop", info="back to the start in the end")
                     clear = gr.Button("Choose none", elem_id="clear")
@@ -134,14 +140,10 @@ def build(studio: Studio) -> Any:
                     find = gr.Button("Find the path", variant="primary", elem_id="find")
                     cancel = gr.Button("Cancel", variant="stop", elem_id="cancel")
                 words = gr.HTML(label="Numbers", elem_id="words")
-                strips = gr.Image(
-                    label="Straight line, slerp and path",
-                    type="filepath",
-                    buttons=["fullscreen"],
-                    interactive=False,
-                    elem_id="strips",
-                    elem_classes="lp-show",
-                    alt_text="film strips of the straight line, of slerp and of the path",
+                strips = _picture(
+                    "Straight line, slerp and path",
+                    "strips",
+                    "film strips of the straight line, of slerp and of the path",
                 )
                 with gr.Tabs():
                     with gr.Tab("Film"):
@@ -156,34 +158,23 @@ def build(studio: Studio) -> Any:
                         )
                     with gr.Tab("Map"):
                         moving = gr.Radio([], label="A click on the map moves keyframe", elem_id="moving")
-                        place = gr.Image(
-                            label="The first two latent coordinates, over the prior's density",
-                            type="filepath",
+                        place = _picture(
+                            "The first two latent coordinates, over the prior's density",
+                            "map",
+                            "straight line, slerp and path over the density of the prior",
                             buttons=[],
-                            interactive=False,
-                            elem_id="map",
-                            elem_classes="lp-show",
-                            alt_text="straight line, slerp and path over the density of the prior",
                         )
                     with gr.Tab("Profiles"):
-                        profile = gr.Image(
-                            label="Realism and steps along the curves",
-                            type="filepath",
-                            buttons=["fullscreen"],
-                            interactive=False,
-                            elem_id="profile",
-                            elem_classes="lp-show",
-                            alt_text="realism index and data-space steps along the three curves",
+                        profile = _picture(
+                            "Realism and steps along the curves",
+                            "profile",
+                            "realism index and data-space steps along the three curves",
                         )
                     with gr.Tab("Plane"):
-                        plane = gr.Image(
-                            label="The plane of the two ends (equation 4); a pair only",
-                            type="filepath",
-                            buttons=["fullscreen"],
-                            interactive=False,
-                            elem_id="plane",
-                            elem_classes="lp-show",
-                            alt_text="straight line and path in the plane of their ends",
+                        plane = _picture(
+                            "The plane of the two ends (equation 4); a pair only",
+                            "plane",
+                            "straight line and path in the plane of their ends",
                         )
                     with gr.Tab("Python"):
                         lines = gr.Code(
@@ -202,22 +193,23 @@ def build(studio: Studio) -> Any:
 
         stale = [words, strips, profile, plane, lines, strip_png, path_file, player, mp4, gif]
         selection = [chosen, moving, *stale]
-        settings = [
-            alpha,
-            segments,
-            spacing,
-            restarts,
-            solver,
-            closed,
-            rounded,
-            smooth,
-            tol,
-            most,
-            seconds,
-            fps,
-            loop,
-            shown,
-        ]
+        controls = {
+            "alpha": alpha,
+            "segments": segments,
+            "spacing": spacing,
+            "restarts": restarts,
+            "solver": solver,
+            "closed": closed,
+            "rounded": rounded,
+            "smooth": smooth,
+            "tol": tol,
+            "max_evaluations": most,
+            "seconds": seconds,
+            "fps": fps,
+            "loop": loop,
+            "shown": shown,
+        }
+        settings = [controls[name] for name in FIELDS]
         results = [words, strips, profile, place, plane, lines, strip_png, path_file]
         taken = [player, mp4, gif]
         quick: dict[str, Any] = {

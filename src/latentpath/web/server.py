@@ -125,8 +125,7 @@ def _warm(studio: Studio) -> None:
         views.strips(found.path, model, choices, session.folder / "strips.png")
         views.films(found.path, model, choices, session.folder / "film.mp4")
         if found.path.latents.shape[-1] > 1:
-            with studio.drawing:
-                views.map_of(found.path, model, session.folder / "map.png")
+            views.map_of(found.path, model, session.folder / "map.png")
     except (LatentPathError, OSError):  # whoever asks for it is told
         pass
     finally:

@@ -81,6 +81,7 @@ class Session:
         gone: set once the visitor has been forgotten.
         busy: held while something is solved.
         lock: held while the choice is changed: clicks may come faster than they are dealt with.
+        drawing: held while the map is drawn, so that `map` is that of the last one.
         seen: when something was last asked for.
     """
 
@@ -95,6 +96,7 @@ class Session:
     gone: threading.Event = field(default_factory=threading.Event)
     busy: threading.Lock = field(default_factory=threading.Lock)
     lock: threading.RLock = field(default_factory=threading.RLock)
+    drawing: threading.Lock = field(default_factory=threading.Lock)
     seen: float = 0.0
 
     def forget(self) -> None:

@@ -92,9 +92,9 @@ def _solve(studio: Studio, session: Session, choices: Choices, chosen: list[Keyf
     model = studio.model(session.model)
     assert model.prior is not None
     prior = model.prior
-    many = len(keyframes) > 2 or choices.closed
+    many = choices.many(len(chosen))
     legs = len(keyframes) - 1 + choices.closed
-    options = choices.options(2 if many else 1)
+    options = choices.options(len(chosen))
     watch, stop, began = _Watch(), threading.Event(), time.monotonic()
 
     def callback(now: Progress) -> bool:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from ..depicted import encoded
 from ..errors import GeneratorError, InputError, LatentPathError
-from ..invert import InversionProgress, as_taken, invert
+from ..invert import as_taken, invert
 from ..models import Model, available, load
 from ..models.sampling import draw
 from .choices import LIMITS, text_of
@@ -45,9 +46,8 @@ class Studio:
     def __init__(self, names: Sequence[str], folder: Path) -> None:
         if not names:
             raise InputError("a page needs a model: name one with --model")
-        self.names, self.folder = tuple(dict.fromkeys(names)), folder
+        self.names = tuple(dict.fromkeys(names))
         self._models = {name: _checked(load(name)) for name in self.names}
-        self.drawing = threading.RLock()  # matplotlib has settings that all threads share
         self._idle, self._busy = threading.Condition(), 0
         self.sessions = Sessions(folder, self.begin)
 
@@ -133,23 +133,23 @@ class Studio:
             )
         session.keyframes = [*session.keyframes, *more]
 
-    def add_pictures(
-        self,
-        session: Session,
-        files: Sequence[tuple[Path, str]],
-        tell: Callable[[InversionProgress], None] = lambda _: None,
-    ) -> str:
+    def add_pictures(self, session: Session, files: Sequence[tuple[Path, str]]) -> str:
         """Pictures as keyframes: encoded where the model has an encoder, else inverted; says how near they come.
 
-        What is no picture, or too large, is left out and named.
+        What is no picture, or too large, is left out and named. The files are gone afterwards.
 
         Raises:
             InputError: none, too many, or not one that can be used.
         """
-        room = MOST_KEYFRAMES - len(session.keyframes)
-        if not files or len(files) > min(MOST_PICTURES, room):
+        try:
+            return self._add_pictures(session, files)
+        finally:
             for file, _ in files:
                 file.unlink(missing_ok=True)
+
+    def _add_pictures(self, session: Session, files: Sequence[tuple[Path, str]]) -> str:
+        room = MOST_KEYFRAMES - len(session.keyframes)
+        if not files or len(files) > min(MOST_PICTURES, room):
             raise InputError(f"choose 1 to {max(room, 0)} pictures (there can be {MOST_KEYFRAMES} keyframes)")
         if session.stop.is_set():
             raise InputError("cancelled before it began")
@@ -163,19 +163,12 @@ class Studio:
             raise InputError("; ".join(problems))
         images = torch.cat([image for _, image in read])
         if model.encoder is not None:
-            latents = as_taken(model, model.encode(images))
-            error = (self.frames(session.model, latents) - images).flatten(1).square().mean(1).sqrt()
+            how, (latents, _, error) = "encoded", encoded(model, images)
         else:
-
-            def callback(now: InversionProgress) -> bool:
-                tell(now)
-                return session.stop.is_set()
-
-            found = invert(model, images, starts=4, steps=200, callback=callback)
-            latents, error = found.latents, found.error
+            found = invert(model, images, starts=4, steps=200, callback=lambda _: session.stop.is_set())
+            how, latents, error = "inverted", found.latents, found.error
         labels = [f"picture {Path(name).name[:40]}" for name, _ in read]
         self._add(session, [Keyframe(latent, label) for latent, label in zip(latents, labels, strict=True)])
-        how = "encoded" if model.encoder is not None else "inverted"
         told = [f"{label} {how}, RMS error {float(e):.2f}" for label, e in zip(labels, error, strict=True)]
         return "; ".join([*told, *problems])
 

@@ -204,8 +204,8 @@ def _sparkline(energies: tuple[float, ...]) -> str:
 
 def code(model: str, keyframes: list[Keyframe], choices: Choices) -> str:
     """The Python lines that make the path of that model through these keyframes."""
-    many = len(keyframes) > 2 or choices.closed
-    options = "".join(f", {name}={value!r}" for name, value in choices.options(2 if many else 1).items())
+    many = choices.many(len(keyframes))
+    options = "".join(f", {name}={value!r}" for name, value in choices.options(len(keyframes)).items())
     lines = ["import torch", "", "import latentpath as lp", "", f"model = lp.load({model!r})"]
     seeds = {keyframe.seed for keyframe in keyframes}
     if None not in seeds and len(seeds) == 1:
