@@ -1,6 +1,6 @@
 """latentpath: paths between latents of a generative model along which it keeps producing realistic things."""
 
-from . import priors, solvers
+from . import adapters, priors, solvers
 from .audit import Audit, audit
 from .curves import lerp, slerp
 from .energy import cost, energy, length, metric_tensor
@@ -10,7 +10,7 @@ from .film import film, strip
 from .index import ClassifierIndex, DiscriminatorIndex, KNNIndex, RealismIndex, ScoreIndex, TypicalityIndex
 from .interpolate import interpolate
 from .invert import Inversion, invert
-from .models import Model, adapters, load
+from .models import Model, load
 from .path import Path
 from .solvers import Outcome, Progress, Restarts
 from .through import interpolate_through

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from .callables import any_precision, out_of_memory, training_parts
 from .curves import lerp
 from .energy import ABOVE, Embed, Generator, blocks, points_to_data
 from .errors import GeneratorError, InputError, LatentPathError
 from .index import PriorIndex, RealismIndex, as_log_index
-from .index.networks import training_parts
 
 __all__ = ["check_endpoints", "check_generator", "checked_index"]
 
@@ -64,12 +64,16 @@ def check_endpoints(
         if value.ndim not in (1, 2) or value.numel() == 0 or (dim is not None and value.shape[-1] != dim):
             raise InputError(f"{name} must be {wanted}, got {tuple(value.shape)}")
         if value.dtype not in (torch.float32, torch.float64):
-            raise InputError(f"{name} must be float32 or float64, got {value.dtype}: convert with .float()")
+            raise InputError(f"{name} must be float32 or float64, got {value.dtype}: {_remedy(value.dtype)}")
+        if value.layout is not torch.strided:
+            raise InputError(f"{name} must be a dense tensor, got {value.layout}: convert with .to_dense()")
     if start.dtype != end.dtype or start.device != end.device:
         raise InputError(
             f"start and end must have one dtype and device, got {start.dtype} on {start.device} and {end.dtype} on "
             f"{end.device}: convert with .to(...)"
         )
+    if start.is_meta:
+        raise InputError("start and end must hold numbers, got tensors on the meta device: make them on a real one")
     counts = [len(value) for value in (start, end) if value.ndim == 2]
     if start.shape[-1] != end.shape[-1] or len({count for count in counts if count > 1}) > 1:
         raise InputError(f"start and end must pair up, got {tuple(start.shape)} and {tuple(end.shape)}")
@@ -88,11 +92,22 @@ def check_endpoints(
     return start, end
 
 
+def _remedy(dtype: torch.dtype) -> str:
+    """How to make latents of values of another dtype."""
+    if dtype.is_complex:
+        return "its real and imaginary parts are two latents, torch.view_as_real(...).flatten(-2) joins them"
+    if dtype.is_floating_point:
+        return "convert with .float(), which a generator in half precision takes too"
+    return "convert with .float()"
+
+
 @torch.no_grad()
 def _check_index(index: PriorIndex | Callable[[Tensor], Tensor], name: str, value: Tensor) -> None:
     try:
         logs = as_log_index(index)(value)
-    except Exception as error:
+    except Exception as error:  # anything may go wrong in somebody's index
+        if out_of_memory(error):
+            raise
         raise InputError(f"the index failed on {name} {tuple(value.shape)} {value.dtype}: {error}") from error
     if not isinstance(logs, Tensor) or logs.shape != value.shape[:1]:
         got = tuple(logs.shape) if isinstance(logs, Tensor) else type(logs).__name__
@@ -136,9 +151,11 @@ def check_generator(generator: Generator, embed: Embed, start: Tensor, end: Tens
     if isinstance(generator, nn.Module):
         _check_module(generator, start)
     a, b = start[:_PAIRS], end[:_PAIRS]
-    data = _Probe("the generator", "(N, D)", generator, max_points).check(torch.cat([a, b, torch.lerp(a, b, 0.5)]))
+    data = _Probe("the generator", "(N, D)", any_precision(generator), max_points).check(
+        torch.cat([a, b, torch.lerp(a, b, 0.5)])
+    )
     if callable(embed):
-        data = _Probe("embed", "(N, ...)", embed, max_points).check(data)
+        data = _Probe("embed", "(N, ...)", any_precision(embed), max_points).check(data)
     return data[0].numel()
 
 
@@ -183,9 +200,12 @@ class _Probe:
     def _call(self, points: Tensor) -> Tensor:
         try:
             found = self.function(points)
-        except Exception as error:
+        except Exception as error:  # anything may go wrong in somebody's network
+            if out_of_memory(error):
+                raise
             shown = f"{tuple(points.shape)} {points.dtype} on {points.device}"
-            raise GeneratorError(f"{self.name} failed on {shown}: {type(error).__name__}: {error}") from error
+            hint = "; lambda z: generator(z.half()) serves one that computes in half" if "Half" in str(error) else ""
+            raise GeneratorError(f"{self.name} failed on {shown}: {type(error).__name__}: {error}{hint}") from error
         if not isinstance(found, Tensor):
             raise GeneratorError(
                 f"{self.name} must return a tensor (N, ...), it returned {type(found).__name__}: wrap it in a function"
@@ -211,7 +231,9 @@ class _Probe:
         weights = torch.cos(torch.arange(found[0].numel(), device=found.device)).to(found.dtype)  # no direction's own
         try:
             return torch.autograd.grad((found.flatten(1) * weights).sum(), leaf, allow_unused=True)[0]
-        except RuntimeError as error:
+        except (RuntimeError, ValueError) as error:
+            if out_of_memory(error):
+                raise
             raise GeneratorError(f"{self.name} is not differentiable: {error}") from error
 
     def _apart(self, points: Tensor) -> Tensor:
@@ -233,6 +255,11 @@ def _check_module(generator: nn.Module, start: Tensor) -> None:
     if busy:
         raise GeneratorError(f"the generator is in training mode ({busy}): call generator.eval() first")
     weight = next((p for p in generator.parameters() if p.is_floating_point()), None)
+    if weight is not None and weight.is_meta:
+        raise InputError(
+            "the generator's weights must hold numbers, got ones on the meta device: .to_empty(device=...) gives them "
+            "memory, load_state_dict(...) their values"
+        )
     if weight is not None and weight.device != start.device:
         raise InputError(f"start is on {start.device} and the generator on {weight.device}: move one with .to(...)")
     if weight is not None and weight.dtype != start.dtype and weight.dtype in (torch.float32, torch.float64):

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from .audit import Audit, audit
+from .callables import any_precision, without_autocast
 from .curves import lerp, slerp
 from .energy import Embed, Generator, Index, blocks, chords, decoded_chords, prices, times
 from .errors import InputError
@@ -57,6 +58,7 @@ class Source:
         return audit(latents, self.generator, self.index, embed=self.embed, max_points=self.max_points)
 
     @torch.no_grad()
+    @without_autocast()
     def ri(self, latents: Tensor) -> Tensor:
         """The realism index at points ``(..., D)``; for a callable log index, its exponential."""
         if isinstance(self.index, PriorIndex):
@@ -64,6 +66,7 @@ class Source:
         return as_log_index(self.index)(latents).exp()
 
     @torch.no_grad()
+    @without_autocast()
     def steps(self, latents: Tensor, spacing: Spacing) -> Tensor:
         """The lengths ``(..., K)`` of the segments of polylines ``(..., K+1, D)`` in a spacing.
 
@@ -84,10 +87,12 @@ class Source:
         return torch.where(paid.sum(-1, keepdim=True).isfinite(), paid, size)
 
     @torch.no_grad()
+    @without_autocast()
     def frames(self, latents: Tensor) -> Tensor:
-        """The decoded points ``(..., *frame)`` of latents ``(..., D)``."""
+        """The decoded points ``(..., *frame)`` of latents ``(..., D)``; half-precision ones in the dtype of these."""
         flat = latents.reshape(-1, latents.shape[-1])
-        data = torch.cat([self.generator(flat[block]) for block in blocks(len(flat), self.max_points)])
+        decode = any_precision(self.generator)
+        data = torch.cat([decode(flat[block]) for block in blocks(len(flat), self.max_points)])
         return data.reshape(*latents.shape[:-1], *data.shape[1:])
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
+from .callables import without_autocast
 from .checks import check_endpoints, check_generator, checked_index
 from .curves import lerp
 from .energy import Embed, Generator
@@ -129,7 +130,8 @@ def interpolate(
             f"max_points must be a whole number of at least 2 (a segment has two ends), got {max_points!r}"
         )
     plan = Restarts.of(restarts, seed)
-    with torch.inference_mode(False):  # gradients are needed, whatever the caller has switched off
+    # gradients and full precision are needed, whatever the caller has switched off and on
+    with torch.inference_mode(False), without_autocast():
         index = checked_index(prior, alpha)
         plan.check(index)
         start, end = check_endpoints(start, end, index)

@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from .audit import Audit, hides
+from .callables import without_autocast
 from .curves import spaced
 from .energy import chords, prices, times
 from .errors import DataError, InputError, MissingDataError
@@ -61,6 +62,7 @@ class Path:
     joints: Tensor | None = None
 
     @classmethod
+    @without_autocast()
     def measured(
         cls,
         latents: Tensor,

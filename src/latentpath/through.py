@@ -32,6 +32,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
+from .callables import without_autocast
 from .curves import arc_length, at_arc, spaced, subdivide
 from .energy import Generator, chords, decode
 from .errors import InputError, SolveError
@@ -116,7 +117,7 @@ def interpolate_through(
     except SolveError as error:
         raise SolveError(f"of the {legs} legs of each path, counted path by path: {error}", error.path) from None
     assert found.source is not None
-    with torch.no_grad():
+    with torch.no_grad(), without_autocast():
         polylines: list[list[Tensor]] = [list(found.latents[i * legs : (i + 1) * legs]) for i in range(count)]
         facts: list[_Smoothed] = []
         if smooth is not None:

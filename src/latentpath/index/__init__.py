@@ -54,6 +54,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
+from latentpath.callables import without_autocast
 from latentpath.errors import InputError
 
 from .base import PriorIndex
@@ -113,7 +114,7 @@ class RealismIndex(PriorIndex):
 
     def __init__(self, prior: Any, alpha: float | int = 0.9, samples: int = 5000, seed: int = 0) -> None:
         super().__init__(prior, alpha, samples, seed)
-        with torch.no_grad():
+        with torch.no_grad(), without_autocast():
             kind, rule = choose(prior, self.dim, samples, seed)
         self._set(kind=kind, _rule=rule)
 

@@ -34,6 +34,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from latentpath.callables import any_precision, in_weights_dtype, without_autocast
 from latentpath.errors import InputError
 
 from .base import PriorIndex
@@ -102,8 +103,9 @@ class ScoreIndex(PriorIndex):
     ) -> None:
         super().__init__(prior, alpha, samples, seed)
         check_parts(score=score)
-        self._estimate(score, score, max_points)
+        self._estimate(in_weights_dtype(score), score, max_points)
 
+    @without_autocast()
     def _estimate(self, score: Callable[[Tensor], Tensor], like: object, max_points: int | None) -> None:
         """Score the prior's samples, in the dtype and on the device of the weights of ``like``, and tabulate."""
         if max_points is not None and (
@@ -159,7 +161,7 @@ class ScoreIndex(PriorIndex):
                 "the score must be floating point, to have a gradient, it gave "
                 f"{found.dtype} {tuple(found.shape)}: leave out comparisons, argmax and rounding"
             )
-        return found.reshape(-1)
+        return found.reshape(-1).to(torch.promote_types(found.dtype, torch.float32))
 
 
 class DiscriminatorIndex(ScoreIndex):
@@ -208,7 +210,8 @@ class DiscriminatorIndex(ScoreIndex):
     ) -> None:
         PriorIndex.__init__(self, prior, alpha, samples, seed)
         check_parts(generator=generator, discriminator=discriminator)
-        self._estimate(lambda z: discriminator(generator(z)), generator, max_points)
+        decode, judge = any_precision(generator), in_weights_dtype(discriminator)
+        self._estimate(lambda z: judge(decode(z)), generator, max_points)
 
 
 class ClassifierIndex(ScoreIndex):
@@ -261,7 +264,8 @@ class ClassifierIndex(ScoreIndex):
     ) -> None:
         PriorIndex.__init__(self, prior, alpha, samples, seed)
         check_parts(generator=generator, classifier=classifier)
-        self._estimate(lambda z: _confidence(classifier(generator(z))), generator, max_points)
+        decode, classify = any_precision(generator), any_precision(classifier)
+        self._estimate(lambda z: _confidence(classify(decode(z))), generator, max_points)
 
 
 def _confidence(logits: Tensor) -> Tensor:

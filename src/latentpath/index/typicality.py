@@ -45,6 +45,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from latentpath.callables import without_autocast
 from latentpath.errors import InputError
 
 from .base import PriorIndex
@@ -94,7 +95,7 @@ class TypicalityIndex(PriorIndex):
 
     def __init__(self, prior: Any, alpha: float | int = 0.9, samples: int = 5000, seed: int = 0) -> None:
         super().__init__(prior, alpha, samples, seed)
-        with torch.no_grad():
+        with torch.no_grad(), without_autocast():
             kind, below = choose(prior, self.dim, samples, seed)
             if isinstance(below, NormalRule):
                 rule: Rule = _NormalTypicality(below)

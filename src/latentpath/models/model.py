@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
+from ..callables import in_weights_dtype, out_of_memory
 from ..errors import InputError
 
 __all__ = ["Card", "Model"]
@@ -72,6 +73,8 @@ class Model:
     def encode(self, data: Tensor) -> Tensor:
         """The latents ``(N, D)`` of ``data`` ``(N, ...)``, by the encoder; no graph is kept.
 
+        Those of an encoder in half precision are float32.
+
         Raises:
             InputError: there is no encoder (`latentpath.invert` finds latents without one), ``data`` is not what it
                 takes, or what it gives are no latents of this model.
@@ -83,8 +86,11 @@ class Model:
             raise InputError(f"data must be a tensor (N, ...) with N > 0, as {self.name!r} makes them, got {shown}")
         try:
             with torch.no_grad():
-                latents = torch.cat([self.encoder(chunk) for chunk in data.split(_CHUNK)])
+                encode = in_weights_dtype(self.encoder)
+                latents = torch.cat([encode(chunk) for chunk in data.split(_CHUNK)])
         except (RuntimeError, ValueError, TypeError, IndexError) as error:
+            if out_of_memory(error):
+                raise
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise InputError(
                 f"the encoder of {self.name!r} does not take {data.dtype} {tuple(data.shape)} on {data.device}: give "
@@ -96,4 +102,4 @@ class Model:
                 f"the encoder of {self.name!r} should give latents ({len(data)}, {', '.join(map(str, dim))}), "
                 f"it gave {tuple(latents.shape)}"
             )
-        return latents
+        return latents.to(torch.promote_types(latents.dtype, torch.float32))
