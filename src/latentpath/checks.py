@@ -204,7 +204,9 @@ class _Probe:
             if out_of_memory(error):
                 raise
             shown = f"{tuple(points.shape)} {points.dtype} on {points.device}"
-            hint = "; lambda z: generator(z.half()) serves one that computes in half" if "Half" in str(error) else ""
+            half = {"BFloat16": "bfloat16", "Half": "half"}
+            cast = next((method for kind, method in half.items() if kind in str(error)), None)
+            hint = f"; lambda z: generator(z.{cast}()) serves one that computes in half precision" if cast else ""
             raise GeneratorError(f"{self.name} failed on {shown}: {type(error).__name__}: {error}{hint}") from error
         if not isinstance(found, Tensor):
             raise GeneratorError(
@@ -241,12 +243,12 @@ class _Probe:
         try:
             return torch.cat([self._run(points[:1]), self._run(points[1:])])
         except LatentPathError as error:
-            raise self._coupled() from error
+            raise self._coupled(f" (of the first point alone: {error})") from error
 
-    def _coupled(self) -> GeneratorError:
+    def _coupled(self, why: str = "") -> GeneratorError:
         return GeneratorError(
             f"{self.name} couples the points of a batch: its output for a point depends on the others (batch "
-            "statistics?). Put it in eval mode, or decode points one by one inside"
+            f"statistics?). Put it in eval mode, or decode points one by one inside{why}"
         )
 
 
