@@ -72,6 +72,24 @@ class Helped(Around):
         return self.inner(z) * self.factor
 
 
+class Inherited(nn.Dropout):
+    def forward(self, z: Tensor) -> Tensor:
+        return super().forward(z) + 0
+
+
+class Listed(nn.Module):
+    """A list has no forward of its own."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList([inner])
+
+    def forward(self, z: Tensor) -> Tensor:
+        for part in self.parts:
+            z = part(z)
+        return z
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # The mode.
 
@@ -93,6 +111,8 @@ IN_EVAL_MODE: dict[str, Callable[[nn.Module], nn.Module]] = {
     "frozen TorchScript": lambda net: torch.jit.freeze(torch.jit.script(net)),
     "frozen, in a wrapper": lambda net: Around(torch.jit.freeze(torch.jit.script(net))),
     "a scripted wrapper": lambda net: torch.jit.script(Around(net)),
+    "in a list": Listed,
+    "in a scripted list": lambda net: torch.jit.script(Listed(net)),
     "exported": exported,
     "exported, in a wrapper": lambda net: Around(exported(net)),
     "compiled": lambda net: torch.compile(net, backend="eager"),
@@ -121,6 +141,7 @@ IN_TRAINING_MODE: dict[str, tuple[Callable[[nn.Sequential], nn.Module], str]] = 
     "all of it": (lambda net: network().train(), "Sequential, 0, 1"),
     "all of it, wrapped": (lambda net: nn.DataParallel(network().train()), "DataParallel, module, module.0"),
     "dropout": (lambda net: nn.DataParallel(nn.Sequential(net, nn.Dropout(0.5))), "module.1"),
+    "dropout of one's own": (lambda net: nn.Sequential(net, Inherited(0.5)), "1"),
     "batch normalisation": (lambda net: nn.Sequential(net, nn.BatchNorm1d(6).double()), "1"),
     "random slopes": (lambda net: nn.Sequential(net, nn.RReLU()), "1"),
     "the power iteration": (spectral, "1.parametrizations.weight.0"),
@@ -155,7 +176,9 @@ def test_a_method_in_place_of_the_forward_is_read_too() -> None:
 
 @pytest.mark.parametrize("dim", [3, 64])
 @pytest.mark.parametrize(
-    "options", [{}, {"solver": "adam", "max_evaluations": 20}, {"restarts": 2, "max_points": 40, "max_evaluations": 10}], ids=str
+    "options",
+    [{}, {"solver": "adam", "max_evaluations": 20}, {"restarts": 2, "max_points": 40, "max_evaluations": 10}],
+    ids=str,
 )
 def test_a_module_can_be_counted_while_it_is_solved(dim: int, options: dict[str, object]) -> None:
     net = network(dim)

@@ -15,7 +15,6 @@ numbers. Nothing else may lead there: not an error of the user's own code, and n
 
 from __future__ import annotations
 
-import functools
 import inspect
 import opcode
 from collections.abc import Callable, Iterator
@@ -138,18 +137,14 @@ def _asks_for_mode(part: nn.Module) -> bool:
     """Whether the code of this module, or of a hook on it, mentions ``training``; True where no code can be seen."""
     if isinstance(part, torch.jit.ScriptModule):
         return 'name="training"' in str(part.graph) if hasattr(part, "forward") else False
-    hooks = [*part._forward_pre_hooks.values(), *part._forward_hooks.values()]
-    own = [code for function in (vars(part).get("forward"), *hooks) if function for code in _codes(function)]
-    return _class_asks_for_mode(type(part)) or any(map(_mentions_training, own))
-
-
-@functools.cache
-def _class_asks_for_mode(kind: type) -> bool:
-    classes = [base for base in kind.__mro__ if base not in (nn.Module, object)]
-    methods = {name: value for base in reversed(classes) for name, value in vars(base).items()}
-    if kind.forward is not nn.Module.forward and not _codes(kind.forward):  # type: ignore[attr-defined]
+    kind = type(part)
+    if "forward" not in vars(part) and kind.forward is not nn.Module.forward and not _codes(kind.forward):
         return True
-    return any(_mentions_training(code) for name, f in methods.items() if name not in _SETTERS for code in _codes(f))
+    classes = [base for base in kind.__mro__ if base not in (nn.Module, object)]
+    # overridden methods too: they are called by super()
+    functions = [value for base in classes for name, value in vars(base).items() if name not in _SETTERS]
+    functions += [vars(part).get("forward"), *part._forward_pre_hooks.values(), *part._forward_hooks.values()]
+    return any(_mentions_training(code) for function in functions for code in _codes(function))
 
 
 def _codes(function: Any) -> list[CodeType]:

@@ -70,7 +70,9 @@ def interpolate(
 
     Args:
         generator: latents ``(N, D)`` to data ``(N, ...)``: any deterministic, differentiable callable that treats the
-            points of a batch independently; a module must be in eval mode.
+            points of a batch independently; a module must be in eval mode. It runs without the caller's
+            ``torch.autocast`` (see `latentpath.callables`); one whose weights are in half precision is given latents in
+            their dtype.
         prior: the density of the latents (any `torch.distributions.Distribution` over vectors), a `RealismIndex` or
             another index (`TypicalityIndex`, `ScoreIndex` and its kinds), or a callable ``(..., D) -> (...)`` that
             gives ``log(alpha * ri)``.
