@@ -67,6 +67,7 @@ UNDER_AUTOCAST: dict[str, Callable[[], Tensor]] = {
         lp.interpolate_through(NET, PRIOR, torch.eye(3), segments=4, smooth=0.5, max_evaluations=9).latents
     ),
     "invert": lambda: lp.invert(lp.Model(NET, PRIOR), torch.ones(1, 8) / 4, steps=5, starts=2).latents,
+    "encode": lambda: lp.Model(NET, PRIOR, encoder=network(8, 3)).encode(REAL),
     "audit": lambda: lp.audit(LINE, NET, INDEX).segment_cost,
     "energy": lambda: lp.energy(LINE, NET, INDEX),
     "cost": lambda: lp.cost(LINE, NET, INDEX),

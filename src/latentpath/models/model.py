@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from ..callables import in_weights_dtype, out_of_memory
+from ..callables import in_weights_dtype, out_of_memory, without_autocast
 from ..errors import InputError
 
 __all__ = ["Card", "Model"]
@@ -85,7 +85,7 @@ class Model:
             shown = tuple(data.shape) if isinstance(data, Tensor) else type(data).__name__
             raise InputError(f"data must be a tensor (N, ...) with N > 0, as {self.name!r} makes them, got {shown}")
         try:
-            with torch.no_grad():
+            with torch.no_grad(), without_autocast():
                 encode = in_weights_dtype(self.encoder)
                 latents = torch.cat([encode(chunk) for chunk in data.split(_CHUNK)])
         except (RuntimeError, ValueError, TypeError, IndexError) as error:
