@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, ParamSpec, TypeVar
 
 import typer
 
+from . import interrupts
 from .errors import InputError, LatentPathError
 
 if TYPE_CHECKING:
@@ -95,13 +96,14 @@ def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
     @functools.wraps(command)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
-            return command(*args, **kwargs)
+            with interrupts.raised():
+                return command(*args, **kwargs)
         except LatentPathError as error:
-            typer.echo(f"Error: {error}", err=True)
+            typer.echo(f"Error: {'. '.join([str(error), *getattr(error, '__notes__', [])])}", err=True)
             raise typer.Exit(2) from None
-        except KeyboardInterrupt:
-            typer.echo("Interrupted.", err=True)
-            raise typer.Exit(130) from None
+        except KeyboardInterrupt as error:
+            typer.echo(" ".join(["Interrupted.", *getattr(error, "__notes__", [])]), err=True)
+            raise typer.Exit(interrupts.INTERRUPTED) from None
 
     return guarded
 
@@ -166,10 +168,17 @@ def check_writable(out: Path, *, folder: bool) -> None:
 
 
 def use_threads(threads: int | None) -> None:
+    """Use so many CPU threads, at most one for each core; None for PyTorch's choice.
+
+    Raises:
+        InputError: fewer than one.
+    """
     import torch
 
     if threads is not None:
-        torch.set_num_threads(threads)
+        if threads < 1:
+            raise InputError(f"threads must be at least 1, got {threads}")
+        torch.set_num_threads(min(threads, os.cpu_count() or 1))
 
 
 def images_of(source: str | None, size: int, channels: int, hold_out: int) -> Images:
@@ -217,7 +226,7 @@ def _train(
                 train_wae(config, images.pixels, prior, out, **options)
     except KeyboardInterrupt:
         typer.echo(f"Interrupted; go on from the checkpoint in {out} with --resume.", err=True)
-        raise typer.Exit(130) from None
+        raise typer.Exit(interrupts.INTERRUPTED) from None
     from accelerate import PartialState
 
     if not PartialState().is_main_process:

@@ -33,7 +33,7 @@ from .solvers import (
     solve_audited,
 )
 
-__all__ = ["insist", "interpolate"]
+__all__ = ["check_options", "insist", "interpolate"]
 
 SOLVERS: dict[str, Callable[[float], Solver[Any]]] = {
     "multilevel": Multilevel,
@@ -115,19 +115,9 @@ def interpolate(
         >>> path.latents.shape, str(path.outcome[0])
         (torch.Size([1, 51, 2]), 'converged')
     """
-    if isinstance(segments, bool) or not isinstance(segments, int) or segments < 2:
-        raise InputError(f"segments must be a whole number of at least 2, got {segments!r}")
-    if not isinstance(tol, int | float) or not 0 < tol < math.inf:
-        raise InputError(f"tol must be above 0 and finite, got {tol!r}")
-    number = isinstance(max_evaluations, int | float) and not isinstance(max_evaluations, bool)
-    if max_evaluations is not None and not (number and max_evaluations >= 1):
-        raise InputError(f"max_evaluations must be a number of at least 1, got {max_evaluations!r}")
+    check_options(segments=segments, tol=tol, max_evaluations=max_evaluations, max_points=max_points)
     if callback is not None and not callable(callback):
         raise InputError(f"callback must be callable, got {type(callback).__name__}")
-    if max_points is not None and (isinstance(max_points, bool) or not isinstance(max_points, int) or max_points < 2):
-        raise InputError(
-            f"max_points must be a whole number of at least 2 (a segment has two ends), got {max_points!r}"
-        )
     plan = Restarts.of(restarts, seed)
     with torch.inference_mode(False):  # gradients are needed, whatever the caller has switched off
         index = checked_index(prior, alpha)
@@ -180,6 +170,27 @@ def interpolate(
     if strict:
         insist(path)
     return path
+
+
+def check_options(
+    *, segments: int, tol: float, max_evaluations: float | None = None, max_points: int | None = None
+) -> None:
+    """Refuse numbers that no solve can have; what a command asks before it draws, reads or inverts anything.
+
+    Raises:
+        InputError: one is out of range, or not finite.
+    """
+    if isinstance(segments, bool) or not isinstance(segments, int) or segments < 2:
+        raise InputError(f"segments must be a whole number of at least 2, got {segments!r}")
+    if not isinstance(tol, int | float) or not 0 < tol < math.inf:
+        raise InputError(f"tol must be above 0 and finite, got {tol!r}")
+    number = isinstance(max_evaluations, int | float) and not isinstance(max_evaluations, bool)
+    if max_evaluations is not None and not (number and 1 <= max_evaluations < math.inf):
+        raise InputError(f"max_evaluations must be a number of at least 1, and finite, got {max_evaluations!r}")
+    if max_points is not None and (isinstance(max_points, bool) or not isinstance(max_points, int) or max_points < 2):
+        raise InputError(
+            f"max_points must be a whole number of at least 2 (a segment has two ends), got {max_points!r}"
+        )
 
 
 def points_at_once(device: torch.device, values: int) -> int:

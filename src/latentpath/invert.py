@@ -38,6 +38,7 @@ import torch
 from torch import Tensor
 
 from .checks import check_generator
+from .counts import counted
 from .energy import Embed, blocks, points_to_data
 from .errors import InputError
 from .index import RealismIndex
@@ -85,7 +86,7 @@ class Inversion:
     def __repr__(self) -> str:
         low, high = float(self.error.min()), float(self.error.max())
         return (
-            f"Inversion({len(self)} image{'s' * (len(self) != 1)}, RMS error {float(self.error.mean()):.3g} on average "
+            f"Inversion({counted(len(self), 'image')}, RMS error {float(self.error.mean()):.3g} on average "
             f"({low:.3g} to {high:.3g}), {int(self.converged.sum())} converged)"
         )
 
