@@ -709,7 +709,7 @@ class TestCommands:
     def test_nan_is_no_option(self, option: str) -> None:
         result = CliRunner().invoke(app, ["dcgan", "--data", "nowhere", option, "nan"])
         assert result.exit_code == 2
-        assert "nan" in result.stderr
+        assert option in result.stderr
 
     @pytest.mark.parametrize("kind", ["dcgan", "wae"])
     @pytest.mark.parametrize("module", ["accelerate", "tensorboard"])

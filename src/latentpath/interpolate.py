@@ -91,8 +91,8 @@ def interpolate(
             4,096 elsewhere, fewer where the generator's output is large.
         restarts: from how many starts to search for a lower minimum, the straight line among them: a number, ``"auto"``
             (until more find nothing lower) or a `Restarts`; None for the straight line alone. The path never costs
-            more than that one's. A start along a graph of prior samples needs scipy: ``pip install
-            'latentpath[search]'``.
+            more than that one's. A start along a graph of prior samples needs scipy, from the extra
+            ``search``.
         seed: of the starts; a `Restarts` carries its own.
         strict: raise `SolveError` unless every path has converged, to a finite cost.
         callback: called with a `Progress` after every step; a true answer stops, and every path keeps the best it has.
