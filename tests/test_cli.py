@@ -169,17 +169,16 @@ def drawn_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("drawn_quickly")
 @pytest.mark.parametrize(
-    ("writer", "file"),
+    ("writer", "file", "failure"),
     [
-        ("latentpath.plots.strips", "strips.png"),
-        ("latentpath.plots.profiles", "profiles.png"),
-        ("latentpath.plots.plane", "plane.png"),
-        ("latentpath.plots.prior_map", "map.png"),
-        ("latentpath.video.gif", "morph.gif"),
-        ("latentpath.comparison.about", "report.json"),
+        ("latentpath.plots.strips", "strips.png", no_encoder),
+        ("latentpath.plots.profiles", "profiles.png", no_space),
+        ("latentpath.plots.plane", "plane.png", no_encoder),
+        ("latentpath.plots.prior_map", "map.png", no_space),
+        ("latentpath.video.gif", "morph.gif", no_encoder),
+        ("latentpath.comparison.about", "report.json", no_space),
     ],
 )
-@pytest.mark.parametrize("failure", [no_space, no_encoder])
 def test_a_file_that_cannot_be_written_costs_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writer: str, file: str, failure: Callable[..., None]
 ) -> None:
@@ -326,6 +325,16 @@ def test_verdict_says_how_much_in_how_many_and_how_it_ended() -> None:
     assert "costs 10% more" in worse
     assert "found no tunnelling" in worse
     assert "stopped" in worse
+
+
+def test_numbers_of_things_are_in_words() -> None:
+    assert comparison.heading("m", 1, 1, 0.9, 1e-3, 0).startswith("m: 1 pair, 1 segment, ")
+    assert comparison.heading("m", 16, 50, 0.9, 1e-3, 0).startswith("m: 16 pairs, 50 segments, ")
+    start, prior = torch.zeros(1, 1, dtype=torch.float64), lp.priors.standard_normal(1, dtype=torch.float64)
+    path = lp.interpolate(lambda z: z, prior, start, start + 1, segments=4)
+    assert repr(path).startswith("Path(1 path of 4 segments in 1 dimension; ")
+    both = lp.interpolate(lambda z: z, prior, start.expand(2, 1), start + 1, segments=4)
+    assert repr(both).startswith("Path(2 paths of 4 segments in 1 dimension; ")
 
 
 def test_table_fits_a_terminal_of_80_columns() -> None:

@@ -185,8 +185,10 @@ def check_options(
     if not isinstance(tol, int | float) or not 0 < tol < math.inf:
         raise InputError(f"tol must be above 0 and finite, got {tol!r}")
     number = isinstance(max_evaluations, int | float) and not isinstance(max_evaluations, bool)
-    if max_evaluations is not None and not (number and 1 <= max_evaluations < math.inf):
-        raise InputError(f"max_evaluations must be a number of at least 1, and finite, got {max_evaluations!r}")
+    if max_evaluations is not None and not (number and max_evaluations >= 1):
+        raise InputError(f"max_evaluations must be a number of at least 1, got {max_evaluations!r}")
+    if max_evaluations == math.inf:
+        raise InputError("max_evaluations must be finite, got inf; None is 1,000 from each start")
     if max_points is not None and (isinstance(max_points, bool) or not isinstance(max_points, int) or max_points < 2):
         raise InputError(
             f"max_points must be a whole number of at least 2 (a segment has two ends), got {max_points!r}"
