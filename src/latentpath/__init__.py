@@ -1,5 +1,8 @@
 """latentpath: paths between latents of a generative model along which it keeps producing realistic things."""
 
+from . import interrupts  # noqa: F401  # first: it answers Ctrl-C while the rest is imported
+
+# isort: split
 from . import adapters, priors, solvers
 from .audit import Audit, audit
 from .curves import lerp, slerp

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from .audit import Audit, audit
 from .callables import any_precision, without_autocast
+from .counts import counted
 from .curves import lerp, slerp
 from .energy import Embed, Generator, Index, blocks, chords, decoded_chords, prices, times
 from .errors import InputError
@@ -183,7 +184,7 @@ class Report:
         ]
         pairs = len(self.rows[0].cost)
         ended = ", ".join(f"{count} {name}" for name, count in self.outcomes.items())
-        last = [f"means over {pairs} pair{'s' * (pairs != 1)}; paths: {ended}", *filter(None, [self.searched])]
+        last = [f"means over {counted(pairs, 'pair')}; paths: {ended}", *filter(None, [self.searched])]
         return "\n".join([*(line.rstrip() for line in lines), *last])
 
     def to_dict(self) -> dict[str, Any]:

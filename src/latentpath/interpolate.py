@@ -34,7 +34,7 @@ from .solvers import (
     solve_audited,
 )
 
-__all__ = ["insist", "interpolate"]
+__all__ = ["check_options", "insist", "interpolate"]
 
 SOLVERS: dict[str, Callable[[float], Solver[Any]]] = {
     "multilevel": Multilevel,
@@ -94,8 +94,8 @@ def interpolate(
             4,096 elsewhere, fewer where the generator's output is large.
         restarts: from how many starts to search for a lower minimum, the straight line among them: a number, ``"auto"``
             (until more find nothing lower) or a `Restarts`; None for the straight line alone. The path never costs
-            more than that one's. A start along a graph of prior samples needs scipy: ``pip install
-            'latentpath[search]'``.
+            more than that one's. A start along a graph of prior samples needs scipy, from the extra
+            ``search``.
         seed: of the starts; a `Restarts` carries its own.
         strict: raise `SolveError` unless every path has converged, to a finite cost.
         callback: called with a `Progress` after every step; a true answer stops, and every path keeps the best it has.
@@ -118,19 +118,9 @@ def interpolate(
         >>> path.latents.shape, str(path.outcome[0])
         (torch.Size([1, 51, 2]), 'converged')
     """
-    if isinstance(segments, bool) or not isinstance(segments, int) or segments < 2:
-        raise InputError(f"segments must be a whole number of at least 2, got {segments!r}")
-    if not isinstance(tol, int | float) or not 0 < tol < math.inf:
-        raise InputError(f"tol must be above 0 and finite, got {tol!r}")
-    number = isinstance(max_evaluations, int | float) and not isinstance(max_evaluations, bool)
-    if max_evaluations is not None and not (number and max_evaluations >= 1):
-        raise InputError(f"max_evaluations must be a number of at least 1, got {max_evaluations!r}")
+    check_options(segments=segments, tol=tol, max_evaluations=max_evaluations, max_points=max_points)
     if callback is not None and not callable(callback):
         raise InputError(f"callback must be callable, got {type(callback).__name__}")
-    if max_points is not None and (isinstance(max_points, bool) or not isinstance(max_points, int) or max_points < 2):
-        raise InputError(
-            f"max_points must be a whole number of at least 2 (a segment has two ends), got {max_points!r}"
-        )
     plan = Restarts.of(restarts, seed)
     # gradients and full precision are needed, whatever the caller has switched off and on
     with torch.inference_mode(False), without_autocast():
@@ -184,6 +174,29 @@ def interpolate(
     if strict:
         insist(path)
     return path
+
+
+def check_options(
+    *, segments: int, tol: float, max_evaluations: float | None = None, max_points: int | None = None
+) -> None:
+    """Refuse numbers that no solve can have; what a command asks before it draws, reads or inverts anything.
+
+    Raises:
+        InputError: one is out of range, or not finite.
+    """
+    if isinstance(segments, bool) or not isinstance(segments, int) or segments < 2:
+        raise InputError(f"segments must be a whole number of at least 2, got {segments!r}")
+    if not isinstance(tol, int | float) or not 0 < tol < math.inf:
+        raise InputError(f"tol must be above 0 and finite, got {tol!r}")
+    number = isinstance(max_evaluations, int | float) and not isinstance(max_evaluations, bool)
+    if max_evaluations is not None and not (number and max_evaluations >= 1):
+        raise InputError(f"max_evaluations must be a number of at least 1, got {max_evaluations!r}")
+    if max_evaluations == math.inf:
+        raise InputError("max_evaluations must be finite, got inf; None is 1,000 from each start")
+    if max_points is not None and (isinstance(max_points, bool) or not isinstance(max_points, int) or max_points < 2):
+        raise InputError(
+            f"max_points must be a whole number of at least 2 (a segment has two ends), got {max_points!r}"
+        )
 
 
 def points_at_once(device: torch.device, values: int) -> int:

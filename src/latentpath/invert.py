@@ -39,6 +39,7 @@ from torch import Tensor
 
 from .callables import any_precision, leaf_and_view, without_autocast
 from .checks import check_generator
+from .counts import counted
 from .energy import Embed, blocks, points_to_data
 from .errors import InputError
 from .index import RealismIndex
@@ -86,7 +87,7 @@ class Inversion:
     def __repr__(self) -> str:
         low, high = float(self.error.min()), float(self.error.max())
         return (
-            f"Inversion({len(self)} image{'s' * (len(self) != 1)}, RMS error {float(self.error.mean()):.3g} on average "
+            f"Inversion({counted(len(self), 'image')}, RMS error {float(self.error.mean()):.3g} on average "
             f"({low:.3g} to {high:.3g}), {int(self.converged.sum())} converged)"
         )
 

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from .audit import Audit, hides
 from .callables import without_autocast
+from .counts import counted, plural
 from .curves import spaced
 from .energy import chords, prices, times
 from .errors import DataError, InputError, MissingDataError
@@ -233,10 +234,11 @@ class Path:
     def __repr__(self) -> str:
         count, points, dim = self.latents.shape
         ended = ", ".join(f"{n} {outcome}" for outcome, n in Counter(map(str, self.outcome)).items())
+        evaluations = round(float(self.evaluations.mean()), 1)
         return (
-            f"Path({count} paths of {points - 1} segments in {dim} dimensions; mean cost "
-            f"{float(self.cost.mean()):.4g}, "
-            f"{float(self.evaluations.mean()):.1f} evaluations; {ended})"
+            f"Path({counted(count, 'path')} of {counted(points - 1, 'segment')} in {counted(dim, 'dimension')}; "
+            f"mean cost {float(self.cost.mean()):.4g}, "
+            f"{evaluations:.1f} {plural(evaluations, 'evaluation')}; {ended})"
         )
 
     def bind(self, source: Source) -> Path:

@@ -43,6 +43,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..audit import Audit
+from ..counts import counted, plural
 from ..curves import lerp
 from ..errors import InputError, missing
 from ..index import PriorIndex
@@ -165,13 +166,13 @@ class Minima:
         few, many = min(starts), max(starts)
         if many == 0:
             return "no other start was tried"
-        tried = f"{many} start{'s' * (many != 1)}" if few == many else f"{few} to {many} starts"
+        tried = counted(many, "start") if few == many else f"{few} to {many} starts"
         better = self.lowered[self.lowered > 0]
         if len(better) == 0:
             verdict = "found nothing lower"
         else:
             verdict = (
-                f"{len(better)} of {pairs} pair{'s' * (pairs != 1)} improved, by {float(better.mean()):.1%} on average"
+                f"{len(better)} of {pairs} {plural(pairs, 'pair')} improved, by {float(better.mean()):.1%} on average"
             )
         return f"{tried}: {verdict}; local minima lay up to {float(spread(self.relative).max()):.0%} apart"
 
