@@ -20,10 +20,7 @@ The uniform ones return ``-inf`` outside their set where PyTorch's raise: a path
 from __future__ import annotations
 
 import math
-import threading
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import torch
@@ -41,18 +38,6 @@ from torch.distributions import (
 from latentpath.errors import InputError, missing
 
 __all__ = ["UniformBall", "UniformBox", "fit", "semicircle", "standard_normal", "uniform_ball", "uniform_box"]
-
-_BORROWED = threading.RLock()
-
-
-@contextmanager
-def borrowed_randomness(*devices: torch.device) -> Iterator[None]:
-    """Torch's global random state (and that of CUDA ``devices``), to be seeded: afterwards it is as before.
-
-    All threads of a process share it, so one borrows it at a time.
-    """
-    with _BORROWED, torch.random.fork_rng(devices=devices):
-        yield
 
 
 def standard_normal(

@@ -82,8 +82,9 @@ class RealismIndex(PriorIndex):
               \mathrm{log}(z) = \log(\alpha\, \mathrm{ri}(z))
 
     Args:
-        prior: a `torch.distributions.Distribution` with batch shape ``()`` and event shape ``(D,)``, or any object with
-            ``log_prob: (N, D) -> (N,)`` and ``sample((N,)) -> (N, D)``. Its parameters are taken as constants.
+        prior: a continuous `torch.distributions.Distribution` with batch shape ``()`` and event shape ``(D,)``, or any
+            object with ``log_prob: (N, D) -> (N,)`` and ``sample((N,)) -> (N, D)``, such as a flow of nflows or
+            normflows (see `latentpath.index.foreign`). Its parameters are taken as constants.
         alpha: the scale in (0, 1]; below 1 the price of a path stays positive at the mode.
         samples: how many samples the estimate is made from, at least 2; unused where there is a closed form.
         seed: of those samples; the global random state is left as it was.

@@ -224,9 +224,9 @@ def _range(
         with torch.enable_grad():
             z = flat[block].requires_grad_()
             data = to_data(z)
-            random = torch.Generator().manual_seed(0)
-            signs = 2 * torch.randint(2, (each + 1, points, data.shape[-1]), generator=random) - 1
-            of = torch.arange(len(flat))[block] % points  # every path is probed alike
+            random = torch.Generator("cpu").manual_seed(0)
+            signs = 2 * torch.randint(2, (each + 1, points, data.shape[-1]), generator=random, device="cpu") - 1
+            of = torch.arange(len(flat), device="cpu")[block] % points  # every path is probed alike
             rows = [
                 torch.autograd.grad(data, z, signs[k, of].to(data), retain_graph=k < each)[0] for k in range(each + 1)
             ]
