@@ -18,6 +18,7 @@ __all__ = [
     "MissingDependencyError",
     "SolveError",
     "TrainingError",
+    "describe",
     "missing",
 ]
 
@@ -67,3 +68,16 @@ def missing(library: str, extra: str, purpose: str) -> MissingDependencyError:
     return MissingDependencyError(
         f"{purpose} needs {library}, which is not installed: pip install 'latentpath[{extra}]'"
     )
+
+
+def describe(value: object) -> str:
+    """What came, in the words of an error: type, shape or size, and the value of a single number; never the data."""
+    shape = getattr(value, "shape", None)
+    if shape is not None and not isinstance(value, type):
+        one = f": {value.item()}" if len(shape) == 0 and hasattr(value, "item") else ""
+        held = f"{getattr(value, 'dtype', '')} " if hasattr(value, "dtype") else ""
+        kind = "tensor" if type(value).__name__ in ("Tensor", "Parameter") else type(value).__name__
+        return f"a {held}{kind} of shape {tuple(shape)}{one}"
+    if isinstance(value, list | tuple | dict | set):
+        return f"a {type(value).__name__} of {len(value)}"
+    return f"{type(value).__name__} {repr(value)[:80]}"
