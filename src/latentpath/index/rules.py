@@ -24,7 +24,7 @@ from latentpath.errors import InputError
 from latentpath.priors import UniformBall, UniformBox, plateau
 
 from .foreign import ForeignPrior, adapted, can_be_prior, draw
-from .kernel import KernelRule, smooth
+from .kernel import estimated
 from .normal import NormalRule, gamma_table
 from .support import AnyDensity, anchor, lenient, unchanged
 
@@ -112,7 +112,7 @@ def choose(prior: Any, dim: int, samples: int, seed: int) -> tuple[str, Rule]:
         _check_repeatable(core, points[:8])
     if float(levels.max() - levels.min()) <= 1e3 * torch.finfo(points.dtype).eps * (1 + float(levels.abs().max())):
         return "uniform", _FlatRule(density)
-    return "kde", KernelRule(density, smooth(levels))
+    return "kde", estimated(density, levels)
 
 
 def _check_repeatable(prior: ForeignPrior, points: Tensor) -> None:
