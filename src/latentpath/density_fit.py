@@ -80,11 +80,12 @@ class SubspaceDensity(Distribution):
     @property
     def variance(self) -> Tensor:
         """The variance of every coordinate, ``(D,)``."""
-        parts = self.mixture.component_distribution
+        parts: Any = self.mixture.component_distribution
         middle = parts.mean - self.mixture.mean
         each = parts.covariance_matrix + middle[..., :, None] * middle[..., None, :]
         covariance = (self.mixture.mixture_distribution.probs[:, None, None] * each).sum(0)
-        return (self.basis * (covariance @ self.basis)).sum(0)
+        found: Tensor = (self.basis * (covariance @ self.basis)).sum(0)
+        return found
 
     def log_prob(self, value: Tensor) -> Tensor:
         """The log-density along the subspace, less the fall across it: ``(..., D) -> (...)``."""
@@ -245,7 +246,7 @@ def _checked(latents: Tensor) -> Tensor:
     if not bool(latents.isfinite().all()):
         rows = int((~latents.isfinite()).any(1).sum())
         raise InputError(f"latents must be finite, but {rows} of {count} rows hold NaN or infinity; drop those rows")
-    distinct = torch.unique(latents.detach().to("cpu", torch.float64), dim=0)
+    distinct: Tensor = torch.unique(latents.detach().to("cpu", torch.float64), dim=0)
     if len(distinct) < 2:
         raise InputError(f"latents must hold more than one distinct row; got {count} copies of one. Encode more data")
     return distinct

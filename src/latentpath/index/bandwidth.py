@@ -63,7 +63,7 @@ class Scale:
 
 def silverman(levels: Tensor) -> float:
     """Silverman's bandwidth, for a normal density."""
-    return float(levels.std()) * (4 / (3 * len(levels))) ** 0.2
+    return float(levels.std()) * math.pow(4 / (3 * len(levels)), 0.2)
 
 
 def adapted_scale(levels: Tensor) -> tuple[Scale | None, Tensor]:

@@ -73,7 +73,8 @@ def _is_discrete(prior: Any) -> bool:
     if not isinstance(prior, Distribution):
         return False
     try:
-        if prior.support.is_discrete:
+        support: Any = prior.support
+        if support.is_discrete:
             return True
     except (NotImplementedError, AttributeError):
         pass
