@@ -14,32 +14,34 @@ from .curves import lerp
 from .energy import ABOVE, Embed, Generator, blocks, points_to_data
 from .errors import GeneratorError, InputError, LatentPathError
 from .index import PriorIndex, RealismIndex, as_log_index
+from .index.foreign import can_be_prior
 
 __all__ = ["check_endpoints", "check_generator", "checked_index"]
 
 _PAIRS, _BETWEEN, _SAME, _ALONE, _ALPHA = 3, 16, 1e-5, 5e-3, 0.9
 
 
-def checked_index(prior: Any, alpha: float) -> PriorIndex | Callable[[Tensor], Tensor]:
-    """The index that ``prior`` stands for: a distribution's own, or ``prior`` itself.
+def checked_index(prior: Any, alpha: float | None) -> PriorIndex | Callable[[Tensor], Tensor]:
+    """The index that ``prior`` stands for: that of a density, or ``prior`` itself.
 
     Raises:
-        InputError: ``prior`` is something else, or ``alpha`` is given with what carries its own.
+        InputError: ``prior`` is something else, or ``alpha`` is given with an index that carries another.
     """
-    if isinstance(prior, Distribution):
-        return RealismIndex(prior, alpha=alpha)
     if isinstance(prior, PriorIndex):
-        if alpha not in (_ALPHA, prior.alpha):
+        if alpha is not None and alpha != prior.alpha:
             kind = type(prior).__name__
             raise InputError(f"alpha={alpha} was given with a {kind} that has alpha={prior.alpha}: set it there")
         return prior
+    if isinstance(prior, Distribution) or can_be_prior(prior):
+        return RealismIndex(prior, alpha=_ALPHA if alpha is None else alpha)
     if isinstance(prior, nn.Module) or not callable(prior):
         hint = " (are generator and prior swapped?)" if isinstance(prior, nn.Module) else ""
         raise InputError(
-            "prior must be a torch.distributions.Distribution, a RealismIndex, or a callable that gives "
-            f"log(alpha * ri), got {type(prior).__name__}{hint}"
+            "prior must be a torch.distributions.Distribution or have log_prob and sample, be a RealismIndex, or a "
+            f"callable that gives log(alpha * ri), got {type(prior).__name__}{hint}; lp.adapters.zuko_prior takes a "
+            "flow of zuko, lp.priors.fit samples"
         )
-    if alpha != _ALPHA:
+    if alpha is not None:
         raise InputError(f"alpha={alpha} was given with a callable index, which carries its own: multiply it in there")
     log_index: Callable[[Tensor], Tensor] = prior
     return log_index

@@ -231,7 +231,7 @@ def compare(
     for name, latents in paths.items():
         facts = (audits or {}).get(name) or source.audit(latents)
         ri = source.ri(latents)
-        spent = (evaluations or {}).get(name, torch.zeros(len(latents)))
+        spent = (evaluations or {}).get(name, latents.new_zeros(len(latents)))
         judged: dict[str, list[float]] = {}
         if judges:
             frames = source.frames(latents)

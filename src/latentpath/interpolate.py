@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution
 
 from .callables import without_autocast
 from .checks import check_endpoints, check_generator, checked_index
@@ -17,7 +16,6 @@ from .curves import lerp
 from .energy import Embed, Generator
 from .errors import InputError, SolveError
 from .evaluate import Source
-from .index import PriorIndex
 from .path import Path
 from .solvers import (
     LBFGS,
@@ -47,12 +45,12 @@ _BUDGET, _CPU_POINTS, _GPU_POINTS, _VALUES = 1000, 512, 4096, 2**26
 
 def interpolate(
     generator: Generator,
-    prior: Distribution | PriorIndex | Callable[[Tensor], Tensor],
+    prior: Any,
     start: Tensor,
     end: Tensor,
     *,
     segments: int = 50,
-    alpha: float = 0.9,
+    alpha: float | None = None,
     embed: Embed = None,
     solver: Solver[Any] | str | None = None,
     tol: float = 1e-3,
@@ -73,13 +71,15 @@ def interpolate(
             points of a batch independently; a module must be in eval mode. It runs without the caller's
             ``torch.autocast`` (see `latentpath.callables`); one whose weights are in half precision is given latents in
             their dtype.
-        prior: the density of the latents (any `torch.distributions.Distribution` over vectors), a `RealismIndex` or
+        prior: the density of the latents (any `torch.distributions.Distribution` over vectors, or any object with
+            ``log_prob`` and ``sample``, such as a flow of nflows or normflows), a `RealismIndex` or
             another index (`TypicalityIndex`, `ScoreIndex` and its kinds), or a callable ``(..., D) -> (...)`` that
             gives ``log(alpha * ri)``.
         start: ``(D,)`` or ``(B, D)``; a single one serves all pairs, on either side.
         end: ``(D,)`` or ``(B, D)``.
         segments: ``K``, at least 2.
-        alpha: the scale of the index, in (0, 1]; for a distribution only, an index or a callable carries its own.
+        alpha: the scale of the index, in (0, 1]; None for 0.9. For a density only: an index or a callable carries its
+            own, and another one beside it is refused.
         embed: the space in which lengths are measured: None for the generator's output, ``"latent"``, or a callable
             from the generator's output to features.
         solver: a solver of `latentpath.solvers`, or the name of one: ``"multilevel"`` (L-BFGS from

@@ -23,21 +23,19 @@ the gentlest.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution
 
 from .callables import without_autocast
 from .curves import arc_length, at_arc, spaced, subdivide
 from .energy import Generator, chords, decode
 from .errors import InputError, SolveError
 from .evaluate import Source
-from .index import PriorIndex
 from .interpolate import insist, interpolate
 from .path import Path, Spacing
 from .solvers import Outcome
@@ -51,7 +49,7 @@ _WINDOWS, _FINE = (2, 4, 8, 16, 32, 64), 4
 
 def interpolate_through(
     generator: Generator,
-    prior: Distribution | PriorIndex | Callable[[Tensor], Tensor],
+    prior: Any,
     keyframes: Tensor,
     *,
     closed: bool = False,
@@ -128,7 +126,7 @@ def interpolate_through(
         joined = [_evenly(each, segments * legs, spacing, found.source) for each in polylines]
         latents = torch.stack([latents for latents, _ in joined])
         joints = torch.tensor([places for _, places in joined], device=latents.device)
-        latents[torch.arange(count)[:, None], joints] = stops
+        latents[torch.arange(count, device=latents.device)[:, None], joints] = stops
     settings = {**found.settings, "keyframes": legs + (not closed), "closed": closed, "spacing": spacing}
     if smooth is not None:
         settings["smoothed"] = {

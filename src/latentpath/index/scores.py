@@ -11,10 +11,10 @@ function of :math:`s`. With :math:`s = \log f` it is the paper's realism index; 
 is a number that alpha and the price :math:`-\log(\alpha\,\mathrm{ri}_s)` know how to take.
 
 It is estimated as the paper does for priors without a closed form: the score of ``n`` samples, their distribution
-function smoothed with Silverman's bandwidth and tabulated, in the log domain, with the same tails (see
-`latentpath.index`). Far below the worst sample :math:`\log \mathrm{ri}_s` falls like a parabola in :math:`s`, so that
-its gradient leads back. Smoothing is not quite the same for every rising function of a score: one whose values do not
-bunch is best.
+function smoothed (with Silverman's bandwidth, or a narrower one where that blurs too much) and tabulated, in the log
+domain, with the same tails (see `latentpath.index`). Far below the worst sample :math:`\log \mathrm{ri}_s` falls like a
+parabola in :math:`s`, so that its gradient leads back. Smoothing is not quite the same for every rising function of a
+score: one whose values do not bunch is best.
 
 **What it costs.** The scores of this page see what the generator makes, and so *every evaluation of such an index
 runs the generator*: ``samples`` times when it is made; for every point of a path a second time, forward and backward,
@@ -38,7 +38,7 @@ from latentpath.callables import any_precision, in_weights_dtype, without_autoca
 from latentpath.errors import InputError
 
 from .base import PriorIndex
-from .kernel import KernelRule, smooth
+from .kernel import estimated
 from .networks import as_weights, check_parts, kind_of, probe
 from .rules import draw
 
@@ -129,7 +129,7 @@ class ScoreIndex(PriorIndex):
                 "give one that does"
             )
         wide = torch.float32 if levels.device.type == "mps" else torch.float64
-        self._set(_rule=KernelRule(_same, smooth(levels.to(wide))))
+        self._set(_rule=estimated(_same, levels.to(wide)))
 
     def _argument(self, z: Tensor) -> Tensor:
         return self._scored(z.reshape(-1, self.dim)).reshape(z.shape[:-1])

@@ -225,9 +225,9 @@ def _range(
         with torch.enable_grad():
             leaf, view = leaf_and_view(flat[block])
             data = to_data(view)
-            random = torch.Generator().manual_seed(0)
-            signs = 2 * torch.randint(2, (each + 1, points, data.shape[-1]), generator=random) - 1
-            of = torch.arange(len(flat))[block] % points  # every path is probed alike
+            random = torch.Generator("cpu").manual_seed(0)
+            signs = 2 * torch.randint(2, (each + 1, points, data.shape[-1]), generator=random, device="cpu") - 1
+            of = torch.arange(len(flat), device="cpu")[block] % points  # every path is probed alike
             rows = [
                 torch.autograd.grad(data, leaf, signs[k, of].to(data), retain_graph=k < each)[0]
                 for k in range(each + 1)

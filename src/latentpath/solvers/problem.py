@@ -198,7 +198,7 @@ class Problem:
             begins = (nth < number[of])[:-1].nonzero().squeeze(-1)
             logs = self.log_index(subdivide(ends, self.cells))
             of, begin = of[begins], share[begins]
-            price = self._mean_prices(logs, of, begin, begin + 1 / number[of]) * scale[of]
+            price = self._mean_prices(logs, of, begin, begin + number[of].to(begin).reciprocal()) * scale[of]
             seen = torch.zeros_like(scale).index_add(0, of, times(price, size[begins]))
             (slope,) = torch.autograd.grad(0.5 * segments * seen.square().sum(), ends)
         flat = work.gradient.view(-1, dim)

@@ -361,7 +361,7 @@ class _Hunt:
             found += list(bends(line, most - 1, self.restarts.seed))
             return torch.stack(found, dim=1)
         known = draw(self.index.prior, self.index.dim, self.restarts.samples, self.restarts.seed).to(line)
-        nodes = torch.cat([known, _means(self.index.prior).to(line)])
+        nodes = torch.cat([known, *(mean.to(line) for mean in _means(self.index.prior))])
         if most > 1 + (self.restarts.graph is True):
             mode = nodes[self.problem.log_index(nodes).argmax()].expand_as(self.start)
             kinked = torch.stack([self.start, mode, self.end], dim=1)
@@ -370,7 +370,7 @@ class _Hunt:
         if self._graphed():
             found.append(self._along_graph(nodes))
         middle = torch.lerp(self.start, self.end, 0.5)
-        hump = torch.sin(math.pi * torch.linspace(0, 1, self.segments + 1).to(line))[:, None]
+        hump = torch.sin(math.pi * torch.linspace(0, 1, self.segments + 1, device=line.device).to(line))[:, None]
         for i in range(most - len(found)):
             near = line + _BUMPS[i % 2] * hump * (known[i % len(known)] - middle)[:, None]
             found.append(with_interior(line, near[:, 1:-1]))
@@ -397,8 +397,8 @@ def _has_scipy() -> bool:
     return importlib.util.find_spec("scipy") is not None
 
 
-def _means(prior: object) -> Tensor:
-    """The mean of a prior and those of its components, ``(m, D)``, as far as it has any."""
+def _means(prior: object) -> list[Tensor]:
+    """The mean of a prior and those of its components, ``(m, D)`` each, as far as it has any."""
     found = []
     for part in (prior, getattr(prior, "component_distribution", None)):
         try:
@@ -407,4 +407,4 @@ def _means(prior: object) -> Tensor:
             continue
         if isinstance(mean, Tensor):
             found.append(mean.detach().reshape(-1, mean.shape[-1]))
-    return torch.cat(found) if found else torch.empty(0)
+    return found
