@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
+from .audit import Audit
 from .checks import check_endpoints, check_generator, checked_index
 from .curves import lerp
 from .energy import Embed, Generator
@@ -22,6 +23,7 @@ from .solvers import (
     LBFGS,
     Adam,
     Callback,
+    Coordinates,
     GradientDescent,
     Minima,
     Multilevel,
@@ -29,8 +31,10 @@ from .solvers import (
     Problem,
     Restarts,
     Solver,
+    State,
     search,
     solve_audited,
+    solve_within,
 )
 
 __all__ = ["insist", "interpolate"]
@@ -141,18 +145,27 @@ def interpolate(
         problem = Problem(generator, index, embed, max_points)
         budget = _BUDGET if max_evaluations is None else max_evaluations
         line = lerp(start, end, segments)
-        minima: Minima | None = None
-        if plan.most == 1:
-            state, facts = solve_audited(chosen, problem, line, source.audit, max_evaluations=budget, callback=callback)
+
+        def solve(
+            problem: Problem, begin: Tensor, audit: Callable[[Tensor], Audit], index: Any, callback: Callback | None
+        ) -> tuple[State, Audit, Minima | None]:
+            if plan.most == 1:
+                return *solve_audited(chosen, problem, begin, audit, max_evaluations=budget, callback=callback), None
+            limits = {"max_evaluations": budget, "max_total": max_evaluations}
+            return search(chosen, problem, begin, audit, plan, index, **limits, callback=callback)
+
+        coordinates = Coordinates.of(index)
+        if coordinates is None:
+            state, facts, minima = solve(problem, line, source.audit, index, callback)
         else:
-            state, facts, minima = search(
+            state, facts, minima = solve_within(
+                coordinates,
+                solve,
                 chosen,
                 problem,
                 line,
                 source.audit,
-                plan,
                 index,
-                max_evaluations=budget,
                 max_total=max_evaluations,
                 callback=callback,
             )

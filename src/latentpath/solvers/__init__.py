@@ -2,6 +2,7 @@
 
 from .adam import Adam
 from .audited import solve_audited
+from .coordinates import Coordinates, solve_within
 from .gradient_descent import GradientDescent
 from .lbfgs import LBFGS
 from .multilevel import Multilevel
@@ -14,6 +15,7 @@ __all__ = [
     "LBFGS",
     "Adam",
     "Callback",
+    "Coordinates",
     "GradientDescent",
     "Minima",
     "Multilevel",
@@ -27,4 +29,5 @@ __all__ = [
     "search",
     "solve",
     "solve_audited",
+    "solve_within",
 ]
