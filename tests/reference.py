@@ -18,10 +18,9 @@ from scipy.sparse.csgraph import dijkstra
 from torch import Tensor
 
 import latentpath as lp
-from latentpath.energy import chords, times
 
 _REACH = 3  # grid steps in each direction: 32 neighbours
-_PARTS, _ROUNDS = 4, (30, 60, 120)  # of a segment; segments of the polyline in each round
+_PARTS, _ROUNDS = 4, (20, 60)  # of a segment; segments of the polyline in each round
 
 
 @dataclass(frozen=True)
@@ -37,6 +36,23 @@ class Chart:
 def rectangle(low: tuple[float, float], high: tuple[float, float]) -> Chart:
     """Latents in the plane, within a rectangle."""
     return Chart(low, high, lambda p: p, lambda z: z)
+
+
+def graded(low: float, size: float, power: int = 6) -> Chart:
+    """Latents above ``low`` in both coordinates, ever denser towards the walls: for densities with poles there."""
+    return Chart((0.01, 0.01), (1.0, 1.0), lambda p: low + size * p**power, lambda z: ((z - low) / size) ** (1 / power))
+
+
+def graded_square(power: int = 6) -> Chart:
+    """Latents in the unit square, ever denser towards its four sides."""
+
+    def to_latents(p: Tensor) -> Tensor:
+        return torch.where(p < 0.5, (2 * p) ** power / 2, 1 - (2 - 2 * p) ** power / 2)
+
+    def from_latents(z: Tensor) -> Tensor:
+        return torch.where(z < 0.5, (2 * z) ** (1 / power) / 2, 1 - (2 - 2 * z) ** (1 / power) / 2)
+
+    return Chart((0.01, 0.01), (0.99, 0.99), to_latents, from_latents)
 
 
 def triangle(margin: float = 1e-6) -> Chart:
@@ -58,14 +74,14 @@ def reference_path(
     start: Tensor,
     end: Tensor,
     chart: Chart,
-    points: int = 160,
+    points: int = 110,
 ) -> Tensor:
     """The cheapest polyline found from ``start`` to ``end`` ``(D,)``, in latents ``(1, n + 1, D)``."""
     ends = chart.from_latents(torch.stack([start, end]))
     way = _along_grid(generator, index, ends, chart, points)
     for segments in _ROUNDS:
         way = _polished(generator, index, _even(generator, index, way, chart, segments), chart)
-    return chart.to_latents(lp.curves.subdivide(way, _PARTS))[None]
+    return chart.to_latents(_subdivided(way, _PARTS))[None]
 
 
 def reference_cost(
@@ -74,7 +90,7 @@ def reference_cost(
     start: Tensor,
     end: Tensor,
     chart: Chart,
-    points: int = 160,
+    points: int = 110,
 ) -> float:
     """The audited cost of `reference_path`."""
     return float(lp.audit(reference_path(generator, index, start, end, chart, points), generator, index).cost)
@@ -122,10 +138,16 @@ def _segment_costs(
     generator: Callable[[Tensor], Tensor], index: Callable[[Tensor], Tensor], way: Tensor, chart: Chart
 ) -> Tensor:
     """By the midpoint rule on the parts of every segment of ``way`` ``(n + 1, 2)``."""
-    fine = lp.curves.subdivide(way, 2 * _PARTS)
+    fine = _subdivided(way, 2 * _PARTS)
     price = -index(chart.to_latents(fine[1::2]))
-    size = chords(generator(chart.to_latents(fine[::2])))
-    return times(price, size).unflatten(0, (-1, _PARTS)).sum(-1)
+    square = generator(chart.to_latents(fine[::2])).diff(dim=0).square().sum(-1)
+    return (price * square.clamp_min(1e-300).sqrt()).unflatten(0, (-1, _PARTS)).sum(-1)
+
+
+def _subdivided(way: Tensor, parts: int) -> Tensor:
+    """The same polyline ``(n + 1, 2)`` in ``parts`` times as many segments."""
+    share = torch.arange(parts).to(way)[:, None] / parts
+    return torch.cat([torch.lerp(way[:-1, None], way[1:, None], share).flatten(0, 1), way[-1:]])
 
 
 @torch.no_grad()
@@ -134,9 +156,9 @@ def _even(
 ) -> Tensor:
     """The same curve in segments of equal cost."""
     cost = _segment_costs(generator, index, way, chart)
-    arc = lp.curves.arc_length(torch.where(cost.isfinite().all(), cost, 1.0)[None])
-    targets = arc[:, -1:] * torch.linspace(0, 1, segments + 1).to(arc)
-    even = lp.curves.at_arc(way[None], arc, targets)[0]
+    arc = torch.nn.functional.pad(torch.where(cost.isfinite().all(), cost, 1.0).cumsum(0), (1, 0))
+    targets = arc[-1] * torch.linspace(0, 1, segments + 1).to(arc)
+    even = torch.from_numpy(np.stack([np.interp(targets, arc, column) for column in way.T], axis=-1))
     return torch.cat([way[:1], even[1:-1], way[-1:]])
 
 
@@ -152,11 +174,11 @@ def _polished(
         value = len(cost) / 2 * cost.square().sum()
         (slope,) = torch.autograd.grad(value, free)
         good = bool(value.isfinite()) and bool(slope.isfinite().all())
-        return (float(value), slope.flatten().numpy()) if good else (1e12, np.zeros_like(flat))
+        return (float(value.detach()), slope.flatten().numpy()) if good else (1e12, np.zeros_like(flat))
 
     low, high = (np.tile(np.asarray(side), inner) for side in (chart.low, chart.high))
     begin = way[1:-1].flatten().numpy().clip(low, high)
     found = minimize(
-        energy, begin, jac=True, method="L-BFGS-B", bounds=Bounds(low, high), options={"maxiter": 2000, "maxcor": 30}
+        energy, begin, jac=True, method="L-BFGS-B", bounds=Bounds(low, high), options={"maxiter": 200, "maxcor": 30}
     )
     return torch.cat([way[:1], torch.from_numpy(found.x).reshape(inner, 2), way[-1:]])

@@ -34,7 +34,7 @@ from .solvers import (
     State,
     search,
     solve_audited,
-    solve_within,
+    solve_bounded,
 )
 
 __all__ = ["insist", "interpolate"]
@@ -70,6 +70,8 @@ def interpolate(
 
     Minimises the energy of equation 3 over the interior points, from the straight line, and so the length in the metric
     :math:`\log^2(\alpha\,ri)\,J^T J` of Theorem 1; audits what came out. All pairs of the batch are solved together.
+    Where a simplex, a box or half-lines bound the prior's support, the unknowns are unconstrained coordinates of it (see
+    `latentpath.solvers.bounded`); the path is one of straight segments in the latents all the same.
 
     Args:
         generator: latents ``(N, D)`` to data ``(N, ...)``: any deterministic, differentiable callable that treats the
@@ -158,14 +160,13 @@ def interpolate(
         if coordinates is None:
             state, facts, minima = solve(problem, line, source.audit, index, callback)
         else:
-            state, facts, minima = solve_within(
+            state, facts, minima = solve_bounded(
                 coordinates,
                 solve,
                 chosen,
                 problem,
                 line,
                 source.audit,
-                index,
                 max_total=max_evaluations,
                 callback=callback,
             )

@@ -2,7 +2,8 @@
 
 from .adam import Adam
 from .audited import solve_audited
-from .coordinates import Coordinates, solve_within
+from .bounded import solve_bounded
+from .coordinates import Coordinates
 from .gradient_descent import GradientDescent
 from .lbfgs import LBFGS
 from .multilevel import Multilevel
@@ -29,5 +30,5 @@ __all__ = [
     "search",
     "solve",
     "solve_audited",
-    "solve_within",
+    "solve_bounded",
 ]
