@@ -70,8 +70,8 @@ def interpolate(
 
     Minimises the energy of equation 3 over the interior points, from the straight line, and so the length in the metric
     :math:`\log^2(\alpha\,ri)\,J^T J` of Theorem 1; audits what came out. All pairs of the batch are solved together.
-    Where a simplex, a box or half-lines bound the prior's support, the unknowns are unconstrained coordinates of it (see
-    `latentpath.solvers.bounded`); the path is one of straight segments in the latents all the same.
+    Where a simplex, a box or half-lines bound the prior's support, the unknowns are unconstrained coordinates of it;
+    the path is one of straight segments in the latents all the same (see `latentpath.solvers.bounded`).
 
     Args:
         generator: latents ``(N, D)`` to data ``(N, ...)``: any deterministic, differentiable callable that treats the
