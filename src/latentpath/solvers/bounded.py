@@ -177,7 +177,7 @@ def _polish(
     audit: Callable[[Tensor], Audit],
     around: Coordinates | None,
     max_evaluations: float,
-    callback: Callback,
+    listen: Listener,
 ) -> None:
     """Solve the paths ``rows`` on in coordinates of the affine space ``around`` the support, or in the latents."""
     begin, inside, measure = state.latents[rows], problem, audit
@@ -185,13 +185,18 @@ def _polish(
         inside = _CoordinateProblem(problem, around)
         begin, measure = around.of_latents(begin)[0], lambda y: audit(around.latents(y))
     finer, found = solve_audited(
-        solver, inside, begin, measure, max_evaluations=max_evaluations, callback=_told(around, callback)
+        solver, inside, begin, measure, max_evaluations=max_evaluations, callback=_told(around, listen)
     )
     state.evaluations[rows] += finer.evaluations
     if around is not None:
         finer.latents = with_interior(state.latents[rows], around.latents(finer.latents)[:, 1:-1])
+    hidden = _hidden(finer.seen, found)
     settled = (state.outcome[rows] == Outcome.CONVERGED) & (found.cost > (1 - _LOWER) * facts.cost[rows])
-    finer.outcome[settled & ~_hidden(finer.seen, found)] = int(Outcome.CONVERGED)
+    found.cost[settled & hidden] = torch.inf  # a little cheaper, and seen less well: no better
+    finer.outcome[settled] = int(Outcome.CONVERGED)
+    ended = (finer.outcome == Outcome.BUDGET_SPENT) & (max_evaluations >= _POLISH)  # the polish, not what it may spend
+    if not listen.stopped:
+        finer.outcome[ended] = torch.where(hidden[ended], int(Outcome.UNRESOLVED), int(Outcome.STALLED))
     adopt_cheaper(state, facts, rows, finer, found)
 
 
