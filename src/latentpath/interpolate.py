@@ -10,6 +10,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from .audit import Audit
 from .callables import without_autocast
 from .checks import check_endpoints, check_generator, checked_index
 from .curves import lerp
@@ -21,6 +22,7 @@ from .solvers import (
     LBFGS,
     Adam,
     Callback,
+    Coordinates,
     GradientDescent,
     Minima,
     Multilevel,
@@ -28,8 +30,10 @@ from .solvers import (
     Problem,
     Restarts,
     Solver,
+    State,
     search,
     solve_audited,
+    solve_bounded,
 )
 
 __all__ = ["check_options", "insist", "interpolate"]
@@ -65,6 +69,8 @@ def interpolate(
 
     Minimises the energy of equation 3 over the interior points, from the straight line, and so the length in the metric
     :math:`\log^2(\alpha\,ri)\,J^T J` of Theorem 1; audits what came out. All pairs of the batch are solved together.
+    Where a simplex, a box or half-lines bound the prior's support, the unknowns are unconstrained coordinates of it;
+    the path is one of straight segments in the latents all the same (see `latentpath.solvers.bounded`).
 
     Args:
         generator: latents ``(N, D)`` to data ``(N, ...)``: any deterministic, differentiable callable that treats the
@@ -135,18 +141,26 @@ def interpolate(
         problem = Problem(generator, index, embed, max_points)
         budget = _BUDGET if max_evaluations is None else max_evaluations
         line = lerp(start, end, segments)
-        minima: Minima | None = None
-        if plan.most == 1:
-            state, facts = solve_audited(chosen, problem, line, source.audit, max_evaluations=budget, callback=callback)
+
+        def solve(
+            problem: Problem, begin: Tensor, audit: Callable[[Tensor], Audit], index: Any, callback: Callback | None
+        ) -> tuple[State, Audit, Minima | None]:
+            if plan.most == 1:
+                return *solve_audited(chosen, problem, begin, audit, max_evaluations=budget, callback=callback), None
+            limits = {"max_evaluations": budget, "max_total": max_evaluations}
+            return search(chosen, problem, begin, audit, plan, index, **limits, callback=callback)
+
+        coordinates = Coordinates.of(index)
+        if coordinates is None:
+            state, facts, minima = solve(problem, line, source.audit, index, callback)
         else:
-            state, facts, minima = search(
+            state, facts, minima = solve_bounded(
+                coordinates,
+                solve,
                 chosen,
                 problem,
                 line,
                 source.audit,
-                plan,
-                index,
-                max_evaluations=budget,
                 max_total=max_evaluations,
                 callback=callback,
             )

@@ -213,7 +213,7 @@ def search(
         count all work, what all pairs share in equal parts: a path of ``k`` segments counts ``(k+1)/(K+1)``, a forward
         pass alone half as much.
     """
-    listen = _Listener(callback)
+    listen = Listener(callback)
     state, facts = solve_audited(solver, problem, latents, audit, max_evaluations=max_evaluations, callback=listen)
     single, total = facts.cost.clone(), math.inf if max_total is None else max_total
     hunt = _Hunt(problem, latents, restarts, index, listen)
@@ -224,20 +224,20 @@ def search(
         promising = (costs < (1 - _LOWER) * hunt.costs[:, 0]) | (costs < (1 - tol) * single)
         if number >= _REFINED:  # only where those before are drawn across a wall on K segments
             promising &= facts.cost.isinf() & costs.isfinite()
-        for rows, most in _affordable(promising, total - state.evaluations, max_evaluations):
+        for rows, most in affordable(promising, total - state.evaluations, max_evaluations):
             if listen.stopped:
                 break
             begin = resampled(best[rows], problem, latents.shape[1] - 1)
             finer, found = solve_audited(solver, problem, begin, audit, max_evaluations=most, callback=listen)
             state.evaluations[rows] += finer.evaluations
-            _adopt(state, facts, rows, finer, found)
+            adopt_cheaper(state, facts, rows, finer, found)
     lowered = torch.where(facts.cost < single, torch.where(single.isfinite(), 1 - facts.cost / single, 1), 0)
     ranked = hunt.costs.sort(-1).values
     relative = torch.where(ranked == ranked[:, :1], torch.where(ranked.isinf(), torch.inf, 1), ranked / ranked[:, :1])
     return state, facts, Minima(torch.where(ranked.isnan(), torch.nan, relative), lowered)
 
 
-def _affordable(wanted: Tensor, left: Tensor, most: float | None) -> Iterator[tuple[Tensor, float]]:
+def affordable(wanted: Tensor, left: Tensor, most: float | None) -> Iterator[tuple[Tensor, float]]:
     """The rows of the paths ``wanted``, and what each may spend: together where ``most`` is left, else on their own."""
     limit = math.inf if most is None else most
     together = (wanted & (left >= limit)).nonzero()[:, 0]
@@ -247,7 +247,7 @@ def _affordable(wanted: Tensor, left: Tensor, most: float | None) -> Iterator[tu
         yield row, float(left[row])
 
 
-class _Listener:
+class Listener:
     """A callback that remembers whether it was asked to stop, and then keeps saying so."""
 
     def __init__(self, callback: Callback | None) -> None:
@@ -258,7 +258,7 @@ class _Listener:
         return self.stopped
 
 
-def _adopt(state: State, facts: Audit, rows: Tensor, finer: State, found: Audit) -> None:
+def adopt_cheaper(state: State, facts: Audit, rows: Tensor, finer: State, found: Audit) -> None:
     """Take over those of the paths ``rows`` that the audit finds cheaper.
 
     One that is hardly cheaper has found the same minimum again, more exactly drawn: where it has stalled, for the
@@ -282,7 +282,7 @@ class _Hunt:
         evaluations: path evaluations spent, ``(B,)``.
     """
 
-    def __init__(self, problem: Problem, line: Tensor, restarts: Restarts, index: object, listen: _Listener) -> None:
+    def __init__(self, problem: Problem, line: Tensor, restarts: Restarts, index: object, listen: Listener) -> None:
         self.problem, self.restarts, self.listen = problem, restarts, listen
         self.start, self.end, self.points = line[:, 0], line[:, -1], line.shape[1]
         self.segments = min(self.points - 1, max(_COARSEST, (self.points - 1) // _COARSER))
