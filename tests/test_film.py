@@ -599,7 +599,7 @@ def test_a_strip_is_written_as_the_suffix_says(tmp_path, suffix):
 
 
 def test_refuses_strips_that_cannot_be(tmp_path):
-    with pytest.raises(InputError, match="frames must be at least 2"):
+    with pytest.raises(InputError, match="frames must .*at least 2"):
         lp.strip(bent(), frames=1)
     with pytest.raises(InputError, match="scale"):
         lp.strip(bent(), scale=0)

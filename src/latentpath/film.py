@@ -12,13 +12,14 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, SupportsIndex
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from . import video
+from ._validate import whole_number
 from .errors import InputError
 from .evaluate import LABELS
 from .path import Path, Spacing
@@ -51,7 +52,7 @@ def film(
     spacing: Spacing = "data",
     side_by_side: Beside = (),
     loop: Loop = "bounce",
-    scale: int | None = None,
+    scale: SupportsIndex | None = None,
     value_range: tuple[float, float] = (-1.0, 1.0),
     captions: Sequence[str] | None = None,
     callback: Callable[[int, int], bool | None] | None = None,
@@ -121,10 +122,10 @@ def strip(
     path: Path,
     file: str | os.PathLike[str] | None = None,
     *,
-    frames: int = 11,
+    frames: SupportsIndex = 11,
     spacing: Spacing = "data",
     side_by_side: Beside = (),
-    scale: int | None = None,
+    scale: SupportsIndex | None = None,
     value_range: tuple[float, float] = (-1.0, 1.0),
 ) -> Image:
     """Lay out frames of paths as one picture: a row for every curve, named at its left, the pairs one below the other.
@@ -154,8 +155,7 @@ def strip(
         >>> sheet.mode, sheet.height
         ('L', 84)
     """
-    if frames < 2:
-        raise InputError(f"a strip shows both ends: frames must be at least 2, got {frames}")
+    frames = whole_number("frames", frames, 2, advice="A strip shows both ends.")
     if file is not None:
         video.target(file, _STRIP_SUFFIXES)
     columns, (high, wide), colour = _columns(path, side_by_side, value_range)

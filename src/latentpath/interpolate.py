@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any, Literal
+from typing import Any, Literal, SupportsFloat, SupportsIndex
 
 import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
+from ._validate import real_number, whole_number
 from .checks import check_endpoints, check_generator, checked_index
 from .curves import lerp
 from .energy import Embed, Generator
@@ -50,15 +51,15 @@ def interpolate(
     start: Tensor,
     end: Tensor,
     *,
-    segments: int = 50,
+    segments: SupportsIndex = 50,
     alpha: float = 0.9,
     embed: Embed = None,
     solver: Solver[Any] | str | None = None,
-    tol: float = 1e-3,
-    max_evaluations: float | None = None,
-    max_points: int | None = None,
-    restarts: int | Literal["auto"] | Restarts | None = None,
-    seed: int = 0,
+    tol: SupportsFloat = 1e-3,
+    max_evaluations: SupportsFloat | None = None,
+    max_points: SupportsIndex | None = None,
+    restarts: SupportsIndex | Literal["auto"] | Restarts | None = None,
+    seed: SupportsIndex = 0,
     strict: bool = False,
     callback: Callback | None = None,
 ) -> Path:
@@ -115,19 +116,14 @@ def interpolate(
         >>> path.latents.shape, str(path.outcome[0])
         (torch.Size([1, 51, 2]), 'converged')
     """
-    if isinstance(segments, bool) or not isinstance(segments, int) or segments < 2:
-        raise InputError(f"segments must be a whole number of at least 2, got {segments!r}")
-    if not isinstance(tol, int | float) or not 0 < tol < math.inf:
-        raise InputError(f"tol must be above 0 and finite, got {tol!r}")
-    number = isinstance(max_evaluations, int | float) and not isinstance(max_evaluations, bool)
-    if max_evaluations is not None and not (number and max_evaluations >= 1):
-        raise InputError(f"max_evaluations must be a number of at least 1, got {max_evaluations!r}")
+    segments = whole_number("segments", segments, 2)
+    tol = real_number("tol", tol, above=0, below=math.inf)
+    if max_evaluations is not None:
+        max_evaluations = real_number("max_evaluations", max_evaluations, least=1)
     if callback is not None and not callable(callback):
         raise InputError(f"callback must be callable, got {type(callback).__name__}")
-    if max_points is not None and (isinstance(max_points, bool) or not isinstance(max_points, int) or max_points < 2):
-        raise InputError(
-            f"max_points must be a whole number of at least 2 (a segment has two ends), got {max_points!r}"
-        )
+    if max_points is not None:
+        max_points = whole_number("max_points", max_points, 2, advice="A segment has two ends.")
     plan = Restarts.of(restarts, seed)
     with torch.inference_mode(False):  # gradients are needed, whatever the caller has switched off
         index = checked_index(prior, alpha)

@@ -33,10 +33,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import SupportsIndex
 
 import torch
 from torch import Tensor
 
+from ._validate import SEED, real_number, whole_number
 from .checks import check_generator
 from .energy import Embed, blocks, points_to_data
 from .errors import InputError
@@ -113,14 +115,14 @@ def invert(
     model: Model,
     images: Tensor,
     *,
-    starts: int = 8,
-    steps: int = 300,
+    starts: SupportsIndex = 8,
+    steps: SupportsIndex = 300,
     penalty: float = 0.005,
     alpha: float = 0.9,
     tol: float = 1e-3,
     embed: Embed = None,
-    seed: int = 0,
-    max_points: int | None = None,
+    seed: SupportsIndex = 0,
+    max_points: SupportsIndex | None = None,
     callback: Callable[[InversionProgress], bool | None] | None = None,
 ) -> Inversion:
     r"""Find latents from which a model's generator makes given images: least squares, and a penalty for unlikely ones.
@@ -159,28 +161,17 @@ def invert(
         >>> (found.latents - z).abs().max() < 1e-3
         tensor(True)
     """
-    _check_numbers(starts, steps, penalty, tol, seed, max_points)
+    starts, steps = whole_number("starts", starts, 1), whole_number("steps", steps, 1)
+    seed = whole_number("seed", seed, 0, SEED)
+    if max_points is not None:
+        max_points = whole_number("max_points", max_points, 1)
+    penalty = real_number("penalty", penalty, least=0, below=math.inf)
+    tol = real_number("tol", tol, above=0, below=math.inf)
     if callback is not None and not callable(callback):
         raise InputError(f"callback must be callable, got {type(callback).__name__}")
     with torch.inference_mode(False):
         search = _Search.prepare(model, images, starts, penalty, alpha, embed, seed, max_points)
         return search.run(steps, tol, callback)
-
-
-def _check_numbers(
-    starts: object, steps: object, penalty: object, tol: object, seed: object, max_points: object
-) -> None:
-    """Refuse numbers out of range."""
-    whole: dict[str, tuple[object, int]] = {"starts": (starts, 1), "steps": (steps, 1), "seed": (seed, 0)}
-    if max_points is not None:
-        whole["max_points"] = (max_points, 1)
-    for name, (value, least) in whole.items():
-        if isinstance(value, bool) or not isinstance(value, int) or not least <= value < 2**63:
-            raise InputError(f"{name} must be a whole number of at least {least}, got {value!r}")
-    if isinstance(penalty, bool) or not isinstance(penalty, int | float) or not 0 <= penalty < math.inf:
-        raise InputError(f"penalty must be a number of at least 0, and finite, got {penalty!r}")
-    if isinstance(tol, bool) or not isinstance(tol, int | float) or not 0 < tol < math.inf:
-        raise InputError(f"tol must be above 0 and finite, got {tol!r}")
 
 
 def _check_images(model: Model, images: Tensor, made: Tensor) -> Tensor:

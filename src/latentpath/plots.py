@@ -13,12 +13,13 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ._validate import whole_number
 from .errors import InputError, missing
 from .video import pixels
 
@@ -168,7 +169,7 @@ def _same_batch(curves: Mapping[str, Tensor], dims: int, what: str) -> dict[str,
 def strips(
     rows: Mapping[str, Tensor],
     *,
-    every: int = 1,
+    every: SupportsIndex = 1,
     value_range: tuple[float, float] = (-1.0, 1.0),
     notes: Mapping[str, Sequence[str]] | None = None,
     title: str | None = None,
@@ -187,8 +188,7 @@ def strips(
     Raises:
         InputError: frames of another shape or number, or ``every < 1``.
     """
-    if every < 1:
-        raise InputError(f"every must be at least 1, got {every}")
+    every = whole_number("every", every, 1)
     found = _same_batch(rows, 5, "frames (n, C, H, W) or (P, n, C, H, W)")
     count = max(value.shape[1] for value in found.values())
     if len({value.shape[1:2] + value.shape[3:] for value in found.values()}) > 1:

@@ -26,12 +26,13 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, SupportsIndex
 
 import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
+from ._validate import real_number, whole_number
 from .curves import arc_length, at_arc, spaced, subdivide
 from .energy import Generator, chords, decode
 from .errors import InputError, SolveError
@@ -54,7 +55,7 @@ def interpolate_through(
     keyframes: Tensor,
     *,
     closed: bool = False,
-    segments: int = 50,
+    segments: SupportsIndex = 50,
     spacing: Spacing = "metric",
     smooth: float | None = None,
     most_rise: float = 0.1,
@@ -101,7 +102,8 @@ def interpolate_through(
         (torch.Size([1, 81, 2]), [[0, 20, 40, 60, 80]])
     """
     stops = _checked(keyframes, closed)
-    _check(segments, spacing, smooth, most_rise)
+    segments = whole_number("segments", segments, 2)
+    _check(spacing, smooth, most_rise)
     count, legs = len(stops), stops.shape[1] - 1
     try:
         found = interpolate(
@@ -180,18 +182,15 @@ def _checked(keyframes: Tensor, closed: bool) -> Tensor:
     return torch.cat([stops, stops[:, :1]], dim=1) if closed else stops
 
 
-def _check(segments: int, spacing: str, smooth: float | None, most_rise: float) -> None:
-    if isinstance(segments, bool) or not isinstance(segments, int) or segments < 2:
-        raise InputError(f"segments must be a whole number of at least 2, got {segments!r}")
+def _check(spacing: str, smooth: float | None, most_rise: float) -> None:
     if spacing not in ("data", "metric", "latent"):
         raise InputError(f'spacing must be "metric", "data" or "latent", got {spacing!r}')
-    if smooth is not None and (isinstance(smooth, bool) or not isinstance(smooth, int | float) or not 0 < smooth < 2):
-        raise InputError(
-            "smooth must be None or the largest jump of the velocity at a joint, in (0, 2): 0.5 is gentle, 1 is a turn "
-            f"of 60 degrees in one step; got {smooth!r}"
+    if smooth is not None:
+        gentle = (
+            "It is the largest jump of the velocity at a joint: 0.5 is gentle, 1 is a turn of 60 degrees in one step."
         )
-    if not isinstance(most_rise, int | float) or not 0 < most_rise < math.inf:
-        raise InputError(f"most_rise must be a share of the cost above 0, such as 0.1, got {most_rise!r}")
+        real_number("smooth", smooth, above=0, below=2, advice=gentle)
+    real_number("most_rise", most_rise, above=0, below=math.inf, advice="It is a share of the cost, such as 0.1.")
 
 
 def _mean_gain(found: Path, count: int) -> Tensor:

@@ -7,10 +7,12 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import SupportsIndex
 
 import torch
 from torch import Tensor
 
+from .._validate import whole_number
 from ..errors import InputError
 from .cache import cache_folder, cached_pixels
 from .listing import fingerprint
@@ -43,10 +45,10 @@ class Images:
 def load_images(
     source: str | Path | None,
     *,
-    size: int,
-    channels: int,
+    size: SupportsIndex,
+    channels: SupportsIndex,
     split: str = "train",
-    hold_out: int = 0,
+    hold_out: SupportsIndex = 0,
     crop: float | None = None,
     cache: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -84,9 +86,12 @@ def load_images(
         >>> images.name, len(images), images.pixels.shape, len(images.held_out)
         ('faces', 8, torch.Size([8, 3, 64, 64]), 2)
     """
+    size, channels, hold_out = (
+        whole_number("size", size),
+        whole_number("channels", channels),
+        whole_number("hold_out", hold_out, 0),
+    )
     frame = Frame((size, size), channels, 1.0 if crop is None else crop)
-    if hold_out < 0:
-        raise InputError(f"hold_out must be at least 0, got {hold_out}")
     with contextlib.closing(find_source(source, split)) as found:
         if crop is None:
             frame = Frame((size, size), channels, found.crop)

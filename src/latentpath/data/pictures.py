@@ -15,12 +15,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, SupportsIndex
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from .._validate import whole_number
 from ..errors import DataError, InputError, LatentPathError, MissingDataError
 
 if TYPE_CHECKING:
@@ -79,7 +80,10 @@ class Frame:
 
 
 def read_images(
-    paths: Sequence[str | Path], size: int | tuple[int, int], channels: int, crop: float | None = None
+    paths: Sequence[str | Path],
+    size: SupportsIndex | tuple[SupportsIndex, SupportsIndex],
+    channels: SupportsIndex,
+    crop: float | None = None,
 ) -> Tensor:
     """Picture files of any size and mode, as one ``uint8`` tensor ``(N, channels, H, W)``.
 
@@ -107,7 +111,8 @@ def read_images(
     """
     if isinstance(paths, str | Path):
         raise InputError(f"paths must be a sequence of paths, got one: write [{str(paths)!r}]")
-    frame = Frame((size, size) if isinstance(size, int) else size, channels, 1.0 if crop is None else crop)
+    high, wide = (whole_number("size", side) for side in (size if isinstance(size, tuple | list) else (size, size)))
+    frame = Frame((high, wide), whole_number("channels", channels), 1.0 if crop is None else crop)
     images = np.empty((len(paths), *frame.shape), np.uint8)
     for i, path in enumerate(paths):
         images[i] = decode(Path(path), str(path), frame)
