@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
+from ._progress import Report, progress_bar
 from ._validate import real_number, whole_number
 from .checks import check_endpoints, check_generator, checked_index
 from .curves import lerp
@@ -28,6 +29,7 @@ from .solvers import (
     Multilevel,
     Outcome,
     Problem,
+    Progress,
     Restarts,
     Solver,
     search,
@@ -62,6 +64,7 @@ def interpolate(
     seed: SupportsIndex = 0,
     strict: bool = False,
     callback: Callback | None = None,
+    progress: bool | None = None,
 ) -> Path:
     r"""Find the path along which a generator keeps producing realistic things (paper, Section 5).
 
@@ -97,6 +100,8 @@ def interpolate(
         seed: of the starts; a `Restarts` carries its own.
         strict: raise `SolveError` unless every path has converged, to a finite cost.
         callback: called with a `Progress` after every step; a true answer stops, and every path keeps the best it has.
+        progress: whether to show a progress bar; None shows one on a terminal or in a notebook, once the solve takes
+            more than two seconds, unless there is a ``callback``.
 
     Returns:
         A `Path`; a single pair is a batch of one.
@@ -125,7 +130,9 @@ def interpolate(
     if max_points is not None:
         max_points = whole_number("max_points", max_points, 2, advice="A segment has two ends.")
     plan = Restarts.of(restarts, seed)
-    with torch.inference_mode(False):  # gradients are needed, whatever the caller has switched off
+    quiet = callback is not None
+    # gradients are needed, whatever the caller has switched off
+    with torch.inference_mode(False), progress_bar("Solving", progress, quiet=quiet) as report:
         index = checked_index(prior, alpha)
         plan.check(index)
         start, end = check_endpoints(start, end, index)
@@ -138,6 +145,7 @@ def interpolate(
         budget = _BUDGET if max_evaluations is None else max_evaluations
         line = lerp(start, end, segments)
         minima: Minima | None = None
+        callback = _reporting(report, callback)
         if plan.most == 1:
             state, facts = solve_audited(chosen, problem, line, source.audit, max_evaluations=budget, callback=callback)
         else:
@@ -176,6 +184,17 @@ def interpolate(
     if strict:
         insist(path)
     return path
+
+
+def _reporting(report: Report, callback: Callback | None) -> Callback:
+    """Returns a callback that reports to a progress bar, and then calls the user's."""
+
+    def tell(now: Progress) -> bool | None:
+        counted = f"{now.running} of {len(now.energy)} paths running on {now.latents.shape[1] - 1} segments"
+        report(None, f"{counted}, {now.evaluations:.0f} evaluations")
+        return None if callback is None else callback(now)
+
+    return tell
 
 
 def points_at_once(device: torch.device, values: int) -> int:

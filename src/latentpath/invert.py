@@ -38,6 +38,7 @@ from typing import SupportsIndex
 import torch
 from torch import Tensor
 
+from ._progress import progress_bar
 from ._validate import SEED, real_number, whole_number
 from .checks import check_generator
 from .energy import Embed, blocks, points_to_data
@@ -124,6 +125,7 @@ def invert(
     seed: SupportsIndex = 0,
     max_points: SupportsIndex | None = None,
     callback: Callable[[InversionProgress], bool | None] | None = None,
+    progress: bool | None = None,
 ) -> Inversion:
     r"""Find latents from which a model's generator makes given images: least squares, and a penalty for unlikely ones.
 
@@ -146,6 +148,7 @@ def invert(
         max_points: the most points the generator is given in one call; None as in `interpolate`.
         callback: called with an `InversionProgress` after every step; a true answer stops, and every image keeps the
             best it has.
+        progress: whether to show a progress bar; None as in `interpolate`.
 
     Raises:
         InputError: a model without a prior, images of another shape, dtype, device or range or with NaN, or a number
@@ -169,9 +172,15 @@ def invert(
     tol = real_number("tol", tol, above=0, below=math.inf)
     if callback is not None and not callable(callback):
         raise InputError(f"callback must be callable, got {type(callback).__name__}")
-    with torch.inference_mode(False):
+    quiet = callback is not None
+    with torch.inference_mode(False), progress_bar("Inverting", progress, quiet=quiet) as report:
+
+        def tell(now: InversionProgress) -> bool | None:
+            report(now.step / now.steps, f"step {now.step} of at most {now.steps}, {now.running} images running")
+            return None if callback is None else callback(now)
+
         search = _Search.prepare(model, images, starts, penalty, alpha, embed, seed, max_points)
-        return search.run(steps, tol, callback)
+        return search.run(steps, tol, tell)
 
 
 def _check_images(model: Model, images: Tensor, made: Tensor) -> Tensor:
@@ -261,7 +270,7 @@ class _Search:
         spread = float(pool.var(0).sum().sqrt())
         return cls(model, images, target, index, embed, penalty, variance, spread, begin, encoded, size)
 
-    def run(self, steps: int, tol: float, callback: Callable[[InversionProgress], bool | None] | None) -> Inversion:
+    def run(self, steps: int, tol: float, callback: Callable[[InversionProgress], bool | None]) -> Inversion:
         """Descend from all starts, drop the worse half again and again, keep the best of each image."""
         count, each, dim = self.begin.shape
         inside = (lambda z: self.index.log(z).isfinite()) if self.index.kind == "uniform" else None
@@ -274,11 +283,10 @@ class _Search:
             descent.step()
             if step % _RUNG == 0:
                 self._drop(descent, each >> (step // _RUNG))
-            if callback is not None:
-                running = descent.running.view(count, each)
-                lowest = descent.value.view(count, each).amin(1)
-                progress = InversionProgress(step, steps, int(running.any(1).sum()), int(running.sum()), lowest)
-                stopped = bool(callback(progress))
+            running = descent.running.view(count, each)
+            lowest = descent.value.view(count, each).amin(1)
+            now = InversionProgress(step, steps, int(running.any(1).sum()), int(running.sum()), lowest)
+            stopped = bool(callback(now))
         return self._finish(descent, stopped)
 
     def _drop(self, descent: PointDescent, keep: int) -> None:

@@ -32,6 +32,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
+from ._progress import progress_bar
 from ._validate import real_number, whole_number
 from .curves import arc_length, at_arc, spaced, subdivide
 from .energy import Generator, chords, decode
@@ -60,6 +61,7 @@ def interpolate_through(
     smooth: float | None = None,
     most_rise: float = 0.1,
     strict: bool = False,
+    progress: bool | None = None,
     **options: Any,
 ) -> Path:
     r"""One path through many latents: all legs solved in one batch, joined, evenly spaced across the joints.
@@ -76,6 +78,7 @@ def interpolate_through(
         most_rise: what smoothing one joint may cost, as a share of the mean cost of the two legs that meet there. Where
             the bound takes more, the joint becomes as gentle as this allows.
         strict: raise `SolveError` unless every leg has converged, to a finite cost.
+        progress: as for `interpolate`: progress bars of the solve and of the smoothing.
         options: any others of `interpolate`.
 
     Returns:
@@ -113,6 +116,7 @@ def interpolate_through(
             stops[:, 1:].flatten(0, 1),
             segments=segments,
             strict=strict,
+            progress=progress,
             **options,
         )
     except SolveError as error:
@@ -122,9 +126,10 @@ def interpolate_through(
         polylines: list[list[Tensor]] = [list(found.latents[i * legs : (i + 1) * legs]) for i in range(count)]
         facts: list[_Smoothed] = []
         if smooth is not None:
-            facts = [
-                _smoothed(each, bool(closed), segments * legs, smooth, most_rise, found.source) for each in polylines
-            ]
+            with progress_bar("Smoothing", progress, quiet=options.get("callback") is not None) as report:
+                for i, each in enumerate(polylines):
+                    report(i / count, f"path {i + 1} of {count}")
+                    facts.append(_smoothed(each, closed, segments * legs, smooth, most_rise, found.source))
             polylines = [each.legs for each in facts]
         joined = [_evenly(each, segments * legs, spacing, found.source) for each in polylines]
         latents = torch.stack([latents for latents, _ in joined])
