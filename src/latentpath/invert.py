@@ -47,6 +47,7 @@ from .index import RealismIndex
 from .index.rules import draw
 from .interpolate import points_at_once
 from .models import Model
+from .models.sampling import as_taken
 from .solvers.points import PointDescent
 
 __all__ = ["Inversion", "InversionProgress", "invert"]
@@ -354,13 +355,3 @@ def _distances(measure: Callable[[Tensor], Tensor], pool: Tensor, target: Tensor
     mean = total / len(pool)
     variance = float((square / len(pool) - mean**2).mean())
     return torch.cat(parts, dim=1), variance if variance > 0 else 1.0
-
-
-def as_taken(model: Model, latents: Tensor, images: object = None) -> Tensor:
-    """Latents as the generator takes them, dtype and device: like its weights, or else like the images, if any."""
-    generator = model.generator
-    weights = generator.parameters() if isinstance(generator, torch.nn.Module) else ()
-    like = next((weight for weight in weights if weight.is_floating_point()), images)
-    if not isinstance(like, Tensor):
-        return latents
-    return latents.to(like.device, like.dtype if like.dtype in (torch.float32, torch.float64) else latents.dtype)

@@ -7,19 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, SupportsIndex
-
-import numpy as np
+from typing import TYPE_CHECKING, SupportsIndex
 
 from ._validate import whole_number
+from .value_range import Bytes
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["Bytes", "Sheet", "enlarged"]
-
-Bytes = np.ndarray[Any, np.dtype[np.uint8]]
-"""Pictures ``(..., H, W, C)``, C = 1 or 3."""
+__all__ = ["Sheet", "enlarged"]
 
 _INK, _GAP, _FONT = "#22272E", 8, 15
 

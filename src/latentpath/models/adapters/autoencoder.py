@@ -67,6 +67,8 @@ class _Half(nn.Module):
 class LatentDecoder(_Half):
     """Flat latents ``(N, C h w)`` to images ``(N, channels, height, width)``, about in [-1, 1]."""
 
+    value_range = (-1.0, 1.0)
+
     def forward(self, latents: Tensor) -> Tensor:
         """See the class."""
         raw = latents.unflatten(-1, self.latent_shape) / self.scale + self.shift
