@@ -45,7 +45,7 @@ clean: ## Remove everything that these targets made.
 	rm -rf $(VENV) out dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage
 	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(VENV)/.installed-demo: EXTRAS := viz
+$(VENV)/.installed-demo: EXTRAS := viz,data
 $(VENV)/.installed-serve: EXTRAS := web
 $(VENV)/.installed-reproduce: EXTRAS := reproduce
 $(VENV)/.installed-test: EXTRAS := data,train,web,diffusers,flows,test

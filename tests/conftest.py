@@ -22,7 +22,7 @@ from jaxtyping import config
 torch.set_num_threads(1)
 settings.register_profile("repeatable", deadline=None, derandomize=True, database=None)
 settings.load_profile("repeatable")
-pytest.register_assert_rewrite("laws", "closed_forms")
+pytest.register_assert_rewrite("laws", "closed_forms", "reference")
 
 SEED = 0
 DATA_VARIABLE = "LATENTPATH_DATA"

@@ -397,8 +397,8 @@ def test_flows_that_are_none_or_lack_their_context_are_refused() -> None:
 def test_missing_libraries_say_how_to_get_them(monkeypatch: pytest.MonkeyPatch) -> None:
     network = flow()
     monkeypatch.setitem(sys.modules, "zuko.distributions", None)
-    with pytest.raises(MissingDependencyError, match=r"pip install 'latentpath\[flows\]'"):
+    with pytest.raises(MissingDependencyError, match=r"pip install .*\[flows\]'"):
         adapters.zuko_flow(network)
     monkeypatch.setitem(sys.modules, "diffusers", None)
-    with pytest.raises(MissingDependencyError, match=r"pip install 'latentpath\[diffusers\]'"):
+    with pytest.raises(MissingDependencyError, match=r"pip install .*\[diffusers\]'"):
         adapters.diffusers_autoencoder("some/where")

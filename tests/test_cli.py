@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -21,6 +26,7 @@ from typer.testing import CliRunner, Result
 
 import latentpath as lp
 from latentpath import cli, comparison, demo, live, pairs, summary
+from latentpath.errors import install_command
 from latentpath.evaluate import Report, Row
 
 TINY = ("--pairs", "2", "--segments", "8", "--tol", "0.2", "--seed", "3")
@@ -109,9 +115,13 @@ def test_endpoints_of_other_priors_are_draws_from_them() -> None:
         (("--pairs", "0"), "pairs must be at least 1"),
         (("--segments", "1"), "segments must be"),
         (("--alpha", "1.5"), "alpha"),
-        (("--tol", "-1"), "tol must be above 0"),
+        (("--tol", "-1"), "tol must be a number above 0"),
         (("--threads", "0"), "threads must be at least 1"),
         (("--seed", "-1"), "seed must be at least 0"),
+        (("--alpha", "nan"), "alpha"),
+        (("--tol", "inf"), "tol must be a number above 0"),
+        (("--pairs", "1000000000000"), "pairs must be at most"),
+        (("--segments", "1000000000000"), "segments must be at most"),
     ],
 )
 def test_bad_settings_give_one_line_and_leave_nothing(tmp_path: Path, arguments: tuple[str, ...], words: str) -> None:
@@ -119,6 +129,7 @@ def test_bad_settings_give_one_line_and_leave_nothing(tmp_path: Path, arguments:
     assert result.exit_code == 2
     assert words in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
+    assert not result.stdout
     assert not list(tmp_path.iterdir())
 
 
@@ -142,18 +153,115 @@ def test_out_that_cannot_be_written_to(tmp_path: Path) -> None:
     assert "cannot write" in result.stderr
 
 
-def test_a_failure_half_way_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "strips.png").write_text("mine", encoding="utf-8")
+def no_space(*_: object, **__: object) -> None:
+    raise OSError(28, "No space left on device")
 
-    def no_space(*_: object, **__: object) -> None:
-        raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("latentpath.plots.profiles", no_space)  # the strips are drawn by then
+def no_encoder(*_: object, **__: object) -> None:
+    raise ValueError("encoder error -2")
+
+
+@pytest.fixture
+def drawn_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(comparison, "_PRIOR_SAMPLES", 2000)
+    monkeypatch.setattr(comparison, "_FILM_FRAMES", 5)
+
+
+@pytest.mark.usefixtures("drawn_quickly")
+@pytest.mark.parametrize(
+    ("writer", "file", "failure"),
+    [
+        ("latentpath.plots.strips", "strips.png", no_encoder),
+        ("latentpath.plots.profiles", "profiles.png", no_space),
+        ("latentpath.plots.plane", "plane.png", no_encoder),
+        ("latentpath.plots.prior_map", "map.png", no_space),
+        ("latentpath.video.gif", "morph.gif", no_encoder),
+        ("latentpath.comparison.about", "report.json", no_space),
+    ],
+)
+def test_a_file_that_cannot_be_written_costs_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writer: str, file: str, failure: Callable[..., None]
+) -> None:
+    (tmp_path / file).write_text("mine", encoding="utf-8")
+    monkeypatch.setattr(writer, failure)
     result = latentpath("demo", "--out", tmp_path, *TINY, "--pairs", "1")
     assert result.exit_code == 2
-    assert "No space left on device" in result.stderr
-    assert [file.name for file in tmp_path.iterdir()] == ["strips.png"]
-    assert (tmp_path / "strips.png").read_text(encoding="utf-8") == "mine"
+    assert len(result.stderr.strip().splitlines()[-1:]) == 1
+    assert file in result.stderr
+    assert str(tmp_path) in result.stderr
+    assert ("No space left on device" if failure is no_space else "encoder error -2") in result.stderr
+    assert {each.name for each in tmp_path.iterdir()} == set(comparison.FILES)
+    assert (tmp_path / file).read_text(encoding="utf-8") == "mine"  # of an earlier run, unharmed
+    assert lp.Path.load(tmp_path / "paths.safetensors").segments == 8
+    if file != "report.json":
+        files = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["files"]
+        assert set(files) == set(comparison.FILES) - {file}
+
+
+@pytest.mark.usefixtures("drawn_quickly")
+@pytest.mark.parametrize("failure", [no_space, no_encoder])
+def test_paths_that_cannot_be_saved_are_saved_as_an_array(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: Callable[..., None]
+) -> None:
+    monkeypatch.setattr(lp.Path, "save", failure)
+    result = latentpath("demo", "--out", tmp_path, *TINY, "--pairs", "1")
+    assert result.exit_code == 2
+    assert "latents.npy" in result.stderr
+    assert np.load(tmp_path / "latents.npy").shape == (1, 9, 20)
+    assert (tmp_path / "report.json").is_file()
+
+
+@pytest.mark.usefixtures("drawn_quickly")
+def test_a_folder_that_vanishes_costs_no_solve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rescue = tmp_path / "temporary"
+    rescue.mkdir()
+    solve = comparison.solve
+
+    def and_vanish(*arguments: Any, **options: Any) -> comparison.Found:
+        found = solve(*arguments, **options)
+        shutil.rmtree(tmp_path / "out")
+        monkeypatch.setattr("tempfile.tempdir", str(rescue))
+        return found
+
+    monkeypatch.setattr(demo, "solve", and_vanish)
+    result = latentpath("demo", "--out", tmp_path / "out", *TINY, "--pairs", "1")
+    assert result.exit_code == 2
+    (saved,) = rescue.rglob("paths.safetensors")
+    assert str(saved) in result.stderr
+    assert lp.Path.load(saved).segments == 8
+
+
+def test_a_place_that_is_taken_costs_no_solve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(comparison, "drawings", lambda *_: {})
+    (tmp_path / "paths.safetensors" / "folder").mkdir(parents=True)
+    result = latentpath("demo", "--out", tmp_path, *TINY, "--pairs", "1")
+    assert result.exit_code == 2
+    (saved,) = tmp_path.glob(".unfinished-*/paths.safetensors")
+    assert str(saved.parent) in result.stderr
+    assert lp.Path.load(saved).segments == 8
+    assert (tmp_path / "report.json").is_file()
+
+
+@pytest.mark.parametrize("failure", [RuntimeError("out of memory"), KeyboardInterrupt()])
+def test_what_fails_or_is_interrupted_after_the_solve_leaves_the_paths(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: BaseException
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise failure
+
+    monkeypatch.setattr(lp.Path, "report", fail)
+    with pytest.raises(type(failure)) as caught:
+        demo.run(demo.Demo(pairs=1, segments=8, tol=0.2), tmp_path, Console(quiet=True), Console(quiet=True))
+    assert str(tmp_path) in caught.value.__notes__[0]
+    assert [file.name for file in tmp_path.iterdir()] == ["paths.safetensors"]
+
+
+@pytest.mark.usefixtures("drawn_quickly")
+def test_numbers_that_are_not_finite_are_null_in_the_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    about = comparison.about
+    monkeypatch.setattr(comparison, "about", lambda *all_: {**about(*all_), "odd": [math.inf, {"a": math.nan}]})
+    assert latentpath("demo", "--out", tmp_path, *TINY, "--pairs", "1").exit_code == 0
+    assert json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["odd"] == [None, {"a": None}]
 
 
 class Interrupting(Console):
@@ -219,6 +327,16 @@ def test_verdict_says_how_much_in_how_many_and_how_it_ended() -> None:
     assert "stopped" in worse
 
 
+def test_numbers_of_things_are_in_words() -> None:
+    assert comparison.heading("m", 1, 1, 0.9, 1e-3, 0).startswith("m: 1 pair, 1 segment, ")
+    assert comparison.heading("m", 16, 50, 0.9, 1e-3, 0).startswith("m: 16 pairs, 50 segments, ")
+    start, prior = torch.zeros(1, 1, dtype=torch.float64), lp.priors.standard_normal(1, dtype=torch.float64)
+    path = lp.interpolate(lambda z: z, prior, start, start + 1, segments=4)
+    assert repr(path).startswith("Path(1 path of 4 segments in 1 dimension; ")
+    both = lp.interpolate(lambda z: z, prior, start.expand(2, 1), start + 1, segments=4)
+    assert repr(both).startswith("Path(2 paths of 4 segments in 1 dimension; ")
+
+
 def test_table_fits_a_terminal_of_80_columns() -> None:
     rows = tuple(row(name, [6388.4], [0]) for name in ("lerp", "slerp", "path"))
     rows = tuple(replace(each, judged={"confidence": [0.9]}) for each in rows)
@@ -263,5 +381,5 @@ def test_missing_matplotlib_is_one_line_before_any_work(tmp_path: Path, monkeypa
         monkeypatch.delattr(lp, name, raising=False)
     result = latentpath("demo", "--out", tmp_path / "out", *TINY)
     assert result.exit_code == 2
-    assert "pip install 'latentpath[viz]'" in result.stderr
+    assert install_command("viz") in result.stderr
     assert not list(tmp_path.iterdir())

@@ -116,6 +116,7 @@ NUMBERS = {
     "tol NaN": ({"tol": math.nan}, ["tol", "above 0", "nan"]),
     "tol infinite": ({"tol": math.inf}, ["tol", "finite", "inf"]),
     "no evaluations": ({"max_evaluations": 0}, ["max_evaluations", "at least 1", "got 0"]),
+    "evaluations infinite": ({"max_evaluations": math.inf}, ["max_evaluations", "finite", "inf"]),
     "evaluations NaN": ({"max_evaluations": math.nan}, ["max_evaluations", "nan"]),
     "one point": ({"max_points": 1}, ["max_points", "at least 2", "got 1"]),
     "solver name": ({"solver": "newton"}, ["'newton'", "adam", "gradient_descent", "lbfgs", "multilevel"]),

@@ -5,6 +5,8 @@ import math
 
 import pytest
 import torch
+from jaxtyping import config
+from scipy.stats import kstest
 from torch.distributions import (
     Categorical,
     Independent,
@@ -14,8 +16,10 @@ from torch.distributions import (
     constraints,
 )
 
+import latentpath as lp
 from latentpath import priors
 from latentpath.errors import InputError, MissingDependencyError
+from latentpath.index import RealismIndex
 
 F64 = torch.float64
 
@@ -126,8 +130,6 @@ def test_samples_on_the_edge_count_as_inside_in_high_dimension_and_float32():
 
 
 def test_radius_of_uniform_ball_samples_is_distributed_as_it_must_be():
-    from scipy.stats import kstest
-
     torch.manual_seed(5)
     ball = priors.uniform_ball(3, 2.0, torch.ones(3, dtype=F64))
     volume = ((ball.sample((4000,)) - 1).norm(dim=-1) / 2) ** 3
@@ -176,6 +178,123 @@ def test_fit_is_repeatable_follows_the_dtype_and_leaves_the_random_state():
     assert torch.equal(first.log_prob(points), second.log_prob(points))
     assert first.log_prob(points).dtype == points.dtype
     assert priors.fit(points, max_components=1).mixture_distribution.probs.shape == (1,)
+
+
+@pytest.fixture
+def unchecked():
+    """As a user calls it, whose types nobody checks before the function does."""
+    config.update("jaxtyping_disable", True)
+    yield
+    config.update("jaxtyping_disable", False)
+
+
+def encodings(noise, clusters, count=2000):
+    """Rank 8 in 64 dimensions, and isotropic noise."""
+    random = torch.Generator().manual_seed(15)
+    inner = torch.randn(count, 8, dtype=F64, generator=random)
+    if clusters == 2:
+        inner[count // 2 :] = 0.4 * inner[count // 2 :] + 3
+    outer = torch.randn(8, 64, dtype=F64, generator=random)
+    return inner @ outer + 1 + noise * torch.randn(count, 64, dtype=F64, generator=random)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, F64])
+@pytest.mark.parametrize("clusters", [1, 2])
+@pytest.mark.parametrize("noise", [0, 1e-5, 1e-4, 1e-3])
+def test_encodings_of_low_rank_have_a_uniform_index(noise, clusters, dtype):
+    data = encodings(noise, clusters).to(dtype)
+    with pytest.warns(UserWarning, match="8 of 64 directions"):
+        prior = priors.fit(data)
+    assert prior.rank == 8
+    assert prior.log_prob(data).dtype == dtype
+    index = RealismIndex(prior)
+    assert kstest(index(data).double().numpy(), "uniform").statistic < 1.63 * math.sqrt(1 / 2000 + 1 / 5000)
+    off = data[:20] + torch.randn(20, 64, dtype=dtype, generator=torch.Generator().manual_seed(22))
+    slope = torch.func.grad(lambda z: index.log(z).sum())(off)
+    assert (index.log(off) < -100).all()
+    assert (((data[:20] - off) * slope).sum(1) > 0).all()  # it leads back
+
+
+def test_noise_that_is_large_enough_is_fitted_in_every_direction():
+    data = encodings(0.1, 1)
+    prior = priors.fit(data)
+    assert isinstance(prior, MixtureSameFamily)
+    assert kstest(RealismIndex(prior)(data).numpy(), "uniform").statistic < 1.63 / math.sqrt(2000)
+
+
+def test_a_density_on_a_subspace_is_that_of_its_coordinates_and_has_the_moments_of_the_data():
+    """On a plane in space: against the fit in the plane's own coordinates, which are rotated into space."""
+    random = torch.Generator().manual_seed(16)
+    flat = torch.randn(1200, 2, dtype=F64, generator=random)
+    flat[600:] = 0.5 * flat[600:] + 4
+    turn = torch.linalg.qr(torch.randn(3, 3, dtype=F64, generator=random))[0][:2]
+    with pytest.warns(UserWarning, match="2 of 3 directions"):
+        found = priors.fit(flat @ turn)
+    torch.testing.assert_close(found.log_prob(flat @ turn), priors.fit(flat).log_prob(flat), rtol=1e-2, atol=2e-2)
+    torch.testing.assert_close(found.mean, (flat @ turn).mean(0), rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(found.variance, (flat @ turn).var(0), rtol=1e-2, atol=0)
+    samples = found.sample((2000,))
+    assert (samples - samples @ turn.T @ turn).abs().max() < 1e-10
+
+
+def test_paths_on_a_subspace_stay_close_to_it():
+    data = encodings(0, 1)
+    with pytest.warns(UserWarning, match="directions"):
+        prior = priors.fit(data)
+    outer = torch.randn(64, 128, dtype=F64, generator=torch.Generator().manual_seed(17)) / 24
+    path = lp.interpolate(lambda z: torch.tanh(z @ outer), prior, data[:2], data[-2:], segments=12, strict=True)
+    plane = torch.linalg.svd(data[:100] - data[0], full_matrices=False).Vh[:8]
+    away = path.latents - data[0]
+    assert (away - away @ plane.T @ plane).norm(dim=-1).max() < 0.1 * away.norm(dim=-1).max()
+
+
+@pytest.mark.parametrize("dim", [1, 2, 3])
+def test_rows_that_repeat_do_not_make_spikes(dim):
+    """Ten rows, a hundred times each, are one normal: no cost is beyond what ten rows tell."""
+    rows = torch.randn(10, dim, dtype=F64, generator=torch.Generator().manual_seed(18))
+    prior = priors.fit(rows.repeat(100, 1))
+    assert torch.equal(prior.log_prob(rows), priors.fit(rows).log_prob(rows))
+    path = lp.interpolate(lambda z: z, prior, rows[0], rows[1], segments=8)
+    assert path.cost < 20 * (rows[0] - rows[1]).norm()
+
+
+def test_too_few_distinct_rows_are_refused_with_the_directions_that_they_span():
+    rows = torch.randn(10, 64, generator=torch.Generator().manual_seed(19))
+    with pytest.raises(InputError, match=r"10 distinct.*1000.*9 of 64 directions"):
+        priors.fit(rows.repeat(100, 1))
+
+
+def test_narrow_directions_keep_their_width_in_float32():
+    """Deviations from 1 to 1/300, in a rotated frame: squaring them in float32 would leave little of the smallest."""
+    random = torch.Generator().manual_seed(20)
+    turn = torch.linalg.qr(torch.randn(6, 6, dtype=F64, generator=random))[0]
+    widths = torch.logspace(0, -2.5, 6, dtype=F64)
+    points = (torch.randn(2000, 6, dtype=F64, generator=random) * widths) @ turn
+    narrow, wide = (priors.fit(points.to(dtype)) for dtype in (torch.float32, F64))
+    torch.testing.assert_close(RealismIndex(narrow)(points), RealismIndex(wide)(points), rtol=0, atol=1e-3)
+
+
+def test_an_error_never_shows_the_data(unchecked):
+    data = torch.randn(500, 64)
+    bad = [data.tolist(), data.numpy(), data[0], data.long(), data * math.nan, torch.zeros(500, 300), "x" * 5000]
+    for given in bad:
+        with pytest.raises(InputError) as caught:
+            priors.fit(given)
+        assert len(str(caught.value)) < 400
+    with pytest.raises(InputError) as caught:
+        priors.uniform_box(5000, torch.ones(5000), torch.zeros(5000))
+    assert len(str(caught.value)) < 400
+
+
+def test_fit_reports_every_number_of_components_and_stops_on_request():
+    points, seen = torch.randn(400, 2, generator=torch.Generator().manual_seed(21)), []
+    priors.fit(points, callback=lambda count, criterion: seen.append((count, criterion)))
+    assert [count for count, _ in seen] == list(range(1, len(seen) + 1))
+    assert len(seen) > 1
+    assert all(math.isfinite(criterion) for _, criterion in seen)
+    seen.clear()
+    priors.fit(points, callback=lambda count, criterion: seen.append(count) or True)
+    assert seen == [1]
 
 
 @pytest.mark.parametrize(

@@ -55,14 +55,39 @@ def latentpath(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def demo_lacks() -> set[str]:
+    """The optional modules that `make demo` does not install."""
+    from latentpath.errors import EXTRAS
+
+    declared = re.search(r"^\$\(VENV\)/\.installed-demo: EXTRAS := (\S+)$", read("Makefile"), re.MULTILINE)
+    assert declared
+    there = {module for extra in declared[1].split(",") for module in EXTRAS[extra]}
+    return {module for extra in EXTRAS.values() for module in extra} - there - {"scipy"}  # scikit-learn brings it
+
+
 @pytest.mark.parametrize("page", ["README.md", "docs/indices.md"])
-def test_python_of_the_pages_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_python_of_the_pages_runs_after_make_demo(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     blocks = python_blocks(read(page))
     assert blocks, f"{page} has no Python block"
+    for module in demo_lacks():
+        monkeypatch.setitem(sys.modules, module, None)
     monkeypatch.chdir(tmp_path)
     namespace: dict[str, object] = {"__name__": "readme"}
     for block in blocks:
         exec(compile(block, str(ROOT / page), "exec"), namespace)
+
+
+def test_every_extra_for_users_is_in_the_readme() -> None:
+    extras = tomllib.loads(read("pyproject.toml"))["project"]["optional-dependencies"].keys() - {"test", "dev", "docs"}
+    rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \| .* \|$", read("README.md"), re.MULTILINE)
+    assert {name for row in rows for name in re.findall(r"\w+", row)} >= extras
+    for command in re.findall(r"pip install .*?'\.\[([\w,]+)\]'", read("README.md") + read("docs/models.md")):
+        assert set(command.split(",")) <= extras
+
+
+def test_no_page_installs_from_an_index_that_does_not_have_the_package() -> None:
+    for page in ["README.md", "CONTRIBUTING.md", *map(str, (ROOT / "docs").glob("*.md"))]:
+        assert not re.search(r"pip install [^\n`]*latentpath", read(page)), page
 
 
 def test_make_targets_of_the_readme_exist() -> None:

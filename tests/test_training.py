@@ -20,9 +20,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from typer.testing import CliRunner
 
+from latentpath import cli_train
 from latentpath.cli import app as main
 from latentpath.cli_package import app
-from latentpath.errors import DataError, InputError, MissingDataError, TrainingError
+from latentpath.errors import DataError, InputError, MissingDataError, TrainingError, install_command
 from latentpath.models import load
 from latentpath.models.dcgan import DCGANGenerator
 from latentpath.models.registry import read_model
@@ -203,6 +204,24 @@ def test_the_log_has_each_step_once_after_a_resume(tmp_path: Path, monkeypatch: 
     train_dcgan(TINY, pictures(), PRIOR, tmp_path, resume=True)
     assert (tmp_path / "log.jsonl").read_text() == lines
     assert [json.loads(line)["step"] for line in lines.splitlines()] == [1, 2, 3, 4, 5, 6]
+
+
+def test_progress_comes_after_some_seconds_and_the_log_stays_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "_REPORT_SECONDS", 0.0)
+    told: list[int] = []
+    train_dcgan(TINY, pictures(), PRIOR, tmp_path, progress=lambda step, numbers: told.append(step))
+    assert told == [1, 2, 3, 4, 5, 6]
+    logged = [json.loads(line)["step"] for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert logged == [6]
+
+
+@pytest.mark.parametrize("options", [{"max_minutes": float("nan")}, {"max_minutes": -1.0}, {"checkpoint_every": 0}])
+def test_times_that_mean_nothing_are_refused(tmp_path: Path, options: Any) -> None:
+    with pytest.raises(InputError, match=next(iter(options))):
+        train_dcgan(TINY, pictures(), PRIOR, tmp_path / "out", **options)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_run_shorter_than_a_report_is_logged_and_shown(tmp_path: Path) -> None:
@@ -659,6 +678,95 @@ class TestCommands:
         assert result.exit_code == 2
         assert "Traceback" not in result.output
         assert not list(tmp_path.iterdir())
+
+    @pytest.mark.parametrize(
+        ("arguments", "words"),
+        [
+            (["dcgan", "--size", "32"], "28 or 64"),
+            (["wae", "--size", "100"], "28 or 64"),
+            (["dcgan", "--channels", "2"], "channels must be"),
+            (["dcgan", "--prior", "triangle"], "triangle"),
+            (["dcgan", "--max-minutes", "inf"], "max_minutes must be"),
+            (["wae", "--max-minutes", "inf"], "max_minutes must be"),
+            (["dcgan", "--learning-rate", "inf"], "learning_rate must be"),
+            (["dcgan", "--discriminator-gain", "inf"], "discriminator_gain must be"),
+            (["wae", "--noise", "inf"], "noise must be"),
+            (["wae", "--weight", "inf"], "weight must be"),
+            (["dcgan", "--out", __file__], "it is a file"),
+        ],
+    )
+    def test_options_are_refused_before_images_are_read(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], words: str
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        result = CliRunner().invoke(app, [*arguments, "--data", "nowhere"])
+        assert result.exit_code == 2
+        assert words in result.stderr
+        assert len(result.stderr.strip().splitlines()) == 1
+        assert not list(tmp_path.iterdir())
+
+    @pytest.mark.parametrize("option", ["--max-minutes", "--learning-rate"])
+    def test_nan_is_no_option(self, option: str) -> None:
+        result = CliRunner().invoke(app, ["dcgan", "--data", "nowhere", option, "nan"])
+        assert result.exit_code == 2
+        assert option in result.stderr
+
+    @pytest.mark.parametrize("kind", ["dcgan", "wae"])
+    @pytest.mark.parametrize("module", ["accelerate", "tensorboard"])
+    def test_missing_libraries_are_told_before_images_are_read(
+        self, monkeypatch: pytest.MonkeyPatch, kind: str, module: str
+    ) -> None:
+        monkeypatch.setitem(sys.modules, module, None)
+        result = CliRunner().invoke(app, [kind, "--data", "nowhere"])
+        assert result.exit_code == 2
+        assert module in result.stderr
+        assert install_command("train") in result.stderr
+
+    def test_what_comes_after_the_steps_is_done_once_and_told(
+        self, tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        measured = []
+
+        def recalibrated(*arguments: Any, **options: Any) -> DCGANGenerator:
+            measured.append(options)
+            return recalibrate(*arguments, **options, batches=2)
+
+        monkeypatch.setattr(dcgan, "recalibrate", recalibrated)
+        monkeypatch.setattr(cli_train, "_SECONDS", 0.0)
+        run = ["--data", str(data), "--width", "2", "--batch", "8", "--latent-dim", "4", "--out", str(tmp_path / "r")]
+        result = CliRunner().invoke(app, ["dcgan", *run, "--steps", "3"])
+        assert result.exit_code == 0, result.output
+        assert len(measured) == 1
+        _, after = result.stderr.split("step 3 of 3")
+        assert "Measuring batch statistics: 1 of 2\n" in after
+        assert after.strip().splitlines()[-1] == "Writing the model"
+
+    def test_measuring_tells_its_stages(self, tmp_path: Path, data: Path) -> None:
+        model = ["mnist-dcgan-normal", "--data", str(data), "--samples", "200", "--out", str(tmp_path / "a.json")]
+        result = CliRunner().invoke(main, ["evaluate", *model])
+        assert result.exit_code == 0, result.output
+        for stage in ("Making samples", "Features of samples", "Nearest training images of samples", "Classes"):
+            assert f"{stage}\n" in result.stderr
+
+    def test_a_classifier_that_cannot_be_written_is_not_lost(
+        self, tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        out, write = tmp_path / "judge", Path.write_bytes
+        (tmp_path / "temporary").mkdir()
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+
+        def full(file: Path, content: bytes) -> int:
+            if out in file.parents:
+                raise OSError(28, "No space left on device")
+            return write(file, content)
+
+        monkeypatch.setattr(Path, "write_bytes", full)
+        options = ["--data", str(data), "--out", str(out), "--epochs", "1", "--width", "2"]
+        result = CliRunner().invoke(app, ["classifier", *options])
+        assert result.exit_code == 2
+        (saved,) = (tmp_path / "temporary").iterdir()
+        assert str(saved) in result.stderr
+        assert read_model(saved).generator(torch.zeros(1, 1, 28, 28)).shape == (1, 10)
 
     def test_ctrl_c_says_how_to_go_on(self, tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         stop_at(monkeypatch, 1, lambda: signal.raise_signal(signal.SIGINT))

@@ -1,6 +1,9 @@
 """latentpath: paths between latents of a generative model along which it keeps producing realistic things."""
 
-from . import priors, solvers
+from . import interrupts  # noqa: F401  # first: it answers Ctrl-C while the rest is imported
+
+# isort: split
+from . import adapters, priors, solvers
 from .audit import Audit, audit
 from .curves import lerp, slerp
 from .energy import cost, energy, length, metric_tensor
@@ -10,7 +13,7 @@ from .film import film, strip
 from .index import ClassifierIndex, DiscriminatorIndex, KNNIndex, RealismIndex, ScoreIndex, TypicalityIndex
 from .interpolate import interpolate
 from .invert import Inversion, invert
-from .models import Model, adapters, load
+from .models import Model, load
 from .path import Path
 from .solvers import Outcome, Progress, Restarts
 from .through import interpolate_through

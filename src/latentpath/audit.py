@@ -20,6 +20,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from .callables import without_autocast
 from .curves import subdivide
 from .energy import Embed, Generator, Index, blocks, chords, decode, mean_prices, prices, times
 from .errors import InputError
@@ -140,6 +141,7 @@ def _moved(one: Tensor, other: Tensor) -> Tensor:
     return torch.where(one == other, 0, one - other)
 
 
+@without_autocast()
 def audit(
     latents: Float[Tensor, "*batch P D"],
     generator: Generator,

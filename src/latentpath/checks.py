@@ -9,37 +9,39 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from .callables import any_precision, out_of_memory, training_parts
 from .curves import lerp
 from .energy import ABOVE, Embed, Generator, blocks, points_to_data
 from .errors import GeneratorError, InputError, LatentPathError
 from .index import PriorIndex, RealismIndex, as_log_index
-from .index.networks import training_parts
+from .index.foreign import can_be_prior
 
 __all__ = ["check_endpoints", "check_generator", "checked_index"]
 
 _PAIRS, _BETWEEN, _SAME, _ALONE, _ALPHA = 3, 16, 1e-5, 5e-3, 0.9
 
 
-def checked_index(prior: Any, alpha: float) -> PriorIndex | Callable[[Tensor], Tensor]:
-    """The index that ``prior`` stands for: a distribution's own, or ``prior`` itself.
+def checked_index(prior: Any, alpha: float | None) -> PriorIndex | Callable[[Tensor], Tensor]:
+    """The index that ``prior`` stands for: that of a density, or ``prior`` itself.
 
     Raises:
-        InputError: ``prior`` is something else, or ``alpha`` is given with what carries its own.
+        InputError: ``prior`` is something else, or ``alpha`` is given with an index that carries another.
     """
-    if isinstance(prior, Distribution):
-        return RealismIndex(prior, alpha=alpha)
     if isinstance(prior, PriorIndex):
-        if alpha not in (_ALPHA, prior.alpha):
+        if alpha is not None and alpha != prior.alpha:
             kind = type(prior).__name__
             raise InputError(f"alpha={alpha} was given with a {kind} that has alpha={prior.alpha}: set it there")
         return prior
+    if isinstance(prior, Distribution) or can_be_prior(prior):
+        return RealismIndex(prior, alpha=_ALPHA if alpha is None else alpha)
     if isinstance(prior, nn.Module) or not callable(prior):
         hint = " (are generator and prior swapped?)" if isinstance(prior, nn.Module) else ""
         raise InputError(
-            "prior must be a torch.distributions.Distribution, a RealismIndex, or a callable that gives "
-            f"log(alpha * ri), got {type(prior).__name__}{hint}"
+            "prior must be a torch.distributions.Distribution or have log_prob and sample, be a RealismIndex, or a "
+            f"callable that gives log(alpha * ri), got {type(prior).__name__}{hint}; lp.adapters.zuko_prior takes a "
+            "flow of zuko, lp.priors.fit samples"
         )
-    if alpha != _ALPHA:
+    if alpha is not None:
         raise InputError(f"alpha={alpha} was given with a callable index, which carries its own: multiply it in there")
     log_index: Callable[[Tensor], Tensor] = prior
     return log_index
@@ -64,12 +66,16 @@ def check_endpoints(
         if value.ndim not in (1, 2) or value.numel() == 0 or (dim is not None and value.shape[-1] != dim):
             raise InputError(f"{name} must be {wanted}, got {tuple(value.shape)}")
         if value.dtype not in (torch.float32, torch.float64):
-            raise InputError(f"{name} must be float32 or float64, got {value.dtype}: convert with .float()")
+            raise InputError(f"{name} must be float32 or float64, got {value.dtype}: {_remedy(value.dtype)}")
+        if value.layout is not torch.strided:
+            raise InputError(f"{name} must be a dense tensor, got {value.layout}: convert with .to_dense()")
     if start.dtype != end.dtype or start.device != end.device:
         raise InputError(
             f"start and end must have one dtype and device, got {start.dtype} on {start.device} and {end.dtype} on "
             f"{end.device}: convert with .to(...)"
         )
+    if start.is_meta:
+        raise InputError("start and end must hold numbers, got tensors on the meta device: make them on a real one")
     counts = [len(value) for value in (start, end) if value.ndim == 2]
     if start.shape[-1] != end.shape[-1] or len({count for count in counts if count > 1}) > 1:
         raise InputError(f"start and end must pair up, got {tuple(start.shape)} and {tuple(end.shape)}")
@@ -88,11 +94,22 @@ def check_endpoints(
     return start, end
 
 
+def _remedy(dtype: torch.dtype) -> str:
+    """How to make latents of values of another dtype."""
+    if dtype.is_complex:
+        return "its real and imaginary parts are two latents, torch.view_as_real(...).flatten(-2) joins them"
+    if dtype.is_floating_point:
+        return "convert with .float(), which a generator in half precision takes too"
+    return "convert with .float()"
+
+
 @torch.no_grad()
 def _check_index(index: PriorIndex | Callable[[Tensor], Tensor], name: str, value: Tensor) -> None:
     try:
         logs = as_log_index(index)(value)
-    except Exception as error:
+    except Exception as error:  # anything may go wrong in somebody's index
+        if out_of_memory(error):
+            raise
         raise InputError(f"the index failed on {name} {tuple(value.shape)} {value.dtype}: {error}") from error
     if not isinstance(logs, Tensor) or logs.shape != value.shape[:1]:
         got = tuple(logs.shape) if isinstance(logs, Tensor) else type(logs).__name__
@@ -136,9 +153,11 @@ def check_generator(generator: Generator, embed: Embed, start: Tensor, end: Tens
     if isinstance(generator, nn.Module):
         _check_module(generator, start)
     a, b = start[:_PAIRS], end[:_PAIRS]
-    data = _Probe("the generator", "(N, D)", generator, max_points).check(torch.cat([a, b, torch.lerp(a, b, 0.5)]))
+    data = _Probe("the generator", "(N, D)", any_precision(generator), max_points).check(
+        torch.cat([a, b, torch.lerp(a, b, 0.5)])
+    )
     if callable(embed):
-        data = _Probe("embed", "(N, ...)", embed, max_points).check(data)
+        data = _Probe("embed", "(N, ...)", any_precision(embed), max_points).check(data)
     return data[0].numel()
 
 
@@ -183,9 +202,14 @@ class _Probe:
     def _call(self, points: Tensor) -> Tensor:
         try:
             found = self.function(points)
-        except Exception as error:
+        except Exception as error:  # anything may go wrong in somebody's network
+            if out_of_memory(error):
+                raise
             shown = f"{tuple(points.shape)} {points.dtype} on {points.device}"
-            raise GeneratorError(f"{self.name} failed on {shown}: {type(error).__name__}: {error}") from error
+            half = {"BFloat16": "bfloat16", "Half": "half"}
+            cast = next((method for kind, method in half.items() if kind in str(error)), None)
+            hint = f"; lambda z: generator(z.{cast}()) serves one that computes in half precision" if cast else ""
+            raise GeneratorError(f"{self.name} failed on {shown}: {type(error).__name__}: {error}{hint}") from error
         if not isinstance(found, Tensor):
             raise GeneratorError(
                 f"{self.name} must return a tensor (N, ...), it returned {type(found).__name__}: wrap it in a function"
@@ -211,7 +235,9 @@ class _Probe:
         weights = torch.cos(torch.arange(found[0].numel(), device=found.device)).to(found.dtype)  # no direction's own
         try:
             return torch.autograd.grad((found.flatten(1) * weights).sum(), leaf, allow_unused=True)[0]
-        except RuntimeError as error:
+        except (RuntimeError, ValueError) as error:
+            if out_of_memory(error):
+                raise
             raise GeneratorError(f"{self.name} is not differentiable: {error}") from error
 
     def _apart(self, points: Tensor) -> Tensor:
@@ -219,12 +245,12 @@ class _Probe:
         try:
             return torch.cat([self._run(points[:1]), self._run(points[1:])])
         except LatentPathError as error:
-            raise self._coupled() from error
+            raise self._coupled(f" (of the first point alone: {error})") from error
 
-    def _coupled(self) -> GeneratorError:
+    def _coupled(self, why: str = "") -> GeneratorError:
         return GeneratorError(
             f"{self.name} couples the points of a batch: its output for a point depends on the others (batch "
-            "statistics?). Put it in eval mode, or decode points one by one inside"
+            f"statistics?). Put it in eval mode, or decode points one by one inside{why}"
         )
 
 
@@ -233,6 +259,11 @@ def _check_module(generator: nn.Module, start: Tensor) -> None:
     if busy:
         raise GeneratorError(f"the generator is in training mode ({busy}): call generator.eval() first")
     weight = next((p for p in generator.parameters() if p.is_floating_point()), None)
+    if weight is not None and weight.is_meta:
+        raise InputError(
+            "the generator's weights must hold numbers, got ones on the meta device: .to_empty(device=...) gives them "
+            "memory, load_state_dict(...) their values"
+        )
     if weight is not None and weight.device != start.device:
         raise InputError(f"start is on {start.device} and the generator on {weight.device}: move one with .to(...)")
     if weight is not None and weight.dtype != start.dtype and weight.dtype in (torch.float32, torch.float64):

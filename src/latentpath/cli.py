@@ -13,6 +13,7 @@ from .cli_package import app as train_app
 from .cli_reproduce import reproduce
 from .cli_serve import serve
 from .cli_train import one_line_errors
+from .errors import require
 
 __all__ = ["app", "main"]
 
@@ -73,8 +74,10 @@ def demo(
     Draws endpoints at the two ends of the prior, solves all pairs in one batch, prints a table, and writes film strips,
     profiles, projections, a film, the paths and a report into --out.
 
-    Ctrl-C while it solves stops there and writes what it has; a second one leaves at once and writes nothing.
+    Ctrl-C while it solves stops there and writes what it has; a second one leaves at once, with the paths where they
+    are solved, and with nothing before that.
     """
+    require("latentpath demo", "viz", "matplotlib")
     from .demo import Demo, run
     from .live import console
 

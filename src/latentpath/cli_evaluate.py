@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from .cli_package import test_images
-from .cli_train import HoldOut, Seed, Source, Threads, check_writable, images_of, one_line_errors, use_threads
+from .cli_train import HoldOut, Seed, Source, Threads, check_writable, images_of, one_line_errors, stages, use_threads
+from .counts import counted
 
 __all__ = ["evaluate"]
 
@@ -41,6 +42,7 @@ def evaluate(
     the model was trained on, with the same --hold-out, or the question of memorising has no answer.
     """
     use_threads(threads)
+    from .evaluate import finite
     from .models import load
     from .models.pretrained import replace
     from .packaging import measured
@@ -50,13 +52,16 @@ def evaluate(
     found = load(model, prior=prior, latent_dim=latent_dim)
     channels, size = _frame(found)
     images = images_of(data, size, channels, hold_out)
-    numbers = measured(found, images, test_images(data, images), features=features, samples=samples, seed=seed)
-    typer.echo(f"{found.name}, {samples:,} samples against {len(images):,} images of {images.name}")
+    test = test_images(data, images)
+    with stages() as stage:
+        numbers = measured(found, images, test, features=features, samples=samples, seed=seed, stage=stage)
+    compared = f"{counted(samples, 'sample')} against {counted(len(images), 'image')} of {images.name}"
+    typer.echo(f"{found.name}, {compared}")
     for name, value in numbers.items():
         shown = " ".join(f"{each:g}" for each in value) if isinstance(value, tuple) else value
         typer.echo(f"  {name.replace('_', ' ')}: {shown}")
     if out is not None:
-        replace(out, (json.dumps({"model": found.name, **numbers}, indent=2) + "\n").encode())
+        replace(out, (json.dumps(finite({"model": found.name, **numbers}), indent=2, allow_nan=False) + "\n").encode())
 
 
 def _frame(model: Any) -> tuple[int, int]:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .cli_train import one_line_errors
-from .errors import InputError
+from .cli_train import one_line_errors, use_threads
+from .errors import InputError, require
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Ends", "Settings", "interpolate", "run"]
 
-_MOST = 2**63
 _BYTE = 255
 
 
@@ -92,6 +91,7 @@ class Settings:
         inverting: options for pictures that were given.
         threads: CPU threads; None for PyTorch's choice.
         device: where to compute; None where the model is.
+        pairs: how many are drawn, if any are.
         value_range: of the pixels that the model makes; None for what it declares, or else its samples.
     """
 
@@ -105,13 +105,20 @@ class Settings:
     inverting: dict[str, Any]
     threads: int | None = None
     device: str | None = None
+    pairs: int | None = None
     value_range: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
-        if self.threads is not None and self.threads < 1:
-            raise InputError(f"threads must be at least 1, got {self.threads}")
-        if not 0 <= self.seed < _MOST:
-            raise InputError(f"seed must be at least 0 and below 2 ** 63, got {self.seed}")
+        from .comparison import check_run
+
+        check_run(
+            segments=self.segments,
+            tol=self.tol,
+            seed=self.seed,
+            pairs=self.pairs,
+            threads=self.threads,
+            **self.solving,
+        )
 
 
 @one_line_errors
@@ -208,9 +215,10 @@ def interpolate(
     --out. Pictures are resized and cropped to what the model makes, and encoded or inverted; how near their latents
     come is printed, written, and shown in endpoints.png.
 
-    Ctrl-C while it searches or solves stops that and goes on with the best so far; a second one leaves at once and
-    writes nothing.
+    Ctrl-C while it searches or solves stops that and goes on with the best so far; a second one leaves at once,
+    with the paths where they are solved, and with nothing before that.
     """
+    require("latentpath interpolate", "viz", "matplotlib")
     ends = Ends(tuple(seeds or ()), pairs, latents, tuple(from_ or ()), tuple(to or ()))
     made, stored = _value_ranges(tuple(value_range or ()), pictures=bool(from_ or to))
     images = {"search": search, "starts": starts, "steps": steps, "penalty": penalty, "crop": crop}
@@ -234,6 +242,7 @@ def interpolate(
         _given({**images, "picture_range": stored}),
         threads,
         device,
+        pairs,
         made,
     )
     if settings.inverting and not ends.starts:
@@ -284,26 +293,22 @@ def run(settings: Settings, ends: Ends, out: Path, console: Console, progress: C
     Raises:
         LatentPathError: settings, a model, a file or a folder that will not do, and nothing is written; or a strict
             run that has not converged, and everything is.
+        WriteError: some files could not be written; the solved paths and all others are.
     """
-    import os
-
-    import torch
-
-    from .comparison import ENDPOINTS, conclude, list_files, no_generator, solve, staged
+    from .comparison import ENDPOINTS, conclude, heading, list_files, no_generator, solve, staged
+    from .index import RealismIndex
     from .models import load
 
-    if settings.threads is not None:
-        torch.set_num_threads(min(settings.threads, os.cpu_count() or 1))
+    use_threads(settings.threads)
     model = _moved(load(settings.model, **settings.loading), settings.device)
     if model.prior is None:
         raise no_generator(model)
+    RealismIndex(model.prior, alpha=settings.alpha)  # refuses an alpha before anything is read or inverted
     model = _ranged(model, settings.value_range, progress)
     with staged(out) as folder:
         pairs = _endpoints(settings, ends, model, progress)
-        count = len(pairs.start)
         console.print(
-            f"{model.name}: {count} pair{'s' * (count != 1)}, {settings.segments} segments, "
-            f"alpha {settings.alpha:g}, tol {settings.tol:g}, seed {settings.seed}"
+            heading(model.name, len(pairs.start), settings.segments, settings.alpha, settings.tol, settings.seed)
         )
         found = solve(
             model,
@@ -316,11 +321,14 @@ def run(settings: Settings, ends: Ends, out: Path, console: Console, progress: C
             seed=settings.seed,
             **settings.solving,
         )
+        pictures = {}
         if pairs.images is not None:
             from .depicted import sheet
 
-            sheet(pairs, model.value_range).save(folder / next(iter(ENDPOINTS)), optimize=True)
-        conclude(found, model, asdict(settings), folder, console, progress, endpoints=pairs.about)
+            pictures = {
+                name: lambda file: sheet(pairs, model.value_range).save(file, optimize=True) for name in ENDPOINTS
+            }
+        conclude(found, model, asdict(settings), folder, console, progress, pictures, endpoints=pairs.about)
         written = [file.name for file in folder.iterdir()]
     list_files(out, console, written)
     if found.failed is not None:

@@ -20,9 +20,10 @@ from .cli_train import (
     images_of,
     one_line_errors,
     progress_bar,
+    stages,
     use_threads,
 )
-from .errors import InputError
+from .errors import DataError, InputError, WriteError
 
 if TYPE_CHECKING:
     from .data import Images
@@ -74,7 +75,9 @@ def _finish_classifier(
     network: Any, config: Any, images: int, test: tuple[Any, Any], out: Path, seconds: float
 ) -> float:
     """Write the folder of a classifier that has been trained; its test accuracy, as stored."""
+    import tempfile
     from dataclasses import asdict
+    from functools import partial
 
     from . import __version__
     from .data import to_unit_range
@@ -85,8 +88,8 @@ def _finish_classifier(
     from .packaging import command
 
     network.load_state_dict(as_stored(network))  # judge what will be stored
-    quality = measure_classifier(network, to_unit_range(test[0]), test[1])
-    card = make_card(
+    card = partial(
+        make_card,
         out.resolve().name,
         "Classifier of 28 x 28 digits, the independent judge of generated ones",
         asdict(config),
@@ -96,9 +99,16 @@ def _finish_classifier(
         seconds=seconds,
         images=images,
         value_range=None,
-        quality=asdict(quality),
     )
-    write_model(out, network, card)
+    try:
+        write_model(out, network, card())  # first of all, so that nothing that fails later costs the training
+    except (OSError, DataError) as error:
+        rescue = Path(tempfile.mkdtemp(prefix="latentpath-"))
+        write_model(rescue, network, card())
+        raise WriteError(f"{error}. The classifier is in {rescue}, and its accuracy is not measured") from error
+    with stages() as stage:
+        quality = measure_classifier(network, to_unit_range(test[0]), test[1], stage)
+    write_model(out, network, card(quality=asdict(quality)))
     return quality.accuracy
 
 
@@ -126,6 +136,7 @@ def package(
     """
     if not name or Path(name).name != name or name.startswith("."):
         raise InputError(f"a model's name becomes the name of a folder, got {name!r}")
+    check_writable(out / name, folder=True)
     use_threads(threads)
     from .models.pretrained import Pretrained
     from .models.registry import named_prior, read_model, stored_prior, write_model
@@ -146,10 +157,14 @@ def package(
         images = images_of(data, config.size, config.channels, hold_out)
         test = test_images(data, images)
 
-        def quality(found: Model) -> dict[str, Any]:
-            return measured(found, images, test, samples=samples, seed=config.seed)
+        with stages() as stage:
 
-        model = package_run(run, name, out / name, images.pixels, latents, hold_out=hold_out, quality=quality)
+            def quality(found: Model) -> dict[str, Any]:
+                return measured(found, images, test, samples=samples, seed=config.seed, stage=stage)
+
+            model = package_run(
+                run, name, out / name, images.pixels, latents, hold_out=hold_out, quality=quality, stage=stage
+            )
     typer.echo(summary(model))
 
 

@@ -9,6 +9,8 @@ from typing import Annotated
 import typer
 
 from .cli_train import Threads, check_writable, one_line_errors, use_threads
+from .errors import InputError, require
+from .interrupts import INTERRUPTED
 
 __all__ = ["reproduce"]
 
@@ -45,8 +47,8 @@ def reproduce(
     report.html, report.md and report.json into --out. The full run takes an hour or two on two cores. Ctrl-C loses only
     the pairs being solved: the same command goes on, and one seed gives the same numbers.
     """
+    require("latentpath reproduce", "reproduce")
     use_threads(threads)
-    from .errors import InputError
     from .live import console
     from .reproduction.plan import Plan
     from .reproduction.run import reproduce as run
@@ -68,7 +70,7 @@ def reproduce(
         written = run(plan, folder, told, figures=figure or (), data=data or None, command=" ".join(words))
     except KeyboardInterrupt:
         typer.echo("Interrupted; the same command goes on from here.", err=True)
-        raise typer.Exit(130) from None
+        raise typer.Exit(INTERRUPTED) from None
     told.print()
     for file in written:
         if file.suffix in (".png", ".html", ".md"):

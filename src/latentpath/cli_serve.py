@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from .cli_train import one_line_errors
+from .cli_train import one_line_errors, use_threads
+from .errors import require
 
 __all__ = ["serve"]
 
@@ -33,17 +34,12 @@ def serve(
 
     Nothing is loaded from the net or kept: a visitor's files go when they leave. Ctrl-C or SIGTERM ends it.
     """
-    import torch
-
-    from .errors import InputError
+    require("the page", "web")
     from .live import console
     from .web.server import serve as run
     from .web.studio import shipped
 
-    if threads is not None:
-        if threads < 1:
-            raise InputError(f"threads must be at least 1, got {threads}")
-        torch.set_num_threads(threads)
+    use_threads(threads)
     out = console(stderr=True)
     run(
         model or shipped(),

@@ -14,10 +14,13 @@ from typing import TYPE_CHECKING, Annotated, ParamSpec, TypeVar
 
 import typer
 
-from .errors import InputError, LatentPathError
+from . import interrupts
+from .counts import counted
+from .errors import InputError, LatentPathError, require
 
 if TYPE_CHECKING:
     from .data import Images
+    from .stages import Stage
     from .training import Progress, RunConfig
 
 __all__ = ["app"]
@@ -95,13 +98,14 @@ def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
     @functools.wraps(command)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
-            return command(*args, **kwargs)
+            with interrupts.raised():
+                return command(*args, **kwargs)
         except LatentPathError as error:
-            typer.echo(f"Error: {error}", err=True)
+            typer.echo(f"Error: {'. '.join([str(error), *getattr(error, '__notes__', [])])}", err=True)
             raise typer.Exit(2) from None
-        except KeyboardInterrupt:
-            typer.echo("Interrupted.", err=True)
-            raise typer.Exit(130) from None
+        except KeyboardInterrupt as error:
+            typer.echo(" ".join(["Interrupted.", *getattr(error, "__notes__", [])]), err=True)
+            raise typer.Exit(interrupts.INTERRUPTED) from None
 
     return guarded
 
@@ -145,6 +149,32 @@ def progress_bar(title: str, steps: int, start: int = 0) -> Iterator[Progress]:
     yield line
 
 
+@contextmanager
+def stages() -> Iterator[Stage]:
+    """Progress of work in stages: live on a terminal, elsewhere a line for each stage, and another now and then."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bar
+
+    console = Console(stderr=True)
+    if console.is_terminal:
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(16), MofNCompleteColumn())
+        with Bar(*columns, TimeElapsedColumn(), console=console, transient=True) as bar:
+            task = bar.add_task("", total=None)
+            yield lambda what, done, of: bar.update(task, description=what.capitalize(), completed=done, total=of)
+        return
+
+    current, shown = "", -math.inf
+
+    def line(what: str, done: int, of: int) -> None:
+        nonlocal current, shown
+        if what != current or time.monotonic() - shown >= _SECONDS:
+            current, shown = what, time.monotonic()
+            typer.echo(f"{what.capitalize()}: {done:,} of {of:,}" if of > 1 else what.capitalize(), err=True)
+
+    yield line
+
+
 def check_writable(out: Path, *, folder: bool) -> None:
     """Refuse, before any work, a place that nothing can be written to.
 
@@ -166,10 +196,17 @@ def check_writable(out: Path, *, folder: bool) -> None:
 
 
 def use_threads(threads: int | None) -> None:
+    """Use so many CPU threads, at most one for each core; None for PyTorch's choice.
+
+    Raises:
+        InputError: fewer than one.
+    """
     import torch
 
     if threads is not None:
-        torch.set_num_threads(threads)
+        if threads < 1:
+            raise InputError(f"threads must be at least 1, got {threads}")
+        torch.set_num_threads(min(threads, os.cpu_count() or 1))
 
 
 def images_of(source: str | None, size: int, channels: int, hold_out: int) -> Images:
@@ -185,7 +222,7 @@ def images_of(source: str | None, size: int, channels: int, hold_out: int) -> Im
 
 def _train(
     config: RunConfig,
-    images: Images,
+    data: str | None,
     out: Path,
     *,
     resume: bool,
@@ -194,38 +231,48 @@ def _train(
     cpu: bool,
     hold_out: int,
 ) -> None:
+    """Train, and make a model of the run; whatever can be refused is, before the images are read."""
+    from dataclasses import replace
+
     import torch
 
     from .models.registry import named_prior
     from .packaging import kind_of, package_run
-    from .training import DCGANConfig, Options, WAEConfig, read_checkpoint, train_dcgan, train_wae
+    from .training import DCGANConfig, Options, WAEConfig, check_options, fit_dcgan, fit_wae, read_checkpoint
 
     prior = named_prior(config.prior, config.latent_dim)
-    done = read_checkpoint(out)[1] if resume and (out / "state.safetensors").exists() else 0
     options: Options = {
         "resume": resume,
         "max_minutes": max_minutes,
         "checkpoint_every": checkpoint_every,
         "cpu": cpu,
     }
+    check_options(options)
+    check_writable(out, folder=True)
+    images = images_of(data, config.size, config.channels, hold_out)
+    config = replace(config, data=images.name)
+    done = read_checkpoint(out)[1] if resume and (out / "state.safetensors").exists() else 0
     try:
         with progress_bar(kind_of(config).upper(), config.steps, done) as progress:
             options["progress"] = progress
             if isinstance(config, DCGANConfig):
-                train_dcgan(config, images.pixels, prior, out, **options)
+                fit_dcgan(config, images.pixels, prior, out, **options)
             elif isinstance(config, WAEConfig):
-                train_wae(config, images.pixels, prior, out, **options)
+                fit_wae(config, images.pixels, prior, out, **options)
+        from accelerate import PartialState
+
+        if not PartialState().is_main_process:
+            return
+        name, folder = out.resolve().name, out / "model"
+        with stages() as stage:
+            model = package_run(
+                out, name, folder, images.pixels, prior, hold_out=hold_out, dtype=torch.float32, stage=stage
+            )
     except KeyboardInterrupt:
         typer.echo(f"Interrupted; go on from the checkpoint in {out} with --resume.", err=True)
-        raise typer.Exit(130) from None
-    from accelerate import PartialState
-
-    if not PartialState().is_main_process:
-        return
-    name, folder = out.resolve().name, out / "model"
-    model = package_run(out, name, folder, images.pixels, prior, hold_out=hold_out, dtype=torch.float32)
+        raise typer.Exit(interrupts.INTERRUPTED) from None
     step = model.card["steps"]
-    typer.echo(f"{step} steps in {model.card['minutes']:.1f} minutes: {folder}")
+    typer.echo(f"{counted(step, 'step')} in {model.card['minutes']:.1f} minutes: {folder}")
     if step < config.steps:
         typer.echo(f"The run is not finished ({step} of {config.steps} steps): go on with --resume.")
 
@@ -273,12 +320,11 @@ def dcgan(
     Ctrl-C stops between two steps and loses nothing; go on with --resume. The folder gets samples.png and TensorBoard's
     files as the run goes, and at the end a folder model/ that every other command takes as --model.
     """
+    require("training", "train")
     use_threads(threads)
     from .training import DCGANConfig
 
-    images = images_of(data, size, channels, hold_out)
     config = DCGANConfig(
-        data=images.name,
         prior=prior,
         latent_dim=latent_dim,
         width=width,
@@ -297,7 +343,7 @@ def dcgan(
     )
     _train(
         config,
-        images,
+        data,
         out,
         resume=resume,
         max_minutes=max_minutes,
@@ -347,13 +393,12 @@ def wae(
     Ctrl-C stops between two steps and loses nothing; go on with --resume. The folder gets samples.png (images over
     their reconstructions, then samples) and TensorBoard's files as the run goes, and at the end a folder model/.
     """
+    require("training", "train")
     use_threads(threads)
     from .training import WAEConfig
 
-    images = images_of(data, size, channels, hold_out)
     default = 1.0 if divergence is Divergence.mmd else 0.1
     config = WAEConfig(
-        data=images.name,
         prior=prior,
         latent_dim=latent_dim,
         width=width,
@@ -372,7 +417,7 @@ def wae(
     )
     _train(
         config,
-        images,
+        data,
         out,
         resume=resume,
         max_minutes=max_minutes,

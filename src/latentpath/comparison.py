@@ -1,18 +1,15 @@
 """What every command that interpolates does: solve, compare with both baselines, and write numbers and pictures.
 
-`solve` finds all three kinds of curve between given endpoints, `conclude` prints the comparison and makes the files,
-`staged` sees to it that a folder gets all of them or none.
+`solve` finds all three kinds of curve between given endpoints, `conclude` saves the paths, prints the comparison and
+makes the other files.
 """
 
 from __future__ import annotations
 
 import json
 import platform
-import shutil
-import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any
@@ -23,36 +20,36 @@ from torch import Tensor
 
 from . import plots, video
 from .checks import check_endpoints, check_generator
+from .counts import counted
 from .curves import lerp, slerp
 from .energy import chords, decode, energy, even_in_data
-from .errors import InputError, LatentPathError, SolveError
-from .evaluate import Judge, Report, Source
+from .errors import InputError, SolveError
+from .evaluate import Judge, Report, Source, finite
 from .index import RealismIndex
-from .interpolate import interpolate, points_at_once
+from .interpolate import check_options, interpolate, points_at_once
 from .live import first_interrupt, solving
 from .models import Model, load
 from .models.sampling import draw
+from .output import ENDPOINTS, FILES, REPORT, attempt, files_in, list_files, save_paths, staged, unwritten
 from .path import Path
-from .solvers import Progress
+from .solvers import Progress, Restarts
 from .summary import CONFIDENCE, LABELS, legend, table, verdict
 
-__all__ = ["ENDPOINTS", "FILES", "Found", "conclude", "list_files", "makes_pictures", "no_generator", "solve", "staged"]
+__all__ = [
+    "ENDPOINTS",
+    "FILES",
+    "Found",
+    "check_run",
+    "conclude",
+    "heading",
+    "list_files",
+    "makes_pictures",
+    "no_generator",
+    "solve",
+    "staged",
+]
 
-FILES = {
-    "strips.png": "frames of the first pairs, row by row: straight line, slerp, path",
-    "profiles.png": "the realism index and the data-space step along the curves, over all pairs",
-    "plane.png": "the first pairs in the plane of their endpoints (equation 4)",
-    "map.png": "all pairs over the prior's density in the first two latent coordinates",
-    "morph.gif": "the first pairs as a film: straight line beside path",
-    "paths.safetensors": "the solved paths, for latentpath.Path.load",
-    "report.json": "every number for every pair, the settings, versions and the seed",
-}
-"""What is written, and what each file is."""
-
-ENDPOINTS = {"endpoints.png": "the images given, over what the model makes of them"}
-"""What is written too where the endpoints were images."""
-
-_EVERY = {**ENDPOINTS, **FILES}
+_MOST_PAIRS, _MOST = 100_000, 100_000  # drawn pairs, segments: above this it is a slip of the finger
 _SHOWN, _FILM_FRAMES, _FILM_SECONDS, _PRIOR_SAMPLES = 3, 51, 8.0, 200_000
 
 
@@ -127,6 +124,39 @@ def solve(
     return Found({**curves, "path": path.latents}, path, path.source, seconds, stop.asked, failed)
 
 
+def heading(name: str, pairs: int, segments: int, alpha: float, tol: float, seed: int) -> str:
+    """The line that a run begins with."""
+    return (
+        f"{name}: {counted(pairs, 'pair')}, {counted(segments, 'segment')}, alpha {alpha:g}, tol {tol:g}, seed {seed}"
+    )
+
+
+def check_run(*, segments: int, tol: float, seed: int, pairs: int | None, threads: int | None, **options: Any) -> None:
+    """Refuse settings that no run can have, before anything is loaded, drawn, read or inverted.
+
+    Args:
+        segments: of every curve.
+        tol: the gain that is not worth more work.
+        seed: of what is drawn.
+        pairs: that are drawn, if any are.
+        threads: of the CPU; None for PyTorch's choice.
+        options: of `interpolate` that were given.
+
+    Raises:
+        InputError: one is out of range, or not finite.
+    """
+    for name, value, most in (("pairs", pairs, _MOST_PAIRS), ("threads", threads, None), ("segments", segments, _MOST)):
+        if value is not None and value < 1:
+            raise InputError(f"{name} must be at least 1, got {value}")
+        if value is not None and most is not None and value > most:
+            raise InputError(f"{name} must be at most {most:,}, got {value}")
+    if not 0 <= seed < 2**63:
+        raise InputError(f"seed must be at least 0 and below 2 ** 63, got {seed}")
+    numbers = {name: options[name] for name in ("max_evaluations", "max_points") if name in options}
+    check_options(segments=segments, tol=tol, **numbers)
+    Restarts.of(options.get("restarts"), seed)
+
+
 def no_generator(model: Model) -> InputError:
     """The error for a model without a prior."""
     described = model.card.get("description", "no description")
@@ -149,9 +179,12 @@ def conclude(
     folder: FilePath,
     console: Console,
     progress: Console,
+    pictures: Mapping[str, Callable[[FilePath], object]] | None = None,
     **more: Any,
 ) -> Report:
-    """Measure what was found, print table and verdict, write `FILES` into ``folder``.
+    """Save the paths, measure them, print table and verdict, write the other `FILES` into ``folder``.
+
+    Whatever fails after the solve, the paths are saved, and every file that can be written is.
 
     Args:
         found: from `solve`.
@@ -160,10 +193,15 @@ def conclude(
         folder: that exists.
         console: for the result.
         progress: for what concerns the work only.
+        pictures: what draws other files, by their names.
         more: for ``report.json``.
+
+    Raises:
+        WriteError: some files could not be written.
     """
+    failed = save_paths(found.path, folder)
     if found.stopped:
-        progress.print("Stopped; measuring the best paths so far. Ctrl-C once more leaves without a trace.")
+        progress.print("Stopped; measuring the best paths so far. Ctrl-C once more leaves with the paths alone.")
     report = found.path.report(judges=judges(model))
     console.print()
     console.print(table(report, found.seconds))
@@ -172,53 +210,39 @@ def conclude(
     console.print(verdict(report, settings["tol"], found.stopped), soft_wrap=True)
     if report.searched:
         console.print(f"Searched from {report.searched}.", soft_wrap=True)
-    draw_pictures(found, model, report, folder)
-    found.path.save(folder / "paths.safetensors")
-    content = {**about(settings, model, found, report), **more, "files": _files(folder)}
-    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
-    (folder / "report.json").write_text(text + "\n", encoding="utf-8")
+    failed |= attempt({**(pictures or {}), **drawings(found, model, report)}.items(), folder)
+
+    def write_report(file: FilePath) -> None:
+        content = {**about(settings, model, found, report), **more, "files": files_in(folder)}
+        text = json.dumps(finite(content), indent=2, ensure_ascii=False, allow_nan=False)
+        file.write_text(text + "\n", encoding="utf-8")
+
+    failed |= attempt([(REPORT, write_report)], folder)
+    if failed:
+        raise unwritten(failed)
     return report
 
 
-def _files(folder: FilePath) -> dict[str, str]:
-    """What is in ``folder``, and the report, which comes last."""
-    return {name: what for name, what in _EVERY.items() if name == "report.json" or (folder / name).exists()}
-
-
-def list_files(out: FilePath, console: Console, written: Iterable[str]) -> None:
-    """Say what was written where."""
-    console.print()
-    for name, what in _EVERY.items():
-        if name in written:
-            console.print(f"  {name:<18} {what}", soft_wrap=True)
-    console.print(f"Open the folder {out}", soft_wrap=True)
-
-
 @torch.no_grad()
-def draw_pictures(found: Found, model: Model, report: Report, folder: FilePath) -> None:
-    """Write the pictures and the film. The pairs shown one by one are the first ones, not chosen.
+def drawings(found: Found, model: Model, report: Report) -> dict[str, Callable[[FilePath], object]]:
+    """What draws each picture, and the film. The pairs shown one by one are the first ones, not chosen.
 
     What a model makes is shown where it is pictures, and latents where they have two coordinates.
     """
-    source = found.source
     shown = min(_SHOWN, len(found.path))
-    named = {LABELS[name]: latents for name, latents in found.curves.items()}
     which = f"the first {shown} pairs" if shown > 1 else "the first pair"
-    ri = {name: source.ri(latents) for name, latents in named.items()}
-    steps = {
-        name: chords(decode(latents, source.generator, None, source.max_points)) for name, latents in named.items()
-    }
-    plots.save(plots.profiles(ri, steps, title="Along the curves"), folder / "profiles.png")
-    if makes_pictures(source.frames(found.path.latents[:1, :1])):
-        few = {name: latents[:shown] for name, latents in named.items()}
-        _draw_frames(few, source, model.value_range, report, which.capitalize(), folder)
+    named = {LABELS[name]: latents for name, latents in found.curves.items()}
+    few = {name: latents[:shown] for name, latents in named.items()}
+    unbent = {name: latents for name, latents in few.items() if name != LABELS["slerp"]}
+    made: dict[str, Callable[[FilePath], object]] = {"profiles.png": lambda file: _draw_profiles(named, found, file)}
+    if makes_pictures(found.source.frames(found.path.latents[:1, :1])):
+        made["strips.png"] = lambda file: _draw_strips(few, found.source, model, report, which.capitalize(), file)
+        made["morph.gif"] = lambda file: _film(unbent, found.source, model, file)
     if found.path.latents.shape[-1] > 1:
-        plane = {name: latents[:shown] for name, latents in named.items() if name != LABELS["slerp"]}
         title = f"{which.capitalize()} in the plane of their endpoints"
-        plots.save(plots.plane(plane, title=title), folder / "plane.png")
-        assert model.prior is not None
-        samples = draw(model.prior, _PRIOR_SAMPLES, torch.Generator().manual_seed(0))
-        plots.save(plots.prior_map(samples, named, strong=shown, title="Over the prior"), folder / "map.png")
+        made["plane.png"] = lambda file: plots.save(plots.plane(unbent, title=title), file)
+        made["map.png"] = lambda file: _draw_map(named, model, shown, file)
+    return made
 
 
 def makes_pictures(frames: Tensor) -> bool:
@@ -226,15 +250,20 @@ def makes_pictures(frames: Tensor) -> bool:
     return frames.ndim == 5 and frames.shape[2] in (1, 3)
 
 
-def _draw_frames(
-    few: Mapping[str, Tensor],
-    source: Source,
-    value_range: tuple[float, float],
-    report: Report,
-    which: str,
-    folder: FilePath,
+@torch.no_grad()
+def _draw_profiles(named: Mapping[str, Tensor], found: Found, file: FilePath) -> None:
+    source = found.source
+    ri = {name: source.ri(latents) for name, latents in named.items()}
+    steps = {
+        name: chords(decode(latents, source.generator, None, source.max_points)) for name, latents in named.items()
+    }
+    plots.save(plots.profiles(ri, steps, title="Along the curves"), file)
+
+
+@torch.no_grad()
+def _draw_strips(
+    few: Mapping[str, Tensor], source: Source, model: Model, report: Report, which: str, file: FilePath
 ) -> None:
-    """The strips and the film of a few pairs."""
     segments = next(iter(few.values())).shape[1] - 1
     every = max(1, segments // 10)
     rank = "point" if every == 1 else f"{every}{ {2: 'nd', 3: 'rd'}.get(every, 'th') } point"
@@ -242,18 +271,27 @@ def _draw_frames(
         plots.strips(
             {name: source.frames(latents) for name, latents in few.items()},
             every=every,
-            value_range=value_range,
+            value_range=model.value_range,
             notes={LABELS[r.name]: _notes(r.cost, r.mean_ri) for r in report.rows},
             title=f"{which}, every {rank} of each curve",
         ),
-        folder / "strips.png",
+        file,
     )
+
+
+@torch.no_grad()
+def _film(few: Mapping[str, Tensor], source: Source, model: Model, file: FilePath) -> None:
     film = {
         name: source.frames(even_in_data(latents, source.generator, _FILM_FRAMES, max_points=source.max_points))
         for name, latents in few.items()
-        if name != LABELS["slerp"]
     }
-    video.gif(film, folder / "morph.gif", seconds=_FILM_SECONDS, value_range=value_range)
+    video.gif(film, file, seconds=_FILM_SECONDS, value_range=model.value_range)
+
+
+def _draw_map(named: Mapping[str, Tensor], model: Model, shown: int, file: FilePath) -> None:
+    assert model.prior is not None
+    samples = draw(model.prior, _PRIOR_SAMPLES, torch.Generator().manual_seed(0))
+    plots.save(plots.prior_map(samples, named, strong=shown, title="Over the prior"), file)
 
 
 def _notes(cost: list[float], mean_ri: list[float]) -> list[str]:
@@ -275,40 +313,3 @@ def about(settings: Mapping[str, Any], model: Model, found: Found, report: Repor
         "model": {"name": model.name, "sha256": model.card.get("sha256"), "value_range": model.value_range},
         "versions": {"latentpath": __version__, "torch": torch.__version__, "python": platform.python_version()},
     }
-
-
-@contextmanager
-def staged(out: FilePath) -> Iterator[FilePath]:
-    """A folder within ``out``, whose files move to ``out`` at the end, or vanish with whatever was made for them.
-
-    Of an earlier run's files those that this one does not make go too.
-
-    Raises:
-        InputError: ``out`` is a file, or cannot be written to.
-    """
-    if out.exists() and not out.is_dir():
-        raise InputError(f"--out must name a folder, and {out} is a file: choose another one")
-    made = [folder for folder in (out, *out.parents) if not folder.exists()]
-    done = False
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        stage = FilePath(tempfile.mkdtemp(prefix=".unfinished-", dir=out))
-        try:
-            yield stage
-            made_now = sorted(stage.iterdir())
-            for name in _EVERY.keys() - {file.name for file in made_now}:
-                (out / name).unlink(missing_ok=True)
-            for file in made_now:
-                file.replace(out / file.name)
-            done = True
-        finally:
-            shutil.rmtree(stage, ignore_errors=True)
-    except LatentPathError:  # some of which are of the operating system's kind, too
-        raise
-    except OSError as error:
-        raise InputError(f"cannot write to {out}: {error.strerror or error}") from error
-    finally:
-        if not done:
-            for folder in made:
-                if folder.is_dir() and not any(folder.iterdir()):
-                    folder.rmdir()

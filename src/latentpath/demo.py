@@ -12,9 +12,9 @@ from pathlib import Path as FilePath
 import torch
 from rich.console import Console
 
-from .comparison import conclude, list_files, no_generator, solve, staged
-from .errors import InputError
+from .comparison import check_run, conclude, heading, list_files, no_generator, solve, staged
 from .evaluate import Report
+from .index import RealismIndex
 from .models import load
 from .pairs import endpoints
 
@@ -44,29 +44,25 @@ class Demo:
     threads: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("pairs", "threads"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise InputError(f"{name} must be at least 1, got {value}")
-        if not 0 <= self.seed < 2**63:
-            raise InputError(f"seed must be at least 0 and below 2 ** 63, got {self.seed}")
+        check_run(segments=self.segments, tol=self.tol, seed=self.seed, pairs=self.pairs, threads=self.threads)
 
 
 def run(settings: Demo, out: FilePath, console: Console, progress: Console) -> Report:
     """The whole demo: solve, print the table and the verdict, write `comparison.FILES` into ``out``.
 
     Raises:
-        LatentPathError: settings, a model or a folder that will not do; nothing is written then.
+        LatentPathError: settings, a model or a folder that will not do, and nothing is written.
+        WriteError: some files could not be written; the solved paths and all others are.
     """
     if settings.threads is not None:
         torch.set_num_threads(min(settings.threads, os.cpu_count() or 1))
     model = load(settings.model)
     if model.prior is None:
         raise no_generator(model)
+    RealismIndex(model.prior, alpha=settings.alpha)  # refuses an alpha before anything is printed
     with staged(out) as folder:
         console.print(
-            f"{settings.model}: {settings.pairs} pair{'s' * (settings.pairs != 1)}, {settings.segments} segments, "
-            f"alpha {settings.alpha:g}, tol {settings.tol:g}, seed {settings.seed}"
+            heading(model.name, settings.pairs, settings.segments, settings.alpha, settings.tol, settings.seed)
         )
         start, end = endpoints(model.prior, settings.pairs, settings.seed)
         found = solve(model, start, end, progress, segments=settings.segments, alpha=settings.alpha, tol=settings.tol)

@@ -35,6 +35,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ._validate import whole_number
+from .callables import any_precision, in_weights_dtype, lacks_rule, leaf_and_view, without_autocast
 from .curves import spaced
 from .errors import InputError
 from .index import PriorIndex, as_log_index
@@ -76,13 +77,15 @@ Embed = Callable[[Tensor], Tensor] | Literal["latent"] | None
 def points_to_data(generator: Generator, embed: Embed = None) -> Callable[[Tensor], Tensor]:
     """The map ``(N, D) -> (N, M)`` whose output lengths are measured in: generator, then ``embed``, then flattened.
 
-    What comes out is in the latents' dtype, whatever the generator computes in.
+    What comes out is in the latents' dtype, whatever the generator computes in. A network in half precision is given
+    latents in its own dtype, and half-precision data reach ``embed`` in the latents' dtype.
 
     Raises:
         InputError: ``embed`` is neither None, "latent", nor callable.
     """
     if embed is None:
-        return lambda z: generator(z).flatten(1).to(z.dtype)
+        decode = in_weights_dtype(generator)
+        return lambda z: decode(z).flatten(1).to(z.dtype)
     if isinstance(embed, str):
         if embed != "latent":
             raise InputError(f'embed must be None, "latent" or a callable from data to features, got {embed!r}')
@@ -91,7 +94,8 @@ def points_to_data(generator: Generator, embed: Embed = None) -> Callable[[Tenso
         raise InputError(
             f'embed must be None, "latent" or a callable from data to features, got {type(embed).__name__}'
         )
-    return lambda z: embed(generator(z)).flatten(1).to(z.dtype)
+    data, features = any_precision(generator), in_weights_dtype(embed)
+    return lambda z: features(data(z)).flatten(1).to(z.dtype)
 
 
 def blocks(count: int, size: int | None) -> Iterator[slice]:
@@ -151,6 +155,7 @@ def times(price: Tensor, size: Tensor) -> Tensor:
     return torch.where(size == 0, 0, price) * size
 
 
+@without_autocast()
 def energy(
     latents: Float[Tensor, "*batch P D"],
     generator: Generator,
@@ -183,6 +188,7 @@ def energy(
     return 0.5 * square.shape[-1] * times(price.square(), square).sum(-1)
 
 
+@without_autocast()
 def cost(
     latents: Float[Tensor, "*batch P D"],
     generator: Generator,
@@ -206,6 +212,7 @@ def cost(
     return times(prices(as_log_index(index)(latents)), size).sum(-1)
 
 
+@without_autocast()
 def length(
     latents: Float[Tensor, "*batch P D"],
     generator: Generator,
@@ -226,6 +233,7 @@ def length(
 
 
 @torch.no_grad()
+@without_autocast()
 def even_in_data(
     latents: Float[Tensor, "*batch P D"], generator: Generator, frames: SupportsIndex, *, max_points: int | None = None
 ) -> Float[Tensor, "*batch Q D"]:
@@ -261,24 +269,28 @@ def pushforward(to_data: Callable[[Tensor], Tensor], points: Tensor, tangents: T
     r"""The directional derivatives :math:`J(z)\,v`: points and tangents ``(N, D)`` to ``(N, M)``, no graph kept.
 
     Forward-mode where every operation of the generator has it; otherwise two backward passes (the derivative of the
-    vector-Jacobian product, which is linear in its vector); where there is no second one, central differences.
+    vector-Jacobian product, which is linear in its vector); where there is no second one, central differences. Errors
+    of other kinds reach the caller, see `latentpath.callables.lacks_rule`.
     """
     try:
         with torch.no_grad(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".*torch.jit.script", DeprecationWarning)  # torch's own, on first use
             moved: Tensor = torch.func.jvp(to_data, (points,), (tangents,))[1]
             return moved
-    except (NotImplementedError, RuntimeError):
-        pass
+    except (RuntimeError, ValueError) as error:
+        if not lacks_rule(error):
+            raise
     try:
         with torch.enable_grad():
-            z = points.detach().requires_grad_()
-            data = to_data(z)
+            leaf, view = leaf_and_view(points)
+            data = to_data(view)
             probe = torch.zeros_like(data, requires_grad=True)
-            (pulled,) = torch.autograd.grad(data, z, probe, create_graph=True)
+            (pulled,) = torch.autograd.grad(data, leaf, probe, create_graph=True)
             pushed: Tensor = torch.autograd.grad(pulled, probe, tangents)[0].detach()
             return pushed
-    except RuntimeError:
+    except (RuntimeError, ValueError) as error:
+        if not lacks_rule(error):
+            raise
         step = torch.finfo(points.dtype).eps ** (1 / 3) * points.norm(dim=-1, keepdim=True).clamp_min(1)
         step = step / tangents.norm(dim=-1, keepdim=True).clamp_min(torch.finfo(points.dtype).tiny)
         with torch.no_grad():
@@ -305,13 +317,15 @@ def jacobian_products(
             warnings.filterwarnings("ignore", ".*torch.jit.script", DeprecationWarning)  # torch's own, on first use
             size = None if max_points is None else max(1, max_points // count)
             return torch.cat([push(points[block], tangents[block]) for block in blocks(len(points), size)]), 2 + count
-    except (NotImplementedError, RuntimeError, ValueError):
-        pass
+    except (RuntimeError, ValueError) as error:
+        if not lacks_rule(error):
+            raise
     every = points.repeat_interleave(count, 0), tangents.flatten(0, 1)
     moved = [pushforward(to_data, every[0][block], every[1][block]) for block in blocks(len(every[0]), max_points)]
     return torch.cat(moved).unflatten(0, (len(points), count)), 3 * count
 
 
+@without_autocast()
 def metric_tensor(
     points: Float[Tensor, "*batch D"],
     generator: Generator,

@@ -7,9 +7,20 @@ expected, what came, and what to do.
 
 from __future__ import annotations
 
+import importlib.util
+import json
+import shlex
+import shutil
+import sys
+import tomllib
+from importlib import metadata
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 __all__ = [
+    "EXTRAS",
     "DataError",
     "GeneratorError",
     "InputError",
@@ -18,8 +29,24 @@ __all__ = [
     "MissingDependencyError",
     "SolveError",
     "TrainingError",
+    "WriteError",
+    "describe",
+    "install_command",
     "missing",
+    "require",
 ]
+
+_DRAWING = {"av": "PyAV", "matplotlib": "matplotlib"}
+
+EXTRAS: dict[str, dict[str, str]] = {
+    "data": {"datasets": "datasets", "sklearn": "scikit-learn"},
+    "train": {"accelerate": "accelerate", "tensorboard": "tensorboard"},
+    "viz": _DRAWING,
+    "web": {"gradio": "gradio", **_DRAWING},
+    "search": {"scipy": "scipy"},
+    "reproduce": {"matplotlib": "matplotlib", "scipy": "scipy", "markdown_it": "markdown-it-py"},
+}
+"""The modules that a command needs from an extra, and the library that each belongs to."""
 
 
 class LatentPathError(Exception):
@@ -62,8 +89,94 @@ class TrainingError(LatentPathError, RuntimeError):
     """Training cannot go on: non-finite losses, or a run folder that belongs to another configuration."""
 
 
+class WriteError(LatentPathError, OSError):
+    """Something could not be written; the message says what was, and where it is."""
+
+
 def missing(library: str, extra: str, purpose: str) -> MissingDependencyError:
     """The error for an optional library that is not installed: what needs it and how to get it."""
     return MissingDependencyError(
-        f"{purpose} needs {library}, which is not installed: pip install 'latentpath[{extra}]'"
+        f"{purpose} needs {library}, which is not installed (latentpath[{extra}] has it): {install_command(extra)}"
     )
+
+
+def require(purpose: str, extra: str, *modules: str) -> None:
+    """Refuse work that would find out later that a library is missing; imports nothing.
+
+    Args:
+        purpose: what needs the libraries, for the message.
+        extra: the extra that has them.
+        modules: those of `EXTRAS` that are needed; all of the extra's where none is named.
+
+    Raises:
+        MissingDependencyError: one of them is not installed.
+    """
+    for module in modules or EXTRAS[extra]:
+        if not _installed(module):
+            raise missing(EXTRAS[extra][module], extra, purpose)
+
+
+def _installed(module: str) -> bool:
+    if module in sys.modules:
+        return sys.modules[module] is not None  # None: somebody has blocked its import
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ImportError:
+        return False
+
+
+def install_command(extra: str) -> str:
+    """The command that installs an extra of this very installation: from its clone, its URL, or the index.
+
+    A package that was installed from a clone must be installed from there again, for no index has to know it.
+    """
+    pip = _pip()
+    tree = Path(__file__).resolve().parents[2]
+    if _is_clone(tree):
+        return _from_clone(pip, tree, extra, editable=True)
+    try:
+        origin = json.loads(metadata.distribution("latentpath").read_text("direct_url.json") or "null")
+    except metadata.PackageNotFoundError:
+        origin = None
+    if origin is None:
+        return f"{pip} install 'latentpath[{extra}]'"
+    url = origin["url"]
+    if urlsplit(url).scheme == "file" and _is_clone(tree := Path(url2pathname(urlsplit(url).path))):
+        return _from_clone(pip, tree, extra, editable=False)
+    vcs = origin.get("vcs_info")
+    where = f"{vcs['vcs']}+{url}@{vcs['commit_id']}" if vcs else url
+    return f"{pip} install 'latentpath[{extra}] @ {where}'"
+
+
+def _from_clone(pip: str, tree: Path, extra: str, *, editable: bool) -> str:
+    locked = "-c constraints.lock " * (tree / "constraints.lock").is_file()
+    return f"cd {shlex.quote(str(tree))} && {pip} install {locked}{'-e ' * editable}'.[{extra}]'"
+
+
+def _is_clone(tree: Path) -> bool:
+    try:
+        with (tree / "pyproject.toml").open("rb") as file:
+            return bool(tomllib.load(file).get("project", {}).get("name") == "latentpath")
+    except (OSError, tomllib.TOMLDecodeError):
+        return False
+
+
+def _pip() -> str:
+    """``pip`` where that is the one of this Python, else this Python's own."""
+    found = shutil.which("pip")
+    if found is not None and Path(found).absolute().parent == Path(sys.executable).parent:
+        return "pip"
+    return f"{shlex.quote(sys.executable)} -m pip"
+
+
+def describe(value: object) -> str:
+    """What came, in the words of an error: type, shape or size, and the value of a single number; never the data."""
+    shape = getattr(value, "shape", None)
+    if shape is not None and not isinstance(value, type):
+        one = f": {value.item()}" if len(shape) == 0 and hasattr(value, "item") else ""
+        held = f"{getattr(value, 'dtype', '')} " if hasattr(value, "dtype") else ""
+        kind = "tensor" if type(value).__name__ in ("Tensor", "Parameter") else type(value).__name__
+        return f"a {held}{kind} of shape {tuple(shape)}{one}"
+    if isinstance(value, list | tuple | dict | set):
+        return f"a {type(value).__name__} of {len(value)}"
+    return f"{type(value).__name__} {repr(value)[:80]}"

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 
 from .audit import Audit, audit
+from .callables import any_precision, without_autocast
+from .counts import counted
 from .curves import lerp, slerp
 from .energy import Embed, Generator, Index, blocks, chords, decoded_chords, prices, times
 from .errors import InputError
@@ -57,6 +59,7 @@ class Source:
         return audit(latents, self.generator, self.index, embed=self.embed, max_points=self.max_points)
 
     @torch.no_grad()
+    @without_autocast()
     def ri(self, latents: Tensor) -> Tensor:
         """The realism index at points ``(..., D)``; for a callable log index, its exponential."""
         if isinstance(self.index, PriorIndex):
@@ -64,6 +67,7 @@ class Source:
         return as_log_index(self.index)(latents).exp()
 
     @torch.no_grad()
+    @without_autocast()
     def steps(self, latents: Tensor, spacing: Spacing) -> Tensor:
         """The lengths ``(..., K)`` of the segments of polylines ``(..., K+1, D)`` in a spacing.
 
@@ -84,10 +88,12 @@ class Source:
         return torch.where(paid.sum(-1, keepdim=True).isfinite(), paid, size)
 
     @torch.no_grad()
+    @without_autocast()
     def frames(self, latents: Tensor) -> Tensor:
-        """The decoded points ``(..., *frame)`` of latents ``(..., D)``."""
+        """The decoded points ``(..., *frame)`` of latents ``(..., D)``; half-precision ones in the dtype of these."""
         flat = latents.reshape(-1, latents.shape[-1])
-        data = torch.cat([self.generator(flat[block]) for block in blocks(len(flat), self.max_points)])
+        decode = any_precision(self.generator)
+        data = torch.cat([decode(flat[block]) for block in blocks(len(flat), self.max_points)])
         return data.reshape(*latents.shape[:-1], *data.shape[1:])
 
 
@@ -178,7 +184,7 @@ class Report:
         ]
         pairs = len(self.rows[0].cost)
         ended = ", ".join(f"{count} {name}" for name, count in self.outcomes.items())
-        last = [f"means over {pairs} pair{'s' * (pairs != 1)}; paths: {ended}", *filter(None, [self.searched])]
+        last = [f"means over {counted(pairs, 'pair')}; paths: {ended}", *filter(None, [self.searched])]
         return "\n".join([*(line.rstrip() for line in lines), *last])
 
     def to_dict(self) -> dict[str, Any]:
@@ -225,7 +231,7 @@ def compare(
     for name, latents in paths.items():
         facts = (audits or {}).get(name) or source.audit(latents)
         ri = source.ri(latents)
-        spent = (evaluations or {}).get(name, torch.zeros(len(latents)))
+        spent = (evaluations or {}).get(name, latents.new_zeros(len(latents)))
         judged: dict[str, list[float]] = {}
         if judges:
             frames = source.frames(latents)

@@ -69,7 +69,7 @@ def film(
 
     Args:
         path: the paths, from `interpolate`, or loaded and bound to a source.
-        file: whose suffix says what is written: ``.mp4`` (needs PyAV, ``latentpath[viz]``), ``.gif`` or ``.webp``.
+        file: whose suffix says what is written: ``.mp4`` (needs PyAV, from the extra ``viz``), ``.gif`` or ``.webp``.
         seconds: how long one round takes, there and back if it bounces.
         fps: frames a second; at most 50 in a GIF, 90 in a WebP and 240 in an MP4.
         spacing: where along the curves the frames lie evenly, as for `Path.at`.

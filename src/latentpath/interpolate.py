@@ -9,21 +9,22 @@ from typing import Any, Literal, SupportsFloat, SupportsIndex
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution
 
 from ._progress import Report, progress_bar
 from ._validate import real_number, whole_number
+from .audit import Audit
+from .callables import without_autocast
 from .checks import check_endpoints, check_generator, checked_index
 from .curves import lerp
 from .energy import Embed, Generator
 from .errors import InputError, SolveError
 from .evaluate import Source
-from .index import PriorIndex
 from .path import Path
 from .solvers import (
     LBFGS,
     Adam,
     Callback,
+    Coordinates,
     GradientDescent,
     Minima,
     Multilevel,
@@ -32,11 +33,13 @@ from .solvers import (
     Progress,
     Restarts,
     Solver,
+    State,
     search,
     solve_audited,
+    solve_bounded,
 )
 
-__all__ = ["insist", "interpolate"]
+__all__ = ["check_options", "insist", "interpolate"]
 
 SOLVERS: dict[str, Callable[[float], Solver[Any]]] = {
     "multilevel": Multilevel,
@@ -49,12 +52,12 @@ _BUDGET, _CPU_POINTS, _GPU_POINTS, _VALUES = 1000, 512, 4096, 2**26
 
 def interpolate(
     generator: Generator,
-    prior: Distribution | PriorIndex | Callable[[Tensor], Tensor],
+    prior: Any,
     start: Tensor,
     end: Tensor,
     *,
     segments: SupportsIndex = 50,
-    alpha: float = 0.9,
+    alpha: float | None = None,
     embed: Embed = None,
     solver: Solver[Any] | str | None = None,
     tol: SupportsFloat = 1e-3,
@@ -70,17 +73,23 @@ def interpolate(
 
     Minimises the energy of equation 3 over the interior points, from the straight line, and so the length in the metric
     :math:`\log^2(\alpha\,ri)\,J^T J` of Theorem 1; audits what came out. All pairs of the batch are solved together.
+    Where a simplex, a box or half-lines bound the prior's support, the unknowns are unconstrained coordinates of it;
+    the path is one of straight segments in the latents all the same (see `latentpath.solvers.bounded`).
 
     Args:
         generator: latents ``(N, D)`` to data ``(N, ...)``: any deterministic, differentiable callable that treats the
-            points of a batch independently; a module must be in eval mode.
-        prior: the density of the latents (any `torch.distributions.Distribution` over vectors), a `RealismIndex` or
+            points of a batch independently; a module must be in eval mode. It runs without the caller's
+            ``torch.autocast`` (see `latentpath.callables`); one whose weights are in half precision is given latents in
+            their dtype.
+        prior: the density of the latents (any `torch.distributions.Distribution` over vectors, or any object with
+            ``log_prob`` and ``sample``, such as a flow of nflows or normflows), a `RealismIndex` or
             another index (`TypicalityIndex`, `ScoreIndex` and its kinds), or a callable ``(..., D) -> (...)`` that
             gives ``log(alpha * ri)``.
         start: ``(D,)`` or ``(B, D)``; a single one serves all pairs, on either side.
         end: ``(D,)`` or ``(B, D)``.
         segments: ``K``, at least 2.
-        alpha: the scale of the index, in (0, 1]; for a distribution only, an index or a callable carries its own.
+        alpha: the scale of the index, in (0, 1]; None for 0.9. For a density only: an index or a callable carries its
+            own, and another one beside it is refused.
         embed: the space in which lengths are measured: None for the generator's output, ``"latent"``, or a callable
             from the generator's output to features.
         solver: a solver of `latentpath.solvers`, or the name of one: ``"multilevel"`` (L-BFGS from
@@ -95,8 +104,8 @@ def interpolate(
             4,096 elsewhere, fewer where the generator's output is large.
         restarts: from how many starts to search for a lower minimum, the straight line among them: a number, ``"auto"``
             (until more find nothing lower) or a `Restarts`; None for the straight line alone. The path never costs
-            more than that one's. A start along a graph of prior samples needs scipy: ``pip install
-            'latentpath[search]'``.
+            more than that one's. A start along a graph of prior samples needs scipy, from the extra
+            ``search``.
         seed: of the starts; a `Restarts` carries its own.
         strict: raise `SolveError` unless every path has converged, to a finite cost.
         callback: called with a `Progress` after every step; a true answer stops, and every path keeps the best it has.
@@ -121,18 +130,15 @@ def interpolate(
         >>> path.latents.shape, str(path.outcome[0])
         (torch.Size([1, 51, 2]), 'converged')
     """
-    segments = whole_number("segments", segments, 2)
-    tol = real_number("tol", tol, above=0, below=math.inf)
-    if max_evaluations is not None:
-        max_evaluations = real_number("max_evaluations", max_evaluations, least=1)
+    segments, tol, max_evaluations, max_points = check_options(
+        segments=segments, tol=tol, max_evaluations=max_evaluations, max_points=max_points
+    )
     if callback is not None and not callable(callback):
         raise InputError(f"callback must be callable, got {type(callback).__name__}")
-    if max_points is not None:
-        max_points = whole_number("max_points", max_points, 2, advice="A segment has two ends.")
     plan = Restarts.of(restarts, seed)
-    quiet = callback is not None
-    # gradients are needed, whatever the caller has switched off
-    with torch.inference_mode(False), progress_bar("Solving", progress, quiet=quiet) as report:
+    bar = progress_bar("Solving", progress, quiet=callback is not None)
+    # gradients and full precision are needed, whatever the caller has switched off and on
+    with torch.inference_mode(False), without_autocast(), bar as report:
         index = checked_index(prior, alpha)
         plan.check(index)
         start, end = check_endpoints(start, end, index)
@@ -144,19 +150,27 @@ def interpolate(
         problem = Problem(generator, index, embed, max_points)
         budget = _BUDGET if max_evaluations is None else max_evaluations
         line = lerp(start, end, segments)
-        minima: Minima | None = None
         callback = _reporting(report, callback)
-        if plan.most == 1:
-            state, facts = solve_audited(chosen, problem, line, source.audit, max_evaluations=budget, callback=callback)
+
+        def solve(
+            problem: Problem, begin: Tensor, audit: Callable[[Tensor], Audit], index: Any, callback: Callback | None
+        ) -> tuple[State, Audit, Minima | None]:
+            if plan.most == 1:
+                return *solve_audited(chosen, problem, begin, audit, max_evaluations=budget, callback=callback), None
+            limits = {"max_evaluations": budget, "max_total": max_evaluations}
+            return search(chosen, problem, begin, audit, plan, index, **limits, callback=callback)
+
+        coordinates = Coordinates.of(index)
+        if coordinates is None:
+            state, facts, minima = solve(problem, line, source.audit, index, callback)
         else:
-            state, facts, minima = search(
+            state, facts, minima = solve_bounded(
+                coordinates,
+                solve,
                 chosen,
                 problem,
                 line,
                 source.audit,
-                plan,
-                index,
-                max_evaluations=budget,
                 max_total=max_evaluations,
                 callback=callback,
             )
@@ -195,6 +209,27 @@ def _reporting(report: Report, callback: Callback | None) -> Callback:
         return None if callback is None else callback(now)
 
     return tell
+
+
+def check_options(
+    *,
+    segments: SupportsIndex,
+    tol: SupportsFloat,
+    max_evaluations: SupportsFloat | None = None,
+    max_points: SupportsIndex | None = None,
+) -> tuple[int, float, float | None, int | None]:
+    """Refuses numbers that no solve can have, and returns the others; a command asks before it reads or inverts.
+
+    Raises:
+        InputError: one is out of range, or not finite.
+    """
+    if max_evaluations is not None:
+        advice = "None is 1,000 from each start."
+        max_evaluations = real_number("max_evaluations", max_evaluations, least=1, below=math.inf, advice=advice)
+    if max_points is not None:
+        max_points = whole_number("max_points", max_points, 2, advice="A segment has two ends.")
+    tol = real_number("tol", tol, above=0, below=math.inf)
+    return whole_number("segments", segments, 2), tol, max_evaluations, max_points
 
 
 def points_at_once(device: torch.device, values: int) -> int:

@@ -40,7 +40,9 @@ from torch import Tensor
 
 from ._progress import progress_bar
 from ._validate import SEED, real_number, whole_number
+from .callables import any_precision, leaf_and_view, without_autocast
 from .checks import check_generator
+from .counts import counted
 from .energy import Embed, blocks, points_to_data
 from .errors import InputError
 from .index import RealismIndex
@@ -89,7 +91,7 @@ class Inversion:
     def __repr__(self) -> str:
         low, high = float(self.error.min()), float(self.error.max())
         return (
-            f"Inversion({len(self)} image{'s' * (len(self) != 1)}, RMS error {float(self.error.mean()):.3g} on average "
+            f"Inversion({counted(len(self), 'image')}, RMS error {float(self.error.mean()):.3g} on average "
             f"({low:.3g} to {high:.3g}), {int(self.converged.sum())} converged)"
         )
 
@@ -173,8 +175,8 @@ def invert(
     tol = real_number("tol", tol, above=0, below=math.inf)
     if callback is not None and not callable(callback):
         raise InputError(f"callback must be callable, got {type(callback).__name__}")
-    quiet = callback is not None
-    with torch.inference_mode(False), progress_bar("Inverting", progress, quiet=quiet) as report:
+    bar = progress_bar("Inverting", progress, quiet=callback is not None)
+    with torch.inference_mode(False), without_autocast(), bar as report:
 
         def tell(now: InversionProgress) -> bool | None:
             report(now.step / now.steps, f"step {now.step} of at most {now.steps}, {now.running} images running")
@@ -259,7 +261,7 @@ class _Search:
         pool = as_taken(model, draw(model.prior, index.dim, max(_POOL, starts), seed), images)
         values = check_generator(model.generator, embed, pool[:3], pool[3:6], max_points)
         size = points_at_once(pool.device, values) if max_points is None else max_points
-        images = _check_images(model, images, model.generator(pool[:1]))
+        images = _check_images(model, images, any_precision(model.generator)(pool[:1]))
         measure = points_to_data(lambda data: data, embed)
         target = torch.cat([measure(images[block]).to(pool.dtype) for block in blocks(len(images), size)])
         distance, variance = _distances(points_to_data(model.generator, embed), pool, target, size)
@@ -302,10 +304,10 @@ class _Search:
         values, gradients = [], []
         for block in blocks(len(points), self.max_points):
             with torch.enable_grad():
-                leaf = points[block].detach().requires_grad_()
-                value = (measure(leaf) - self.target[image[block]]).square().mean(-1) / self.variance
+                leaf, view = leaf_and_view(points[block])
+                value = (measure(view) - self.target[image[block]]).square().mean(-1) / self.variance
                 if self.penalty > 0 or self.index.kind == "uniform":  # whose walls stand anyway
-                    value = value - self.penalty * (self.index.log(leaf) - math.log(self.index.alpha))
+                    value = value - self.penalty * (self.index.log(view) - math.log(self.index.alpha))
                 gradients.append(torch.autograd.grad(value.sum(), leaf)[0])
             values.append(value.detach())
         return torch.cat(values), torch.cat(gradients)
@@ -334,7 +336,8 @@ class _Search:
     def _error(self, latents: Tensor) -> tuple[Tensor, Tensor]:
         """What the generator makes of latents ``(N, S, D)``, and the RMS error ``(N, S)``."""
         flat = latents.flatten(0, 1)
-        made = torch.cat([self.model.generator(flat[block]) for block in blocks(len(flat), self.max_points)])
+        decode = any_precision(self.model.generator)
+        made = torch.cat([decode(flat[block]) for block in blocks(len(flat), self.max_points)])
         made = made.unflatten(0, latents.shape[:2])
         return made, (made - self.images[:, None]).flatten(2).square().mean(-1).sqrt()
 

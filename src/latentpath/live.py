@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from rich.console import Console
 
 from ._progress import live_bar
+from .counts import counted, plural
 from .invert import InversionProgress
 from .solvers import Callback, Multilevel, Progress
 
@@ -54,14 +55,15 @@ def solving(console: Console, pairs: int, segments: int, first: float) -> Iterat
     levels = Multilevel.levels(segments)
 
     def facts(now: Progress) -> tuple[int, str]:
+        spent = f"{now.evaluations:.0f} {plural(round(now.evaluations), 'evaluation')}"
         lowest = float(now.energy[now.energy.isfinite()].mean())
         if now.latents.shape[1] - 1 not in levels or len(now.energy) != pairs:
             what = "measured more finely" if now.latents.shape[1] - 1 == segments else "other starts"
-            return -1, f"{what}: {now.running} of {len(now.energy)} running, {now.evaluations:.0f} evaluations"
+            return -1, f"{what}: {now.running} of {len(now.energy)} running, {spent}"
         level = levels.index(now.latents.shape[1] - 1)
         return level, (
             f"level {level + 1} of {len(levels)}: {now.running} of {pairs} running, energy {first:.4g} → {lowest:.4g}, "
-            f"{now.evaluations:.0f} evaluations"
+            f"{spent}"
         )
 
     if console.is_terminal:
@@ -91,8 +93,8 @@ def inverting(console: Console, images: int) -> Iterator[Callable[[InversionProg
 
     def facts(now: InversionProgress) -> str:
         return (
-            f"step {now.step} of at most {now.steps}: {now.running} of {images} images and {now.starts} starts "
-            f"running, objective {float(now.objective.mean()):.3g}"
+            f"step {now.step} of at most {now.steps}: {now.running} of {counted(images, 'image')} and "
+            f"{counted(now.starts, 'start')} running, objective {float(now.objective.mean()):.3g}"
         )
 
     if console.is_terminal:

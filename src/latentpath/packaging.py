@@ -19,6 +19,7 @@ from .models.pretrained import Pretrained, as_stored
 from .models.quality import feature_network, measure_generator
 from .models.registry import as_model, digit_classifier, read_model, write_model
 from .models.sampling import contact_sheet, draw
+from .stages import Stage, silent
 from .training import DCGANConfig, RunConfig, averaged_dcgan, averaged_wae, check_images, digest, read_config
 
 __all__ = ["OPTIONS", "command", "kind_of", "measured", "package_run", "trained"]
@@ -57,11 +58,13 @@ def kind_of(config: RunConfig) -> str:
     return "dcgan" if isinstance(config, DCGANConfig) else "wae"
 
 
-def trained(run: str | Path, images: Tensor, prior: Distribution) -> tuple[Pretrained, int, float]:
+def trained(
+    run: str | Path, images: Tensor, prior: Distribution, stage: Stage = silent
+) -> tuple[Pretrained, int, float]:
     """The averaged network of the last checkpoint in ``run``, its step, and the seconds spent."""
     if isinstance(read_config(run), DCGANConfig):
-        return averaged_dcgan(run, prior)
-    return averaged_wae(run, images)
+        return averaged_dcgan(run, prior, stage)
+    return averaged_wae(run, images, stage)
 
 
 def package_run(
@@ -74,6 +77,7 @@ def package_run(
     hold_out: int = 0,
     quality: Any = None,
     dtype: torch.dtype = torch.float16,
+    stage: Stage = silent,
 ) -> Model:
     """Make a model of the last checkpoint in ``run``, finished or not, and read it back.
 
@@ -86,6 +90,7 @@ def package_run(
         hold_out: how many were kept out of training.
         quality: a callable that measures the model with its weights as they are stored; its answer goes onto the card.
         dtype: of the stored parameters.
+        stage: told what is being done.
 
     Raises:
         InputError: a name that cannot be that of a folder.
@@ -97,7 +102,7 @@ def package_run(
     config = read_config(run)
     check_images(run, digest(images))
     kind = kind_of(config)
-    network, step, seconds = trained(run, images, prior)
+    network, step, seconds = trained(run, images, prior, stage)
     network.load_state_dict(as_stored(network, dtype))
     model = as_model(network, prior, name, {})
     others = {"hold_out": hold_out} if hold_out else {}
@@ -115,6 +120,7 @@ def package_run(
         prior={"name": config.prior, "dim": config.latent_dim},
         quality=None if quality is None else quality(model),
     )
+    stage("writing the model", 0, 1)
     with torch.no_grad():
         drawn = draw(prior, _SHEET, torch.Generator().manual_seed(config.seed))
         sheet = contact_sheet(
@@ -132,6 +138,7 @@ def measured(
     features: str | None = None,
     samples: int = 10_000,
     seed: int = 0,
+    stage: Stage = silent,
 ) -> dict[str, Any]:
     """The quality of ``model`` as a card has it: `models.quality.GeneratorQuality` without what does not apply.
 
@@ -143,6 +150,7 @@ def measured(
             images (1, 28, 28), the shipped auto-encoder for (3, 64, 64), and otherwise the model's own encoder.
         samples: how many to judge.
         seed: of the draws.
+        stage: told what is being done.
 
     Raises:
         InputError: there is no feature network for such images.
@@ -160,5 +168,6 @@ def measured(
         judge_name=None if judge is None else _DIGITS,
         samples=samples,
         seed=seed,
+        stage=stage,
     )
     return {name: value for name, value in asdict(found).items() if value is not None}

@@ -16,6 +16,8 @@ from torch import Tensor
 
 from ._validate import chosen_rows, whole_number
 from .audit import Audit, hides
+from .callables import without_autocast
+from .counts import counted, plural
 from .curves import spaced
 from .energy import chords, prices, times
 from .errors import DataError, InputError, MissingDataError
@@ -62,6 +64,7 @@ class Path:
     joints: Tensor | None = None
 
     @classmethod
+    @without_autocast()
     def measured(
         cls,
         latents: Tensor,
@@ -236,10 +239,11 @@ class Path:
     def __repr__(self) -> str:
         count, points, dim = self.latents.shape
         ended = ", ".join(f"{n} {outcome}" for outcome, n in Counter(map(str, self.outcome)).items())
+        evaluations = round(float(self.evaluations.mean()), 1)
         return (
-            f"Path({count} paths of {points - 1} segments in {dim} dimensions; mean cost "
-            f"{float(self.cost.mean()):.4g}, "
-            f"{float(self.evaluations.mean()):.1f} evaluations; {ended})"
+            f"Path({counted(count, 'path')} of {counted(points - 1, 'segment')} in {counted(dim, 'dimension')}; "
+            f"mean cost {float(self.cost.mean()):.4g}, "
+            f"{evaluations:.1f} {plural(evaluations, 'evaluation')}; {ended})"
         )
 
     def bind(self, source: Source) -> Path:

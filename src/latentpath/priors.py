@@ -20,10 +20,6 @@ The uniform ones return ``-inf`` outside their set where PyTorch's raise: a path
 from __future__ import annotations
 
 import math
-import threading
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import torch
@@ -38,21 +34,19 @@ from torch.distributions import (
     constraints,
 )
 
-from latentpath.errors import InputError, missing
+from latentpath.density_fit import SubspaceDensity, fit
+from latentpath.errors import InputError, describe
 
-__all__ = ["UniformBall", "UniformBox", "fit", "semicircle", "standard_normal", "uniform_ball", "uniform_box"]
-
-_BORROWED = threading.RLock()
-
-
-@contextmanager
-def borrowed_randomness(*devices: torch.device) -> Iterator[None]:
-    """Torch's global random state (and that of CUDA ``devices``), to be seeded: afterwards it is as before.
-
-    All threads of a process share it, so one borrows it at a time.
-    """
-    with _BORROWED, torch.random.fork_rng(devices=devices):
-        yield
+__all__ = [
+    "SubspaceDensity",
+    "UniformBall",
+    "UniformBox",
+    "fit",
+    "semicircle",
+    "standard_normal",
+    "uniform_ball",
+    "uniform_box",
+]
 
 
 def standard_normal(
@@ -145,13 +139,13 @@ def uniform_ball(
     if center is None:
         center = torch.zeros(dim, dtype=dtype, device=device)
     elif not isinstance(center, Tensor) or center.shape != (dim,):
-        raise InputError(f"center must be a tensor of shape ({dim},), got {_describe(center)}; or leave it out")
+        raise InputError(f"center must be a tensor of shape ({dim},), got {describe(center)}; or leave it out")
     center = center.to(dtype=dtype or center.dtype, device=device or center.device)
     if not center.is_floating_point():
         raise InputError(f"center must hold floating-point numbers, got {center.dtype}; call .float() on it")
     radius = torch.as_tensor(radius, dtype=center.dtype, device=center.device)
     if radius.shape != () or not bool(radius > 0) or not bool(radius.isfinite()):
-        raise InputError(f"radius must be one positive finite number, got {_describe(radius)}")
+        raise InputError(f"radius must be one positive finite number, got {describe(radius)}")
     return UniformBall(radius, center)
 
 
@@ -191,78 +185,15 @@ def uniform_box(
     for name, bound in (("low", low), ("high", high)):
         value = torch.as_tensor(bound, **options)
         if value.shape not in ((), (dim,)):
-            raise InputError(f"{name} must be a number or a tensor of shape ({dim},), got {_describe(value)}")
+            raise InputError(f"{name} must be a number or a tensor of shape ({dim},), got {describe(value)}")
         bounds.append(value.expand(dim))
     if not bool((bounds[0] < bounds[1]).all()) or not all(bool(bound.isfinite().all()) for bound in bounds):
+        bad = ~(bounds[0] < bounds[1]) | ~bounds[0].isfinite() | ~bounds[1].isfinite()
         raise InputError(
-            f"low must be finite and below high in every coordinate, got low = {bounds[0].tolist()}, "
-            f"high = {bounds[1].tolist()}; swap or widen them"
+            "low must be finite and below high in every coordinate; got other bounds in "
+            f"{int(bad.sum())} of {dim} coordinates. Swap or widen them"
         )
     return UniformBox(*bounds)
-
-
-def fit(latents: Tensor, *, max_components: int = 10, seed: int = 0) -> MixtureSameFamily:
-    r"""Fit a Gaussian mixture with full covariances to samples or encodings, for models that come without a prior.
-
-    .. math:: f = \sum_{k=1}^K \pi_k \mathcal N(\mu_k, \Sigma_k), \qquad K = \arg\min \mathrm{BIC}
-
-    Every coordinate is standardised, ``K = 1, 2, ...`` components are fitted by expectation maximisation in float64,
-    and the search stops once two more components in a row have not lowered the Bayesian information criterion.
-
-    Args:
-        latents: ``(N, D)`` with ``N > D + 1``, finite; the unit is the latent's.
-        max_components: the largest ``K`` tried; also limited to ``N // (D + 1)``.
-        seed: of the k-means start; no global random state is touched.
-
-    Returns:
-        ``MixtureSameFamily`` of ``MultivariateNormal`` with event shape ``(D,)``, in the dtype and on the device of
-        ``latents``.
-
-    Raises:
-        InputError: wrong shape or type, too few points, values that are not finite, a constant coordinate.
-        MissingDependencyError: scikit-learn is not installed.
-
-    Source: notes on the paper, section 3 ("only samples or encodings of data: fit a density first").
-
-    Example:
-        >>> _ = torch.manual_seed(0)
-        >>> fit(torch.cat([torch.randn(200, 2), torch.randn(200, 2) + 9])).mixture_distribution.probs
-        tensor([0.5000, 0.5000])
-    """
-    points = _check_latents(latents)
-    if not isinstance(max_components, int) or max_components < 1:
-        raise InputError(f"max_components must be an integer of 1 or more, got {max_components!r}")
-    try:
-        from sklearn.exceptions import ConvergenceWarning
-        from sklearn.mixture import GaussianMixture
-    except ImportError as error:
-        raise missing("scikit-learn", "data", "lp.priors.fit") from error
-
-    center, scale = points.mean(0), points.std(0)
-    if not bool((scale > 1e-10 * points.abs().amax(0)).all()):
-        flat = (scale <= 1e-10 * points.abs().amax(0)).nonzero().flatten().tolist()
-        raise InputError(f"latents must vary in every coordinate, but coordinates {flat} are constant; drop them")
-    standard = ((points - center) / scale).numpy()
-    best, lowest, worse = None, math.inf, 0
-    for count in range(1, min(max_components, len(points) // (points.shape[1] + 1)) + 1):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            model = GaussianMixture(count, covariance_type="full", random_state=seed, max_iter=200).fit(standard)
-        criterion = float(model.bic(standard))
-        if criterion < lowest:
-            best, lowest, worse = model, criterion, 0
-        else:
-            worse += 1
-            if worse == 2:
-                break
-    assert best is not None
-    to: dict[str, Any] = {"dtype": latents.dtype, "device": latents.device}
-    means = torch.from_numpy(best.means_) * scale + center
-    cov = torch.from_numpy(best.covariances_) * (scale[:, None] * scale)
-    return MixtureSameFamily(
-        Categorical(probs=torch.from_numpy(best.weights_).to(**to)),
-        MultivariateNormal(means.to(**to), cov.to(**to)),
-    )
 
 
 class _Uniform(Distribution):
@@ -416,22 +347,3 @@ def plateau(value: Tensor, inside: Tensor, level: Tensor) -> Tensor:
 def _check_dim(dim: int, least: int) -> None:
     if isinstance(dim, bool) or not isinstance(dim, int) or dim < least:
         raise InputError(f"dim must be an integer of {least} or more (the size of a latent), got {dim!r}")
-
-
-def _check_latents(latents: Tensor) -> Tensor:
-    if not isinstance(latents, Tensor) or latents.dim() != 2 or not latents.is_floating_point():
-        raise InputError(f"latents must be a floating-point tensor (N, D), one point a row, got {_describe(latents)}")
-    count, dim = latents.shape
-    if dim < 1 or count <= dim + 1:
-        raise InputError(f"latents must hold more than D + 1 = {dim + 1} points, got {count}; encode more data")
-    if not bool(latents.isfinite().all()):
-        rows = int((~latents.isfinite()).any(1).sum())
-        raise InputError(f"latents must be finite, but {rows} of {count} rows hold NaN or infinity; drop those rows")
-    return latents.detach().to("cpu", torch.float64)
-
-
-def _describe(value: object) -> str:
-    if isinstance(value, Tensor):
-        held = f": {value.item()}" if value.dim() == 0 else ""
-        return f"a {value.dtype} tensor of shape {tuple(value.shape)}{held}"
-    return f"{type(value).__name__} {value!r}"

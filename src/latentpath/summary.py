@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from rich import box
 from rich.table import Table
 
+from .counts import counted
 from .evaluate import LABELS, Report
 
 __all__ = ["CONFIDENCE", "LABELS", "legend", "listed", "table", "verdict"]
@@ -50,7 +51,7 @@ def legend(report: Report) -> str:
     pairs = len(report["path"].cost)
     judged = f"{CONFIDENCE}: of the classifier in the frames; " if CONFIDENCE in report["path"].judged else ""
     return (
-        f"Means over {pairs} pair{'s' * (pairs != 1)}. length: of the decoded curve; {judged}"
+        f"Means over {counted(pairs, 'pair')}. length: of the decoded curve; {judged}"
         "evals: forward and backward passes over a whole path."
     )
 
@@ -66,7 +67,7 @@ def verdict(report: Report, tol: float, stopped: bool = False) -> str:
     hidden = sum(path.tunnels)
     where = f", in {tunnelling} of {pairs} paths" if pairs > 1 else ""
     found = (
-        f"found {hidden} tunnelling segment{'s' * (hidden != 1)}{where} (the costs above include what they hide)"
+        f"found {counted(hidden, 'tunnelling segment')}{where} (the costs above include what they hide)"
         if tunnelling
         else "found no tunnelling"
     )

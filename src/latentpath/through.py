@@ -23,22 +23,21 @@ the gentlest.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, SupportsIndex
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution
 
 from ._progress import progress_bar
 from ._validate import real_number, whole_number
+from .callables import without_autocast
 from .curves import arc_length, at_arc, spaced, subdivide
 from .energy import Generator, chords, decode
 from .errors import InputError, SolveError
 from .evaluate import Source
-from .index import PriorIndex
 from .interpolate import insist, interpolate
 from .path import Path, Spacing
 from .solvers import Outcome
@@ -52,7 +51,7 @@ _WINDOWS, _FINE = (2, 4, 8, 16, 32, 64), 4
 
 def interpolate_through(
     generator: Generator,
-    prior: Distribution | PriorIndex | Callable[[Tensor], Tensor],
+    prior: Any,
     keyframes: Tensor,
     *,
     closed: bool = False,
@@ -122,7 +121,7 @@ def interpolate_through(
     except SolveError as error:
         raise SolveError(f"of the {legs} legs of each path, counted path by path: {error}", error.path) from None
     assert found.source is not None
-    with torch.no_grad():
+    with torch.no_grad(), without_autocast():
         polylines: list[list[Tensor]] = [list(found.latents[i * legs : (i + 1) * legs]) for i in range(count)]
         facts: list[_Smoothed] = []
         if smooth is not None:
@@ -134,7 +133,7 @@ def interpolate_through(
         joined = [_evenly(each, segments * legs, spacing, found.source) for each in polylines]
         latents = torch.stack([latents for latents, _ in joined])
         joints = torch.tensor([places for _, places in joined], device=latents.device)
-        latents[torch.arange(count)[:, None], joints] = stops
+        latents[torch.arange(count, device=latents.device)[:, None], joints] = stops
     settings = {**found.settings, "keyframes": legs + (not closed), "closed": closed, "spacing": spacing}
     if smooth is not None:
         settings["smoothed"] = {

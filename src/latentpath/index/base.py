@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from latentpath.callables import without_autocast
 from latentpath.errors import InputError
 
 from .rules import Rule, check_prior, moved, name_of
@@ -104,6 +105,7 @@ class PriorIndex:
         """
         return self._evaluate(z, math.log(self.alpha), direct=True)
 
+    @without_autocast()
     def _evaluate(self, z: Tensor, shift: float, direct: bool = False) -> Tensor:
         if not isinstance(z, Tensor):
             raise InputError(

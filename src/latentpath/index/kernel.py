@@ -9,7 +9,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-__all__ = ["Kernel", "KernelRule", "smooth"]
+from .bandwidth import Scale, adapted_scale, silverman
+
+__all__ = ["Kernel", "KernelRule", "estimated", "smooth"]
 
 _EDGE = -20.0  # the left end of the table proper, in bandwidths from the smallest level
 _NODES = 12  # per bandwidth
@@ -22,15 +24,21 @@ class KernelRule:
     """``log ri`` as the smoothed distribution function of a log-density, at that log-density."""
 
     density: Callable[[Tensor], Tensor]
+    scale: Scale | None
     kernel: Kernel
+
+    def level(self, z: Tensor) -> Tensor:
+        """The log-density, on the scale on which it is smoothed: ``(..., D) -> (...,)``."""
+        found = self.density(z)
+        return found if self.scale is None else self.scale(found)
 
     def __call__(self, z: Tensor, eps: float) -> Tensor:
         """``log ri: (..., D) -> (...,)``, by the table."""
-        return self.kernel.log_cdf(self.density(z))
+        return self.kernel.log_cdf(self.level(z))
 
     def direct(self, z: Tensor) -> Tensor:
         """The same by the sum over the samples."""
-        return self.kernel.direct(self.density(z))
+        return self.kernel.direct(self.level(z))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,11 +73,14 @@ class Kernel:
         return torch.where(right < 0.5, torch.log1p(-right.clamp(max=0.5)), sums)
 
 
-def smooth(levels: Tensor) -> Kernel:
-    """Tabulate ``log G_W`` of the levels, with exact derivatives at the nodes."""
-    levels = levels.sort().values
-    n = len(levels)
-    width = float(levels.std()) * (4 / (3 * n)) ** 0.2
+def estimated(density: Callable[[Tensor], Tensor], levels: Tensor) -> KernelRule:
+    """The rule of a log-density, or another score, that is ``levels`` on samples."""
+    scale, levels = adapted_scale(levels.sort().values)
+    return KernelRule(density, scale, smooth(levels, silverman(levels) if scale is None else 1.0))
+
+
+def smooth(levels: Tensor, width: float) -> Kernel:
+    """Tabulates ``log G_W`` of sorted levels, with exact derivatives at the nodes."""
     d = (levels - levels[0]) / width
     nodes = _EDGE + torch.arange((float(d[-1]) + 9 - _EDGE) * _NODES + 2, dtype=d.dtype, device=d.device) / _NODES
     main = torch.cat([_log_cdf_and_slope(t, d) for t in nodes.split(256)])

@@ -26,6 +26,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from latentpath.callables import any_precision, without_autocast
 from latentpath.errors import InputError
 
 from .base import PriorIndex
@@ -90,11 +91,13 @@ class KNNIndex(ScoreIndex):
     ) -> None:
         PriorIndex.__init__(self, prior, alpha, samples, seed)
         check_parts(generator=generator, **({} if features is None else {"features": features}))
-        with torch.no_grad():
+        decode = any_precision(generator)
+        features = features if features is None else any_precision(features)
+        with torch.no_grad(), without_autocast():
             spheres = _spheres(_featured(_checked(references, neighbours), features), neighbours)
 
         def score(z: Tensor) -> Tensor:
-            data = generator(z)
+            data = decode(z)
             return spheres.depth(data.flatten(1) if features is None else _rows(features(data), len(data)))
 
         self._estimate(score, generator, max_points)

@@ -7,19 +7,12 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from latentpath.callables import leaf_and_view, out_of_memory, training_parts
 from latentpath.errors import GeneratorError, InputError, LatentPathError
 
-__all__ = ["as_weights", "check_parts", "kind_of", "probe", "training_parts"]
+__all__ = ["as_weights", "check_parts", "kind_of", "probe"]
 
 _ROUNDING, _ALONE = 1e-5, 5e-3  # of the largest score; of their spread
-
-
-def training_parts(part: object) -> str:
-    """The first sub-modules of ``part`` in training mode, in words; empty where there are none."""
-    if not isinstance(part, nn.Module):
-        return ""
-    busy = [name or type(part).__name__ for name, inner in part.named_modules() if inner.training]
-    return ", ".join(busy[:3]) + (", ..." if len(busy) > 3 else "")
 
 
 def check_parts(**parts: object) -> None:
@@ -43,10 +36,15 @@ def kind_of(found: object) -> str:
 
 
 def as_weights(like: object, points: Tensor) -> Tensor:
-    """The points in the dtype and on the device of a module's weights, where ``like`` is one that has any."""
+    """The points in the dtype and on the device of a module's weights, where ``like`` is one that has any.
+
+    Latents for weights in half precision are float32: that they are rounded to the weights' dtype is the module's.
+    """
     weights = like.parameters() if isinstance(like, nn.Module) else iter(())
     weight = next((p for p in weights if p.is_floating_point()), None)
-    return points if weight is None else points.to(weight)
+    if weight is None:
+        return points
+    return points.to(weight.device, torch.promote_types(weight.dtype, torch.float32))
 
 
 def probe(score: Callable[[Tensor], Tensor], points: Tensor) -> None:
@@ -57,8 +55,8 @@ def probe(score: Callable[[Tensor], Tensor], points: Tensor) -> None:
         if not torch.equal(given, points):
             raise GeneratorError("the score changes the latents that it is given, in place: let it work on a copy")
     with torch.enable_grad():
-        leaf = points.clone().requires_grad_()
-        found = _tried(score, leaf)
+        leaf, view = leaf_and_view(points.clone())
+        found = _tried(score, view)
         try:
             slope = torch.autograd.grad(found.sum(), leaf, allow_unused=True)[0] if found.requires_grad else None
         except RuntimeError as error:
@@ -93,7 +91,9 @@ def _tried(score: Callable[[Tensor], Tensor], points: Tensor) -> Tensor:
         return score(points)
     except LatentPathError:
         raise
-    except Exception as error:
+    except Exception as error:  # anything may go wrong in somebody's network
+        if out_of_memory(error):
+            raise
         shown = f"{tuple(points.shape)} {points.dtype} on {points.device}"
         raise GeneratorError(
             f"the score failed on samples of the prior, {shown}: {type(error).__name__}: {error}"

@@ -132,7 +132,7 @@ def gamma_table(dim: int) -> _GammaTable:
     a, c = dim / 2, math.sqrt(dim) + 2
     n = 1500 + int(60 * math.sqrt(dim))
     step = 1 / n
-    u = (torch.arange(n - 40 if dim < 200 else n - 80, dtype=torch.float64) + 0.5) * step
+    u = (torch.arange(n - 40 if dim < 200 else n - 80, dtype=torch.float64, device="cpu") + 0.5) * step
     r = c * u / (1 - u)
     x = r**2 / 2
     log_w, log_growth = log_price(a, x)

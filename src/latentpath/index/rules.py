@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import copy
 import dataclasses
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -21,26 +19,29 @@ from torch.distributions import (
     Uniform,
 )
 
+from latentpath._random import device_of, seeded
 from latentpath.errors import InputError
-from latentpath.priors import UniformBall, UniformBox, borrowed_randomness, plateau
+from latentpath.priors import UniformBall, UniformBox, plateau
 
-from .kernel import KernelRule, smooth
+from .foreign import ForeignPrior, adapted, can_be_prior, draw
+from .kernel import estimated
 from .normal import NormalRule, gamma_table
+from .support import AnyDensity, anchor, lenient, unchanged
 
 __all__ = ["Rule", "check_prior", "choose", "draw", "moved", "name_of"]
 
 
 def check_prior(prior: Any) -> int:
-    """The dimension of a prior, which must be over single vectors."""
-    if isinstance(prior, type) or not (hasattr(prior, "log_prob") and hasattr(prior, "sample")):
+    """The dimension of a prior, which must be over single vectors, and continuous."""
+    if not can_be_prior(prior):
+        raise InputError(f"prior must {_WANTED}; got {_shown(prior)}. {_advice(prior)}")
+    prior = adapted(prior)
+    batch, event = prior.batch_shape, prior.event_shape
+    if _is_discrete(prior):
         raise InputError(
-            "prior must be a torch.distributions.Distribution, or have log_prob: (N, D) -> (N,) and "
-            f"sample((N,)) -> (N, D), got {prior!r}; lp.priors.fit makes one from samples"
+            f"prior must have a continuous density; got {name_of(prior)}, which is discrete. No path leads from one of "
+            "its values to another: give the density of a relaxation, or of an embedding"
         )
-    batch, event = getattr(prior, "batch_shape", torch.Size()), getattr(prior, "event_shape", None)
-    if event is None:
-        with _seeded(0, torch.device("cpu")):
-            event = prior.sample((2,)).shape[1:]
     if tuple(batch) != () or len(event) != 1:
         shapes = f"batch_shape {tuple(batch)} and event_shape {tuple(event)}"
         if len(batch) + len(event) == 1:
@@ -51,12 +52,41 @@ def check_prior(prior: Any) -> int:
     return int(event[0])
 
 
+_WANTED = "be a torch.distributions.Distribution, or have log_prob: (N, D) -> (N,) and sample((N,)) -> (N, D)"
+
+
+def _shown(prior: Any) -> str:
+    """A value in an error: never the data themselves."""
+    if isinstance(prior, Tensor):
+        return f"a tensor {tuple(prior.shape)}"
+    return f"the class {prior.__name__}" if isinstance(prior, type) else f"a {type(prior).__name__}"
+
+
+def _advice(prior: Any) -> str:
+    if type(prior).__module__.partition(".")[0] == "zuko":
+        return "lp.adapters.zuko_prior(flow) makes one of a flow of zuko"
+    return "lp.priors.fit makes one from samples"
+
+
+def _is_discrete(prior: Any) -> bool:
+    """Whether the support of a distribution, or of one that it is made of, is discrete."""
+    if not isinstance(prior, Distribution):
+        return False
+    try:
+        support: Any = prior.support
+        if support.is_discrete:
+            return True
+    except (NotImplementedError, AttributeError):
+        pass
+    return any(_is_discrete(getattr(prior, name, None)) for name in ("base_dist", "component_distribution"))
+
+
 def choose(prior: Any, dim: int, samples: int, seed: int) -> tuple[str, Rule]:
     """The kind of index and its rule in float64 on the prior's device."""
-    core = prior
-    while type(core) is Independent and core.reinterpreted_batch_ndims == 0:
+    core = prior = adapted(prior)
+    while unchanged(core, Independent) and core.reinterpreted_batch_ndims == 0:
         core = core.base_dist
-    if type(core) is MixtureSameFamily and core.mixture_distribution.logits.numel() == 1:
+    if unchanged(core, MixtureSameFamily) and core.mixture_distribution.logits.numel() == 1:
         core = core.component_distribution  # a fitted mixture of one
     normal = _normal_form(core, dim)
     if normal is not None:
@@ -65,8 +95,9 @@ def choose(prior: Any, dim: int, samples: int, seed: int) -> tuple[str, Rule]:
     if box is not None:
         return "uniform", _UniformRule(box)
     points = draw(prior, dim, samples, seed)
-    density: Callable[[Tensor], Tensor] = _AnyDensity(_lenient(core), points.dtype, points.device)
-    if type(core) is MixtureSameFamily:
+    with seeded(seed, device_of(prior)):
+        density: Callable[[Tensor], Tensor] = AnyDensity(lenient(core), anchor(core), points.dtype, points.device)
+    if unchanged(core, MixtureSameFamily):
         parts = _normal_form(core.component_distribution, dim)
         density = density if parts is None else _mixture(core, *parts)
     levels = density(points.to(torch.float64))
@@ -78,57 +109,23 @@ def choose(prior: Any, dim: int, samples: int, seed: int) -> tuple[str, Rule]:
             f"prior.log_prob must be finite on the prior's own samples, but {bad} of {samples} values are NaN or "
             "infinite; make sample and log_prob agree"
         )
+    if isinstance(core, ForeignPrior):
+        _check_repeatable(core, points[:8])
     if float(levels.max() - levels.min()) <= 1e3 * torch.finfo(points.dtype).eps * (1 + float(levels.abs().max())):
         return "uniform", _FlatRule(density)
-    return "kde", KernelRule(density, smooth(levels))
+    return "kde", estimated(density, levels)
 
 
-def draw(prior: Any, dim: int, samples: int, seed: int) -> Tensor:
-    """Samples ``(samples, D)`` of a prior out of a seed; the global random state is as before afterwards."""
-    parameters = [value for value in vars(_innermost(prior)).values() if isinstance(value, Tensor)]
-    with _seeded(seed, parameters[0].device if parameters else torch.device("cpu")):
-        points = prior.sample((samples,))
-    if not isinstance(points, Tensor) or points.shape != (samples, dim) or not points.is_floating_point():
-        shape = tuple(points.shape) if isinstance(points, Tensor) else points
-        raise InputError(f"prior.sample(({samples},)) must be a floating-point tensor ({samples}, {dim}), got {shape}")
-    return points
-
-
-def _innermost(prior: Any) -> Any:
-    for name in ("base_dist", "component_distribution"):
-        if isinstance(getattr(prior, name, None), Distribution):
-            return _innermost(getattr(prior, name))
-    return prior
-
-
-@contextlib.contextmanager
-def _seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed the generators of the CPU and of one device, and put both back as they were."""
-    with borrowed_randomness(*[device] * (device.type == "cuda")):
-        torch.default_generator.manual_seed(seed)
-        if device.type == "cuda":
-            with torch.cuda.device(device):
-                torch.cuda.manual_seed(seed)
-        state = torch.mps.get_rng_state() if device.type == "mps" else None
-        if state is not None:
-            torch.mps.manual_seed(seed)
-        try:
-            yield
-        finally:
-            if state is not None:
-                torch.mps.set_rng_state(state)
-
-
-def _lenient(prior: Any) -> Any:
-    """A shallow copy that does not check arguments: outside the support it answers instead of raising."""
-    if not isinstance(prior, Distribution):
-        return prior
-    twin = copy.copy(prior)
-    for name, value in vars(prior).items():
-        if isinstance(value, Distribution):
-            twin.__dict__[name] = _lenient(value)
-    twin.__dict__["_validate_args"] = False
-    return twin
+def _check_repeatable(prior: ForeignPrior, points: Tensor) -> None:
+    """Refuse a log-density that is random, or depends on the other points of a batch."""
+    first = prior.log_prob(points)
+    each = torch.stack([prior.log_prob(point) for point in points.split(1)]).reshape(first.shape)
+    spread = 1e-3 * (1 + float(first.abs().max()))
+    if not bool(((first - each).abs() <= spread).logical_or(first.isnan()).all()):
+        raise InputError(
+            f"prior.log_prob must give each point one density, whatever its batch; that of {name_of(prior)} is random "
+            "or couples the points. Call prior.eval() first"
+        )
 
 
 def _given(prior: Distribution, *names: str) -> tuple[str, Tensor]:
@@ -142,12 +139,12 @@ def _normal_form(prior: Any, dim: int) -> tuple[Tensor, Tensor] | None:
 
     ``A`` is ``(..., D, D)``, or ``(..., 1, D)`` for a diagonal to multiply with; None if the prior is no normal.
     """
-    while type(prior) is Independent and prior.reinterpreted_batch_ndims == 0:
+    while unchanged(prior, Independent) and prior.reinterpreted_batch_ndims == 0:
         prior = prior.base_dist
-    if type(prior) is Independent and type(prior.base_dist) is Normal and prior.event_shape == (dim,):
+    if unchanged(prior, Independent) and unchanged(prior.base_dist, Normal) and prior.event_shape == (dim,):
         base = prior.base_dist
         return base.loc.detach().to(torch.float64), 1 / base.scale.detach().to(torch.float64)[..., None, :]
-    if type(prior) is MultivariateNormal:
+    if unchanged(prior, MultivariateNormal):
         name, matrix = _given(prior, "covariance_matrix", "scale_tril", "precision_matrix")
         mean = prior.loc.detach().to(torch.float64)
         if name == "precision_matrix":
@@ -155,7 +152,7 @@ def _normal_form(prior: Any, dim: int) -> tuple[Tensor, Tensor] | None:
         factor = torch.linalg.cholesky(matrix) if name == "covariance_matrix" else matrix
         eye = torch.eye(dim, dtype=torch.float64, device=mean.device)
         return mean, torch.linalg.solve_triangular(factor, eye, upper=False).mT
-    if type(prior) is LowRankMultivariateNormal:
+    if unchanged(prior, LowRankMultivariateNormal):
         # Sigma = S (I + V V^T) S with S = diag^(1/2): A = S^-1 (I - U diag(1 - (1 + s^2)^(-1/2)) U^T), V = U s R^T
         root = prior.cov_diag.detach().to(torch.float64).sqrt()
         left, s, _ = torch.linalg.svd(
@@ -183,11 +180,11 @@ def _mixture(prior: Any, means: Tensor, whiten: Tensor) -> _MixtureDensity:
 
 
 def _as_box(prior: Any) -> UniformBall | UniformBox | None:
-    if type(prior) is Independent and type(prior.base_dist) is Uniform:
+    if unchanged(prior, Independent) and unchanged(prior.base_dist, Uniform):
         prior = UniformBox(prior.base_dist.low, prior.base_dist.high)
-    if type(prior) is UniformBall:
+    if unchanged(prior, UniformBall):
         return UniformBall(prior.radius.detach().to(torch.float64), prior.center.detach().to(torch.float64))
-    if type(prior) is UniformBox:
+    if unchanged(prior, UniformBox):
         return UniformBox(prior.low.detach().to(torch.float64), prior.high.detach().to(torch.float64))
     return None
 
@@ -208,6 +205,8 @@ def moved(part: Any, dtype: torch.dtype, device: torch.device) -> Any:
 
 def name_of(prior: Any) -> str:
     """What to call a prior in a message."""
+    if isinstance(prior, ForeignPrior):
+        prior = prior.prior
     name = type(prior).__name__
     if type(prior) is Independent:
         return f"{name}({name_of(prior.base_dist)})"
@@ -236,25 +235,6 @@ class _MixtureDensity:
         else:
             white = (centred @ self.matrix).unflatten(-1, self.shift.shape)
         return torch.logsumexp(self.constant - (white - self.shift).square().sum(-1) / 2, -1)
-
-
-@dataclasses.dataclass(frozen=True)
-class _AnyDensity:
-    """The log-density of a prior that is not known here, asked in its own dtype and on its own device."""
-
-    prior: Any
-    dtype: torch.dtype
-    device: torch.device
-
-    def __call__(self, z: Tensor) -> Tensor:
-        moved_z = z.to(self.device, self.dtype)
-        value: Tensor = self.prior.log_prob(moved_z)
-        try:  # outside its support a log-density without checks is anything
-            inside = self.prior.support.check(moved_z) | moved_z.isnan().any(-1)
-            value = torch.where(inside, value, -torch.inf)
-        except (NotImplementedError, AttributeError):
-            pass
-        return value.to(z.device, z.dtype)
 
 
 @runtime_checkable

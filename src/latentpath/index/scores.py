@@ -11,10 +11,10 @@ function of :math:`s`. With :math:`s = \log f` it is the paper's realism index; 
 is a number that alpha and the price :math:`-\log(\alpha\,\mathrm{ri}_s)` know how to take.
 
 It is estimated as the paper does for priors without a closed form: the score of ``n`` samples, their distribution
-function smoothed with Silverman's bandwidth and tabulated, in the log domain, with the same tails (see
-`latentpath.index`). Far below the worst sample :math:`\log \mathrm{ri}_s` falls like a parabola in :math:`s`, so that
-its gradient leads back. Smoothing is not quite the same for every rising function of a score: one whose values do not
-bunch is best.
+function smoothed (with Silverman's bandwidth, or a narrower one where that blurs too much) and tabulated, in the log
+domain, with the same tails (see `latentpath.index`). Far below the worst sample :math:`\log \mathrm{ri}_s` falls like a
+parabola in :math:`s`, so that its gradient leads back. Smoothing is not quite the same for every rising function of a
+score: one whose values do not bunch is best.
 
 **What it costs.** The scores of this page see what the generator makes, and so *every evaluation of such an index
 runs the generator*: ``samples`` times when it is made; for every point of a path a second time, forward and backward,
@@ -34,10 +34,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from latentpath.callables import any_precision, in_weights_dtype, without_autocast
 from latentpath.errors import InputError
 
 from .base import PriorIndex
-from .kernel import KernelRule, smooth
+from .kernel import estimated
 from .networks import as_weights, check_parts, kind_of, probe
 from .rules import draw
 
@@ -102,8 +103,9 @@ class ScoreIndex(PriorIndex):
     ) -> None:
         super().__init__(prior, alpha, samples, seed)
         check_parts(score=score)
-        self._estimate(score, score, max_points)
+        self._estimate(in_weights_dtype(score), score, max_points)
 
+    @without_autocast()
     def _estimate(self, score: Callable[[Tensor], Tensor], like: object, max_points: int | None) -> None:
         """Score the prior's samples, in the dtype and on the device of the weights of ``like``, and tabulate."""
         if max_points is not None and (
@@ -127,7 +129,7 @@ class ScoreIndex(PriorIndex):
                 "give one that does"
             )
         wide = torch.float32 if levels.device.type == "mps" else torch.float64
-        self._set(_rule=KernelRule(_same, smooth(levels.to(wide))))
+        self._set(_rule=estimated(_same, levels.to(wide)))
 
     def _argument(self, z: Tensor) -> Tensor:
         return self._scored(z.reshape(-1, self.dim)).reshape(z.shape[:-1])
@@ -159,7 +161,7 @@ class ScoreIndex(PriorIndex):
                 "the score must be floating point, to have a gradient, it gave "
                 f"{found.dtype} {tuple(found.shape)}: leave out comparisons, argmax and rounding"
             )
-        return found.reshape(-1)
+        return found.reshape(-1).to(torch.promote_types(found.dtype, torch.float32))
 
 
 class DiscriminatorIndex(ScoreIndex):
@@ -208,7 +210,8 @@ class DiscriminatorIndex(ScoreIndex):
     ) -> None:
         PriorIndex.__init__(self, prior, alpha, samples, seed)
         check_parts(generator=generator, discriminator=discriminator)
-        self._estimate(lambda z: discriminator(generator(z)), generator, max_points)
+        decode, judge = any_precision(generator), in_weights_dtype(discriminator)
+        self._estimate(lambda z: judge(decode(z)), generator, max_points)
 
 
 class ClassifierIndex(ScoreIndex):
@@ -261,7 +264,8 @@ class ClassifierIndex(ScoreIndex):
     ) -> None:
         PriorIndex.__init__(self, prior, alpha, samples, seed)
         check_parts(generator=generator, classifier=classifier)
-        self._estimate(lambda z: _confidence(classifier(generator(z))), generator, max_points)
+        decode, classify = any_precision(generator), any_precision(classifier)
+        self._estimate(lambda z: _confidence(classify(decode(z))), generator, max_points)
 
 
 def _confidence(logits: Tensor) -> Tensor:

@@ -45,6 +45,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from latentpath.callables import without_autocast
 from latentpath.errors import InputError
 
 from .base import PriorIndex
@@ -94,12 +95,12 @@ class TypicalityIndex(PriorIndex):
 
     def __init__(self, prior: Any, alpha: float | int = 0.9, samples: int = 5000, seed: int = 0) -> None:
         super().__init__(prior, alpha, samples, seed)
-        with torch.no_grad():
+        with torch.no_grad(), without_autocast():
             kind, below = choose(prior, self.dim, samples, seed)
             if isinstance(below, NormalRule):
                 rule: Rule = _NormalTypicality(below)
             elif isinstance(below, KernelRule):
-                rule = _KernelTypicality(below, smooth(-below.kernel.levels))
+                rule = _KernelTypicality(below, smooth(-below.kernel.levels.flip(0), below.kernel.width))
             else:
                 raise InputError(
                     f"a uniform prior has one density, and so no typicality, got {name_of(prior)}; "
@@ -149,10 +150,10 @@ class _KernelTypicality:
 
     def __call__(self, z: Tensor, eps: float) -> Tensor:
         """``log t: (..., D) -> (...,)``, by the tables."""
-        level = self.below.density(z)
+        level = self.below.level(z)
         return _two_sided(self.below.kernel.log_cdf(level), self.above.log_cdf(-level))
 
     def direct(self, z: Tensor) -> Tensor:
         """The same by the sums over the samples."""
-        level = self.below.density(z)
+        level = self.below.level(z)
         return _two_sided(self.below.kernel.direct(level), self.above.direct(-level))

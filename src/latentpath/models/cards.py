@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 
+from ..counts import counted
+
 __all__ = ["DATA_SETS", "make_card", "table_of"]
 
 DATA_SETS: dict[str, dict[str, Any]] = {
@@ -86,7 +88,7 @@ def make_card(
         "minutes": round(seconds / 60, 1),
         "command": command,
         "software": versions,
-        "hardware": f"CPU, {platform.machine()}, {torch.get_num_threads()} thread(s)",
+        "hardware": f"CPU, {platform.machine()}, {counted(torch.get_num_threads(), 'thread')}",
         "quality": None if quality is None else dict(quality),
     }
 

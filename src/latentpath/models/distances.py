@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..data import to_unit_range
 from ..errors import InputError
+from ..stages import Stage, each, silent
 
 __all__ = [
     "frechet_distance",
@@ -247,14 +248,15 @@ def within_manifold(features: Tensor, reference: Tensor, radii: Tensor) -> Tenso
 
 
 @torch.no_grad()
-def nearest_distances(images: Tensor, reference: Tensor) -> Tensor:
+def nearest_distances(images: Tensor, reference: Tensor, stage: Stage = silent, what: str = "nearest images") -> Tensor:
     """For each image ``(N, ...)`` the Euclidean distance ``(N,)`` to the nearest of ``reference`` ``(M, ...)``.
 
-    Either may be ``uint8``: its pixels are then taken as values in [-1, 1], a few at a time.
+    Either may be ``uint8``: its pixels are then taken as values in [-1, 1], a few at a time. Progress is told to
+    ``stage`` as ``what``.
     """
     mine = _values(images)
     best, which = torch.full((len(mine),), torch.inf), torch.zeros(len(mine), dtype=torch.long)
-    for start in range(0, len(reference), _CHUNK):
+    for start in each(range(0, len(reference), _CHUNK), what, stage):
         theirs = _values(reference[start : start + _CHUNK])
         squares = theirs.square().sum(1) - 2 * mine @ theirs.mT  # but for what is the same for all of them
         least, at = squares.min(1)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
+from ..callables import in_weights_dtype, out_of_memory, without_autocast
 from ..errors import InputError
 from ..value_range import ValueRange, checked_range, declare_range, extent, own_range, usual_range
 from .sampling import as_taken, draw
@@ -108,6 +109,8 @@ class Model:
     def encode(self, data: Tensor) -> Tensor:
         """The latents ``(N, D)`` of ``data`` ``(N, ...)``, by the encoder; no graph is kept.
 
+        Those of an encoder in half precision are float32.
+
         Raises:
             InputError: there is no encoder (`latentpath.invert` finds latents without one), ``data`` is not what it
                 takes, or what it gives are no latents of this model.
@@ -118,9 +121,12 @@ class Model:
             shown = tuple(data.shape) if isinstance(data, Tensor) else type(data).__name__
             raise InputError(f"data must be a tensor (N, ...) with N > 0, as {self.name!r} makes them, got {shown}")
         try:
-            with torch.no_grad():
-                latents = torch.cat([self.encoder(chunk) for chunk in data.split(_CHUNK)])
+            with torch.no_grad(), without_autocast():
+                encode = in_weights_dtype(self.encoder)
+                latents = torch.cat([encode(chunk) for chunk in data.split(_CHUNK)])
         except (RuntimeError, ValueError, TypeError, IndexError) as error:
+            if out_of_memory(error):
+                raise
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise InputError(
                 f"the encoder of {self.name!r} does not take {data.dtype} {tuple(data.shape)} on {data.device}: give "
@@ -132,4 +138,4 @@ class Model:
                 f"the encoder of {self.name!r} should give latents ({len(data)}, {', '.join(map(str, dim))}), "
                 f"it gave {tuple(latents.shape)}"
             )
-        return latents
+        return latents.to(torch.promote_types(latents.dtype, torch.float32))

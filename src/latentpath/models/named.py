@@ -14,6 +14,7 @@ from typing import Any
 
 from torch import nn
 
+from ..callables import out_of_memory
 from ..errors import InputError
 
 __all__ = ["is_code", "is_factory", "made", "named"]
@@ -100,7 +101,9 @@ def made(name: str, factory: Any, **offered: Any) -> Any:
         ) from None
     try:
         return factory(**given)
-    except Exception as error:
+    except Exception as error:  # anything may go wrong in somebody's code
+        if out_of_memory(error):
+            raise
         raise InputError(
             f"{name} needs no argument, so it was called to make something, and raised {type(error).__name__}: {error} "
             "(a generator has a parameter without a default, for the latents)"

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -25,6 +26,7 @@ from torch import Tensor
 
 from ..data import to_unit_range
 from ..errors import InputError
+from ..stages import Stage, each, silent
 from .classifier import DigitClassifier
 from .distances import frechet_distance, kernel_distance, nearest_distances, precision_recall
 from .model import Model
@@ -159,9 +161,11 @@ class ClassifierQuality:
     share_sure: float
 
 
-def measure_classifier(classifier: DigitClassifier, images: Tensor, labels: Tensor) -> ClassifierQuality:
+def measure_classifier(
+    classifier: DigitClassifier, images: Tensor, labels: Tensor, stage: Stage = silent
+) -> ClassifierQuality:
     """Judge the judge: ``images`` ``(N, 1, 28, 28)`` in [-1, 1] that it was not trained on, ``labels`` ``(N,)``."""
-    probabilities = over(lambda chunk: classifier(chunk).softmax(1), images)
+    probabilities = over(lambda chunk: classifier(chunk).softmax(1), images, stage, "test images")
     confidence, classes = probabilities.max(1)
     right = (classes == labels).float()
     present = [k for k in range(10) if bool((labels == k).any())]
@@ -186,6 +190,7 @@ def measure_generator(
     samples: int = 10_000,
     nearest_samples: int = 2_000,
     seed: int = 0,
+    stage: Stage = silent,
 ) -> GeneratorQuality:
     """Judge ``samples`` images that ``model`` makes of latents drawn from its prior.
 
@@ -201,6 +206,7 @@ def measure_generator(
         samples: how many to judge.
         nearest_samples: of how many to look for the nearest training image, which takes the most time.
         seed: of the draws.
+        stage: told what is being done.
 
     Returns:
         The numbers, rounded to what they are worth.
@@ -212,7 +218,7 @@ def measure_generator(
         raise InputError(f"{model.name!r} has no prior to draw latents from: nothing can be sampled")
     random = torch.Generator().manual_seed(seed)
     latents = draw(model.prior, samples, random)
-    images = over(model.generator, latents)
+    images = over(model.generator, latents, stage, "making samples")
     if images.shape[1:] != train.shape[1:]:
         raise InputError(
             f"{model.name!r} makes images {tuple(images.shape[1:])}, the data are {tuple(train.shape[1:])}: "
@@ -224,12 +230,15 @@ def measure_generator(
     others = test if test is not None and len(test) >= _ENOUGH else None
     half = len(train) // 2
     one, two = (order[:samples], None) if others is not None else (order[:half], order[half:])
-    real = over(features, train[one])
-    reference = over(features, others) if others is not None else over(features, train[two])
-    found = over(features, images)
+    real = over(features, train[one], stage, "features of training images")
+    reference = over(features, train[two] if others is None else others, stage, "features of the reference")
+    found = over(features, images, stage, "features of samples")
+    stage("precision and recall", 0, 1)
     precision, recall = precision_recall(found[:_COMPARED], reference[:_COMPARED])
     near = images[:nearest_samples]
+    nearest = partial(nearest_distances, reference=train, stage=stage)
     kept_out = None if test is None or len(test) == 0 else test[torch.randperm(len(test), generator=random)]
+    stage("distances of distributions", 0, 1)
     return GeneratorQuality(
         samples=samples,
         features=features_name,
@@ -241,27 +250,29 @@ def measure_generator(
         precision=round(precision, 4),
         recall=round(recall, 4),
         nearest_samples=len(near),
-        nearest_train=round(float(nearest_distances(near, train).mean()), 3),
+        nearest_train=round(float(nearest(near, what="nearest training images of samples").mean()), 3),
         nearest_train_of_test=None
         if kept_out is None
-        else round(float(nearest_distances(kept_out[:nearest_samples], train).mean()), 3),
-        **({} if judge is None else _judged(judge, judge_name, images, kept_out)),
-        **({} if model.encoder is None else _given_back(model, train[order[:nearest_samples]], kept_out)),
+        else round(float(nearest(kept_out[:nearest_samples], what="nearest training images of test images").mean()), 3),
+        **({} if judge is None else _judged(judge, judge_name, images, kept_out, stage)),
+        **({} if model.encoder is None else _given_back(model, train[order[:nearest_samples]], kept_out, stage)),
     )
 
 
-def over(network: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
-    """What ``network`` makes of images or latents, a few at a time; ``uint8`` images are put in [-1, 1] first."""
+def over(network: Callable[[Tensor], Tensor], images: Tensor, stage: Stage = silent, what: str = "images") -> Tensor:
+    """The output of ``network`` for images or latents, a few at a time; ``uint8`` images are put in [-1, 1] first."""
     with torch.no_grad():
-        chunks = (to_unit_range(c) if c.dtype == torch.uint8 else c for c in images.split(_CHUNK))
+        chunks = (to_unit_range(c) if c.dtype == torch.uint8 else c for c in each(images.split(_CHUNK), what, stage))
         return torch.cat([network(chunk) for chunk in chunks])
 
 
-def _judged(judge: DigitClassifier, name: str | None, images: Tensor, test: Tensor | None) -> dict[str, Any]:
+def _judged(
+    judge: DigitClassifier, name: str | None, images: Tensor, test: Tensor | None, stage: Stage
+) -> dict[str, Any]:
     """What the judge says of samples and of real images."""
 
     def sure(some: Tensor) -> tuple[Tensor, Tensor, float, float]:
-        confidence, classes = over(lambda chunk: judge(chunk).softmax(1), some).max(1)
+        confidence, classes = over(lambda chunk: judge(chunk).softmax(1), some, stage, "classes").max(1)
         share = float((confidence >= SURE).float().mean())
         return confidence, classes, round(float(confidence.mean()), 4), round(share, 4)
 
@@ -279,13 +290,13 @@ def _judged(judge: DigitClassifier, name: str | None, images: Tensor, test: Tens
     return found
 
 
-def _given_back(model: Model, train: Tensor, test: Tensor | None) -> dict[str, Any]:
+def _given_back(model: Model, train: Tensor, test: Tensor | None, stage: Stage) -> dict[str, Any]:
     """The error of what comes back from an auto-encoder."""
 
     def error(images: Tensor) -> float:
         squares = [
             (model.generator(model.encode(real)) - real).square().mean((1, 2, 3))
-            for real in map(to_unit_range, images.split(_CHUNK))
+            for real in map(to_unit_range, each(images.split(_CHUNK), "reconstructions", stage))
         ]
         return round(float(torch.cat(squares).mean().sqrt()), 4)
 

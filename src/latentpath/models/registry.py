@@ -28,6 +28,7 @@ from safetensors.torch import load as load_tensors
 from torch.distributions import Distribution
 
 from .. import priors
+from .._random import borrowed_randomness
 from ..errors import DataError, InputError, MissingDataError
 from .classifier import DigitClassifier
 from .dcgan import DCGAN, DCGANGenerator
@@ -213,7 +214,7 @@ def read_model(folder: str | Path, prior: Distribution | str | None = None) -> M
     described = card["prior"] if card else described
     try:
         kind = config.pop("class")
-        with priors.borrowed_randomness():
+        with borrowed_randomness():
             network = ARCHITECTURES[kind](**config)
     except (KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
         raise DataError(f"{folder} does not hold a model that this version knows ({error!r})") from error

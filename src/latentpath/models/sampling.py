@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
+from .._random import device_of, seeded
 from ..errors import InputError
-from ..priors import borrowed_randomness
 from ..value_range import ValueRange, inferred_range, pixels
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ def draw(prior: Distribution, count: int, random: torch.Generator) -> Tensor:
 
     The global random state is as before afterwards; threads may draw at the same time.
     """
-    with borrowed_randomness():
-        torch.manual_seed(int(torch.randint(2**62, (), generator=random)))
+    seed = int(torch.randint(2**62, (), generator=random, device=random.device))
+    with seeded(seed, device_of(prior)):
         return prior.sample(torch.Size([count]))
 
 

@@ -36,6 +36,7 @@ from safetensors import SafetensorError, safe_open
 from torch import nn
 from torch.distributions import Distribution
 
+from ..callables import training_parts
 from ..errors import GeneratorError, InputError, MissingDataError
 from .classifier import DigitClassifier
 from .hub import fetch
@@ -146,7 +147,7 @@ def _from_code(name: str, prior: Distribution | str | None, dim: int | None) -> 
         value, fresh = made(name, value), True
     model = _as_model(name, value, prior, dim)
     for part in (model.generator, model.encoder, model.discriminator):
-        if isinstance(part, nn.Module) and any(module.training for module in part.modules()):
+        if isinstance(part, nn.Module) and training_parts(part):
             if not fresh:
                 raise GeneratorError(
                     f"{name}: {type(part).__name__} is in training mode: call .eval() on it in that module, or name a "

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..counts import counted
 from ..evaluate import finite
 from .statistics import CONFIDENCE, Estimate, estimate, paired
 
@@ -101,7 +102,7 @@ class SetJudgement:
     def _estimate(self, value: float, resampled: Tensor, confidence: float, lowest: float = -torch.inf) -> Estimate:
         lost = f"{self.left_out} of {self.n + self.left_out} pairs not finite and left out" if self.left_out else ""
         if len(resampled) == 0:
-            note = "; ".join(filter(None, [lost, f"no interval from {self.n} pair{'s' * (self.n != 1)}"]))
+            note = "; ".join(filter(None, [lost, f"no interval from {counted(self.n, 'pair')}"]))
             return Estimate(value, torch.nan, torch.nan, self.n, self.left_out, note)
         tails = torch.tensor([(1 - confidence) / 2, (1 + confidence) / 2], dtype=resampled.dtype)
         low, high = (value + resampled.quantile(tails) - resampled.mean()).clamp_min(lowest).tolist()

@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..counts import counted
 from ..errors import DataError, InputError, missing
 from ..evaluate import finite
 
@@ -132,7 +133,7 @@ def estimate(
     if len(kept) == 0:
         notes.append("nothing to take a mean of")
     elif len(kept) < _FEWEST:
-        notes.append(f"no interval from {len(kept)} value{'s' * (len(kept) > 1)}")
+        notes.append(f"no interval from {counted(len(kept), 'value')}")
     elif float(kept.max() - kept.min()) <= 8 * torch.finfo(kept.dtype).eps * float(kept.abs().max()):
         low = high = mean
         notes.append("all values are the same: the interval shows no spread")

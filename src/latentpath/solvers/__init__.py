@@ -2,6 +2,8 @@
 
 from .adam import Adam
 from .audited import solve_audited
+from .bounded import solve_bounded
+from .coordinates import Coordinates
 from .gradient_descent import GradientDescent
 from .lbfgs import LBFGS
 from .multilevel import Multilevel
@@ -14,6 +16,7 @@ __all__ = [
     "LBFGS",
     "Adam",
     "Callback",
+    "Coordinates",
     "GradientDescent",
     "Minima",
     "Multilevel",
@@ -27,4 +30,5 @@ __all__ = [
     "search",
     "solve",
     "solve_audited",
+    "solve_bounded",
 ]

@@ -28,6 +28,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..callables import leaf_and_view
 from ..energy import blocks, jacobian_products
 from .tridiagonal import BlockTridiagonal
 
@@ -222,13 +223,14 @@ def _range(
     flat, each, pulled = sites.flatten(0, 1), -(-rank // points), []
     for block in blocks(len(flat), max_points):
         with torch.enable_grad():
-            z = flat[block].requires_grad_()
-            data = to_data(z)
-            random = torch.Generator().manual_seed(0)
-            signs = 2 * torch.randint(2, (each + 1, points, data.shape[-1]), generator=random) - 1
-            of = torch.arange(len(flat))[block] % points  # every path is probed alike
+            leaf, view = leaf_and_view(flat[block])
+            data = to_data(view)
+            random = torch.Generator("cpu").manual_seed(0)
+            signs = 2 * torch.randint(2, (each + 1, points, data.shape[-1]), generator=random, device="cpu") - 1
+            of = torch.arange(len(flat), device="cpu")[block] % points  # every path is probed alike
             rows = [
-                torch.autograd.grad(data, z, signs[k, of].to(data), retain_graph=k < each)[0] for k in range(each + 1)
+                torch.autograd.grad(data, leaf, signs[k, of].to(data), retain_graph=k < each)[0]
+                for k in range(each + 1)
             ]
         pulled.append(torch.stack(rows, dim=1))
     probes = torch.cat(pulled).unflatten(0, (count, points))

@@ -8,6 +8,7 @@ from itertools import accumulate, pairwise
 import torch
 from torch import Tensor
 
+from ..callables import leaf_and_view
 from ..curves import subdivide
 from ..energy import (
     ABOVE,
@@ -138,9 +139,9 @@ class Problem:
         The gradient is led by hand as far as the data and the prices: that takes far fewer passes over the data.
         """
         (count, points, _), limit = latents.shape, self.max_points
-        z = latents.detach().requires_grad_()
         with torch.enable_grad():
-            logs = self.log_index(z)
+            leaf, view = leaf_and_view(latents)
+            logs = self.log_index(view)
             price = prices(logs)
             stiffness = (points - 1) * price.square()
         length = torch.empty_like(work.seen)
@@ -150,7 +151,7 @@ class Problem:
                 length[rows, piece], slope = self._pulled(latents[rows, span], stiffness[rows, piece].detach())
                 work.gradient[rows, span] += slope
         if logs.requires_grad:
-            work.gradient += torch.autograd.grad(0.5 * (stiffness * length.square()).sum(), z)[0]
+            work.gradient += torch.autograd.grad(0.5 * (stiffness * length.square()).sum(), leaf)[0]
         work.price[:] = price.detach()
         work.seen[:] = times(work.price, length)
         work.walled |= _walled(logs) | (work.price == torch.inf).any(-1)
@@ -158,15 +159,15 @@ class Problem:
     def _pulled(self, latents: Tensor, stiffness: Tensor) -> tuple[Tensor, Tensor]:
         """The chords of ``latents`` ``(b, k+1, D)``; and of half the weighted sum of their squares, the gradient."""
         with torch.enable_grad():
-            z = latents.detach().requires_grad_()
-            data = self.to_data(z.flatten(0, 1))
-        chord = data.detach().unflatten(0, z.shape[:2]).diff(dim=1)
+            leaf, view = leaf_and_view(latents)
+            data = self.to_data(view.flatten(0, 1))
+        chord = data.detach().unflatten(0, latents.shape[:2]).diff(dim=1)
         length = chord.norm(dim=-1)
         if not data.requires_grad:
             return length, torch.zeros_like(latents)
         chord *= stiffness[..., None]
         pull = torch.cat([-chord[:, :1], chord[:, :-1] - chord[:, 1:], chord[:, -1:]], dim=1)
-        return length, torch.autograd.grad(data, z, pull.flatten(0, 1))[0]
+        return length, torch.autograd.grad(data, leaf, pull.flatten(0, 1))[0]
 
     def _pieces(self, parts: Tensor, dim: int) -> list[slice]:
         """Runs of segments, of all paths in a row, whose parts have not too many points."""
@@ -197,7 +198,7 @@ class Problem:
             begins = (nth < number[of])[:-1].nonzero().squeeze(-1)
             logs = self.log_index(subdivide(ends, self.cells))
             of, begin = of[begins], share[begins]
-            price = self._mean_prices(logs, of, begin, begin + 1 / number[of]) * scale[of]
+            price = self._mean_prices(logs, of, begin, begin + number[of].to(begin).reciprocal()) * scale[of]
             seen = torch.zeros_like(scale).index_add(0, of, times(price, size[begins]))
             (slope,) = torch.autograd.grad(0.5 * segments * seen.square().sum(), ends)
         flat = work.gradient.view(-1, dim)

@@ -44,6 +44,7 @@ from torch import Tensor
 
 from .._validate import SEED, Whole, whole_number
 from ..audit import Audit
+from ..counts import counted, plural
 from ..curves import lerp
 from ..errors import InputError, missing
 from ..index import PriorIndex
@@ -164,13 +165,13 @@ class Minima:
         few, many = min(starts), max(starts)
         if many == 0:
             return "no other start was tried"
-        tried = f"{many} start{'s' * (many != 1)}" if few == many else f"{few} to {many} starts"
+        tried = counted(many, "start") if few == many else f"{few} to {many} starts"
         better = self.lowered[self.lowered > 0]
         if len(better) == 0:
             verdict = "found nothing lower"
         else:
             verdict = (
-                f"{len(better)} of {pairs} pair{'s' * (pairs != 1)} improved, by {float(better.mean()):.1%} on average"
+                f"{len(better)} of {pairs} {plural(pairs, 'pair')} improved, by {float(better.mean()):.1%} on average"
             )
         return f"{tried}: {verdict}; local minima lay up to {float(spread(self.relative).max()):.0%} apart"
 
@@ -211,7 +212,7 @@ def search(
         count all work, what all pairs share in equal parts: a path of ``k`` segments counts ``(k+1)/(K+1)``, a forward
         pass alone half as much.
     """
-    listen = _Listener(callback)
+    listen = Listener(callback)
     state, facts = solve_audited(solver, problem, latents, audit, max_evaluations=max_evaluations, callback=listen)
     single, total = facts.cost.clone(), math.inf if max_total is None else max_total
     hunt = _Hunt(problem, latents, restarts, index, listen)
@@ -222,20 +223,20 @@ def search(
         promising = (costs < (1 - _LOWER) * hunt.costs[:, 0]) | (costs < (1 - tol) * single)
         if number >= _REFINED:  # only where those before are drawn across a wall on K segments
             promising &= facts.cost.isinf() & costs.isfinite()
-        for rows, most in _affordable(promising, total - state.evaluations, max_evaluations):
+        for rows, most in affordable(promising, total - state.evaluations, max_evaluations):
             if listen.stopped:
                 break
             begin = resampled(best[rows], problem, latents.shape[1] - 1)
             finer, found = solve_audited(solver, problem, begin, audit, max_evaluations=most, callback=listen)
             state.evaluations[rows] += finer.evaluations
-            _adopt(state, facts, rows, finer, found)
+            adopt_cheaper(state, facts, rows, finer, found)
     lowered = torch.where(facts.cost < single, torch.where(single.isfinite(), 1 - facts.cost / single, 1), 0)
     ranked = hunt.costs.sort(-1).values
     relative = torch.where(ranked == ranked[:, :1], torch.where(ranked.isinf(), torch.inf, 1), ranked / ranked[:, :1])
     return state, facts, Minima(torch.where(ranked.isnan(), torch.nan, relative), lowered)
 
 
-def _affordable(wanted: Tensor, left: Tensor, most: float | None) -> Iterator[tuple[Tensor, float]]:
+def affordable(wanted: Tensor, left: Tensor, most: float | None) -> Iterator[tuple[Tensor, float]]:
     """The rows of the paths ``wanted``, and what each may spend: together where ``most`` is left, else on their own."""
     limit = math.inf if most is None else most
     together = (wanted & (left >= limit)).nonzero()[:, 0]
@@ -245,7 +246,7 @@ def _affordable(wanted: Tensor, left: Tensor, most: float | None) -> Iterator[tu
         yield row, float(left[row])
 
 
-class _Listener:
+class Listener:
     """A callback that remembers whether it was asked to stop, and then keeps saying so."""
 
     def __init__(self, callback: Callback | None) -> None:
@@ -256,7 +257,7 @@ class _Listener:
         return self.stopped
 
 
-def _adopt(state: State, facts: Audit, rows: Tensor, finer: State, found: Audit) -> None:
+def adopt_cheaper(state: State, facts: Audit, rows: Tensor, finer: State, found: Audit) -> None:
     """Take over those of the paths ``rows`` that the audit finds cheaper.
 
     One that is hardly cheaper has found the same minimum again, more exactly drawn: where it has stalled, for the
@@ -280,7 +281,7 @@ class _Hunt:
         evaluations: path evaluations spent, ``(B,)``.
     """
 
-    def __init__(self, problem: Problem, line: Tensor, restarts: Restarts, index: object, listen: _Listener) -> None:
+    def __init__(self, problem: Problem, line: Tensor, restarts: Restarts, index: object, listen: Listener) -> None:
         self.problem, self.restarts, self.listen = problem, restarts, listen
         self.start, self.end, self.points = line[:, 0], line[:, -1], line.shape[1]
         self.segments = min(self.points - 1, max(_COARSEST, (self.points - 1) // _COARSER))
@@ -359,7 +360,7 @@ class _Hunt:
             found += list(bends(line, most - 1, self.restarts.seed))
             return torch.stack(found, dim=1)
         known = draw(self.index.prior, self.index.dim, self.restarts.samples, self.restarts.seed).to(line)
-        nodes = torch.cat([known, _means(self.index.prior).to(line)])
+        nodes = torch.cat([known, *(mean.to(line) for mean in _means(self.index.prior))])
         if most > 1 + (self.restarts.graph is True):
             mode = nodes[self.problem.log_index(nodes).argmax()].expand_as(self.start)
             kinked = torch.stack([self.start, mode, self.end], dim=1)
@@ -368,7 +369,7 @@ class _Hunt:
         if self._graphed():
             found.append(self._along_graph(nodes))
         middle = torch.lerp(self.start, self.end, 0.5)
-        hump = torch.sin(math.pi * torch.linspace(0, 1, self.segments + 1).to(line))[:, None]
+        hump = torch.sin(math.pi * torch.linspace(0, 1, self.segments + 1, device=line.device).to(line))[:, None]
         for i in range(most - len(found)):
             near = line + _BUMPS[i % 2] * hump * (known[i % len(known)] - middle)[:, None]
             found.append(with_interior(line, near[:, 1:-1]))
@@ -395,8 +396,8 @@ def _has_scipy() -> bool:
     return importlib.util.find_spec("scipy") is not None
 
 
-def _means(prior: object) -> Tensor:
-    """The mean of a prior and those of its components, ``(m, D)``, as far as it has any."""
+def _means(prior: object) -> list[Tensor]:
+    """The mean of a prior and those of its components, ``(m, D)`` each, as far as it has any."""
     found = []
     for part in (prior, getattr(prior, "component_distribution", None)):
         try:
@@ -405,4 +406,4 @@ def _means(prior: object) -> Tensor:
             continue
         if isinstance(mean, Tensor):
             found.append(mean.detach().reshape(-1, mean.shape[-1]))
-    return torch.cat(found) if found else torch.empty(0)
+    return found

@@ -6,6 +6,7 @@ Both give curves that `resampled` turns into polylines of as many segments as ar
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -42,14 +43,15 @@ def bends(line: Float[Tensor, "B P D"], count: int, seed: int) -> Float[Tensor, 
     with :math:`s` in turn 0.35 and 0.1, for two bends each.
     """
     points, dim = line.shape[-2:]
-    random = torch.Generator().manual_seed(seed)
-    waves = torch.arange(1, _WAVES + 1, dtype=torch.float64)
-    shape = torch.sin(math.pi * waves * torch.linspace(0, 1, points, dtype=torch.float64)[:, None]) / waves
+    random = torch.Generator("cpu").manual_seed(seed)
+    options: dict[str, Any] = {"dtype": torch.float64, "device": "cpu"}  # where the generator is
+    waves = torch.arange(1, _WAVES + 1, **options)
+    shape = torch.sin(math.pi * waves * torch.linspace(0, 1, points, **options)[:, None]) / waves
     size = (line[:, -1] - line[:, 0]).norm(dim=-1)[:, None, None]
     found = []
     for i in range(count):
         if i % 2 == 0:
-            turn = torch.randn(_WAVES, dim, generator=random, dtype=torch.float64) / math.sqrt(dim)
+            turn = torch.randn(_WAVES, dim, generator=random, **options) / math.sqrt(dim)
         bent = line + (-1) ** i * _AMPLITUDES[i // 2 % 2] * size * (shape @ turn).to(line)
         found.append(with_interior(line, bent[:, 1:-1]))
     return torch.stack(found) if found else line.new_zeros(0, *line.shape)

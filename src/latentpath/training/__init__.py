@@ -8,10 +8,10 @@ on the same CPU with the same threads, as one that was not. Nothing is pickled.
 
 from .classifier import train_classifier
 from .config import ClassifierConfig, DCGANConfig, RunConfig, WAEConfig
-from .dcgan import averaged_dcgan, recalibrate, train_dcgan
+from .dcgan import averaged_dcgan, fit_dcgan, recalibrate, train_dcgan
 from .folder import check_images, digest, read_checkpoint, read_config, write_json
-from .loop import Options, Progress
-from .wae import averaged_wae, train_wae
+from .loop import Options, Progress, check_options
+from .wae import averaged_wae, fit_wae, train_wae
 
 __all__ = [
     "ClassifierConfig",
@@ -23,7 +23,10 @@ __all__ = [
     "averaged_dcgan",
     "averaged_wae",
     "check_images",
+    "check_options",
     "digest",
+    "fit_dcgan",
+    "fit_wae",
     "read_checkpoint",
     "read_config",
     "recalibrate",

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from .._random import borrowed_randomness
 from ..data import to_unit_range
 from ..errors import InputError, TrainingError
 from ..models.classifier import DigitClassifier
-from ..priors import borrowed_randomness
 from .config import ClassifierConfig
 from .loop import Progress, autocast
 from .randomness import AUGMENT, batches, seeded

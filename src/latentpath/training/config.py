@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Literal
 
 from ..errors import InputError
+from ..models.convolutions import widths_from
 
 __all__ = ["SEEDS", "ClassifierConfig", "DCGANConfig", "RunConfig", "WAEConfig"]
 
@@ -133,5 +134,9 @@ def check(config: RunConfig | ClassifierConfig) -> None:
             raise InputError(f"{field.name} must be a number, not negative, got {value!r}")
         elif isinstance(field.default, str | None) and not isinstance(value, str) and value is not field.default:
             raise InputError(f"{field.name} must be a text, got {value!r}")
+    if isinstance(config, RunConfig):
+        widths_from(config.width, config.size)  # refuses a side that the networks cannot make
+        if config.channels not in (1, 3):
+            raise InputError(f"channels must be 1 (grey) or 3 (RGB), got {config.channels}")
     if config.batch < 2:
         raise InputError("batch must be at least 2: batch normalisation needs more than one image")

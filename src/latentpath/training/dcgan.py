@@ -18,20 +18,21 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 from torch.nn import functional
 
+from .._random import borrowed_randomness
 from ..errors import DataError
 from ..models.dcgan import DCGAN, DCGANDiscriminator, DCGANGenerator
 from ..models.sampling import contact_sheet, draw
-from ..priors import borrowed_randomness
+from ..stages import Stage, each, silent
 from .config import DCGANConfig
 from .folder import part_of, read_checkpoint, read_config
-from .loop import Options, autocast, average, fit, measuring_statistics
+from .loop import STATISTICS, Options, autocast, average, fit, measuring_statistics
 from .randomness import CALIBRATION, NOISE, augment, augmenting, seeded
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
     from PIL.Image import Image
 
-__all__ = ["averaged_dcgan", "recalibrate", "train_dcgan"]
+__all__ = ["averaged_dcgan", "fit_dcgan", "recalibrate", "train_dcgan"]
 
 
 class DCGANTrainer:
@@ -116,16 +117,21 @@ def _discriminator(config: DCGANConfig) -> DCGANDiscriminator:
 
 @torch.no_grad()
 def recalibrate(
-    generator: DCGANGenerator, prior: Distribution, seed: int = 0, batches: int = 100, batch: int = 256
+    generator: DCGANGenerator,
+    prior: Distribution,
+    seed: int = 0,
+    batches: int = 100,
+    batch: int = 256,
+    stage: Stage = silent,
 ) -> DCGANGenerator:
     """Measure the batch statistics of ``generator`` anew over samples of ``prior``; returns it in eval mode."""
     with measuring_statistics(generator):
-        for i in range(batches):
+        for i in each(range(batches), STATISTICS, stage):
             generator(draw(prior, batch, seeded(seed, CALIBRATION, i)))
     return generator.eval()
 
 
-def averaged_dcgan(run: str | Path, prior: Distribution) -> tuple[DCGAN, int, float]:
+def averaged_dcgan(run: str | Path, prior: Distribution, stage: Stage = silent) -> tuple[DCGAN, int, float]:
     """The averaged generator of the last checkpoint in ``run``, recalibrated, with its discriminator, in eval mode.
 
     Also returns the checkpoint's step, and the seconds spent. This is what `train_dcgan` returns at the end of a run;
@@ -154,7 +160,7 @@ def averaged_dcgan(run: str | Path, prior: Distribution) -> tuple[DCGAN, int, fl
         network.discriminator.load_state_dict(part_of(tensors, "discriminator"))
     except RuntimeError as error:
         raise DataError(f"the checkpoint in {run} does not fit its configuration: {error}") from error
-    recalibrate(network.generator, prior, config.seed)
+    recalibrate(network.generator, prior, config.seed, stage=stage)
     return network.eval(), step, seconds
 
 
@@ -165,5 +171,12 @@ def train_dcgan(
 
     Arguments, endings and errors: those of `training.loop.fit` and `training.loop.Options`.
     """
-    fit(lambda accelerator: DCGANTrainer(config, prior, accelerator), config, images, prior, out, options)
+    fit_dcgan(config, images, prior, out, **options)
     return averaged_dcgan(out, prior)[0]
+
+
+def fit_dcgan(
+    config: DCGANConfig, images: Tensor, prior: Distribution, out: str | Path, **options: Unpack[Options]
+) -> None:
+    """The run of `train_dcgan` alone: what it makes is read from its folder, by `averaged_dcgan`."""
+    fit(lambda accelerator: DCGANTrainer(config, prior, accelerator), config, images, prior, out, options)

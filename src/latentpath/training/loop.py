@@ -37,9 +37,15 @@ if TYPE_CHECKING:
 __all__ = ["Options", "Progress", "Trainer", "autocast", "average", "fit", "measuring_statistics"]
 
 Progress = Callable[[int, dict[str, float]], None]
-"""Called as ``progress(step, numbers)``, every 100 steps and after the last; may raise `KeyboardInterrupt` to end."""
+"""Called as ``progress(step, numbers)`` every 100 steps, every 5 seconds, and after the last step.
 
-_REPORT_EVERY = 100
+It may raise `KeyboardInterrupt` to end the run.
+"""
+
+STATISTICS = "measuring batch statistics"
+"""The stage after the steps, as it is told."""
+
+_REPORT_EVERY, _REPORT_SECONDS = 100, 5.0
 
 
 @runtime_checkable
@@ -129,7 +135,7 @@ class Options(TypedDict, total=False):
         resume: go on from the checkpoint in the folder, if there is one; False by default.
         max_minutes: stop after so long, measured over this call; one step is always taken. None: no limit.
         checkpoint_every: steps between two checkpoints and sample sheets; 500 by default. Does not change the result.
-        progress: called every 100 steps and after the last; it may raise `KeyboardInterrupt`, which acts like Ctrl-C.
+        progress: see `Progress`; it may raise `KeyboardInterrupt`, which acts like Ctrl-C.
         cpu: stay on the CPU even where there is a GPU; False by default.
     """
 
@@ -138,6 +144,21 @@ class Options(TypedDict, total=False):
     checkpoint_every: int
     progress: Progress | None
     cpu: bool
+
+
+def check_options(options: Options) -> None:
+    """Refuse a time and a number of steps that mean nothing.
+
+    Raises:
+        InputError: minutes that are negative or not finite, or less than one step between checkpoints.
+    """
+    minutes, every = options.get("max_minutes"), options.get("checkpoint_every", 500)
+    if minutes is not None and not 0 <= minutes < math.inf:
+        raise InputError(
+            f"max_minutes must be a number of at least 0, and finite, got {minutes}; leave it out for all steps"
+        )
+    if every < 1:
+        raise InputError(f"checkpoint_every must be at least 1 step, got {every}")
 
 
 def fit(
@@ -169,6 +190,7 @@ def fit(
             checkpoint is kept).
         MissingDependencyError: accelerate or tensorboard is not installed.
     """
+    check_options(options)
     accelerator = accelerator_for(options.get("cpu", False))
     check(config, images, prior, accelerator.num_processes)
     trainer = make(accelerator)
@@ -278,17 +300,20 @@ def train(
                 if step % checkpoint_every == 0:
                     save()
                     saved = step
-                if main and (step % _REPORT_EVERY == 0 or ending or step == config.steps):
-                    numbers = report.take()
-                    run.log(step, numbers)
+                due = step % _REPORT_EVERY == 0 or ending or step == config.steps
+                if main and due:
+                    run.log(step, report.numbers())
                     assert board is not None
-                    board.numbers(step, numbers)
-                    if progress is not None:
-                        try:
-                            progress(step, numbers)
-                        except KeyboardInterrupt:
-                            stop.requested = True
-                            ending = accelerator.num_processes == 1
+                    board.numbers(step, report.numbers())
+                if main and progress is not None and (due or report.waited() >= _REPORT_SECONDS):
+                    try:
+                        progress(step, report.numbers())
+                    except KeyboardInterrupt:
+                        stop.requested = True
+                        ending = accelerator.num_processes == 1
+                    report.told()
+                if due:
+                    report.clear()
             if step > saved:
                 save()
             if stop.requested:
@@ -319,21 +344,27 @@ def _rate(step: int, steps: int) -> float:
 
 
 class _Report:
-    """Mean losses and seconds per step since they were last taken."""
+    """Mean losses and seconds per step since they were last cleared, and the time since somebody was told."""
 
     def __init__(self, began: float) -> None:
-        self.since, self.sums, self.count = began, dict[str, float](), 0
+        self.since, self.last, self.sums, self.count = began, began, dict[str, float](), 0
 
     def add(self, losses: Mapping[str, float]) -> None:
         self.sums = {name: self.sums.get(name, 0.0) + value for name, value in losses.items()}
         self.count += 1
 
-    def take(self) -> dict[str, float]:
-        now = time.monotonic()
-        numbers = {name: value / self.count for name, value in self.sums.items()}
-        numbers["seconds_per_step"] = (now - self.since) / self.count
-        self.since, self.sums, self.count = now, {}, 0
-        return numbers
+    def numbers(self) -> dict[str, float]:
+        means = {name: value / self.count for name, value in self.sums.items()}
+        return {**means, "seconds_per_step": (time.monotonic() - self.since) / self.count}
+
+    def waited(self) -> float:
+        return time.monotonic() - self.last
+
+    def told(self) -> None:
+        self.last = time.monotonic()
+
+    def clear(self) -> None:
+        self.since, self.sums, self.count = time.monotonic(), {}, 0
 
 
 class _Board:

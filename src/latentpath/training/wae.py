@@ -21,21 +21,22 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 from torch.nn import functional
 
+from .._random import borrowed_randomness
 from ..data import to_unit_range
 from ..errors import DataError
 from ..models.sampling import contact_sheet, draw
 from ..models.wae import WAE, LatentDiscriminator, mmd
-from ..priors import borrowed_randomness
+from ..stages import Stage, each, silent
 from .config import WAEConfig
 from .folder import part_of, read_checkpoint, read_config
-from .loop import Options, autocast, average, fit, measuring_statistics
+from .loop import STATISTICS, Options, autocast, average, fit, measuring_statistics
 from .randomness import NOISE, augmenting, batches, seeded
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
     from PIL.Image import Image
 
-__all__ = ["averaged_wae", "train_wae"]
+__all__ = ["averaged_wae", "fit_wae", "train_wae"]
 
 _SHOWN, _CRITIC_WIDTH = 16, 256
 
@@ -133,15 +134,15 @@ def _network(config: WAEConfig) -> WAE:
 
 
 @torch.no_grad()
-def _recalibrate(network: WAE, images: Tensor, config: WAEConfig, count: int = 100) -> None:
+def _recalibrate(network: WAE, images: Tensor, config: WAEConfig, stage: Stage, count: int = 100) -> None:
     """Measure the batch statistics of averaged weights anew, over images and their latents."""
     at = batches(images, min(256, len(images)), config.seed)
     with measuring_statistics(network):
-        for i in range(count):
+        for i in each(range(count), STATISTICS, stage):
             network.decoder(network.encoder(to_unit_range(at(i))))
 
 
-def averaged_wae(run: str | Path, images: Tensor) -> tuple[WAE, int, float]:
+def averaged_wae(run: str | Path, images: Tensor, stage: Stage = silent) -> tuple[WAE, int, float]:
     """The averaged networks of the last checkpoint in ``run``, recalibrated on ``images``, in eval mode.
 
     Also returns the checkpoint's step, and the seconds spent.
@@ -160,7 +161,7 @@ def averaged_wae(run: str | Path, images: Tensor) -> tuple[WAE, int, float]:
         network.load_state_dict(part_of(tensors, "averaged"))
     except RuntimeError as error:
         raise DataError(f"the checkpoint in {run} does not fit its configuration: {error}") from error
-    _recalibrate(network, images, config)
+    _recalibrate(network, images, config, stage)
     return network.eval(), step, seconds
 
 
@@ -171,5 +172,12 @@ def train_wae(
 
     Arguments, endings and errors: those of `training.loop.fit` and `training.loop.Options`.
     """
-    fit(lambda accelerator: WAETrainer(config, images, prior, accelerator), config, images, prior, out, options)
+    fit_wae(config, images, prior, out, **options)
     return averaged_wae(out, images)[0]
+
+
+def fit_wae(
+    config: WAEConfig, images: Tensor, prior: Distribution, out: str | Path, **options: Unpack[Options]
+) -> None:
+    """The run of `train_wae` alone: what it makes is read from its folder, by `averaged_wae`."""
+    fit(lambda accelerator: WAETrainer(config, images, prior, accelerator), config, images, prior, out, options)

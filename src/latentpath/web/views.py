@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from .. import plots
+from ..counts import counted
 from ..curves import lerp, slerp
 from ..evaluate import LABELS
 from ..film import film, strip
@@ -168,7 +169,7 @@ def glimpse(now: Glimpse, model: Model) -> str:
     if now.latents is None:
         return f"<p class='lp-words' role='status'>Starting ({now.seconds:.0f} s)</p>"
     words = (
-        f"{'Stopping: ' if now.stopping else ''}{now.running} of {now.legs} leg{'s' * (now.legs != 1)} running, energy "
+        f"{'Stopping: ' if now.stopping else ''}{now.running} of {counted(now.legs, 'leg')} running, energy "
         f"{now.energies[0]:.4g} → {now.energies[-1]:.4g} ({now.seconds:.0f} s)"
     )
     points = now.latents.flatten(0, 1) if now.latents.ndim == 3 else now.latents

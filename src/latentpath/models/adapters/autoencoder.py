@@ -7,6 +7,9 @@ are the latents here, flattened from ``(C, h, w)``.
 Two operations inside have no forward-mode derivative as they are, and the solver would turn to slower ones. The fused
 kernels of attention have none: plain products take their place, `sdpa_kernel(SDPBackend.MATH)`. That of a group
 normalisation fails where a tangent is laid out otherwise than its point: it is given copies.
+
+An autoencoder in half precision takes latents and images of any precision: they are scaled as they are, and rounded to
+the dtype of its weights last. Its encoder gives latents in float32.
 """
 
 from __future__ import annotations
@@ -50,6 +53,8 @@ def _differentiable() -> Iterator[None]:
 class _Half(nn.Module):
     """What the two halves share: the whole autoencoder, the shape of a latent, and the scale that diffusion uses."""
 
+    autoencoder: nn.Module
+
     scale: Tensor
     shift: Tensor
 
@@ -59,9 +64,14 @@ class _Half(nn.Module):
         like = next(p for p in autoencoder.parameters() if p.is_floating_point())
         scale, shift = _scaling(autoencoder.config) if scaled else (1.0, 0.0)
         for name, value in (("scale", scale), ("shift", shift)):
-            column = torch.as_tensor(value, dtype=like.dtype, device=like.device).reshape(-1, 1, 1)
+            column = torch.as_tensor(value, dtype=_wide(like.dtype), device=like.device).reshape(-1, 1, 1)
             self.register_buffer(name, column, persistent=False)
         self.training = False
+
+    def taken(self, values: Tensor) -> Tensor:
+        """Values in the dtype of the weights, where these are half precision."""
+        dtype = next(p.dtype for p in self.autoencoder.parameters() if p.is_floating_point())
+        return values if dtype == _wide(dtype) else values.to(dtype)
 
 
 class LatentDecoder(_Half):
@@ -74,7 +84,7 @@ class LatentDecoder(_Half):
         raw = latents.unflatten(-1, self.latent_shape) / self.scale + self.shift
         decode: Callable[..., tuple[Tensor, ...]] = self.autoencoder.decode  # type: ignore[assignment]
         with _differentiable():
-            return decode(raw, return_dict=False)[0]
+            return decode(self.taken(raw), return_dict=False)[0]
 
 
 class LatentEncoder(_Half):
@@ -88,14 +98,14 @@ class LatentEncoder(_Half):
         """
         encode: Callable[..., tuple[Any, ...]] = self.autoencoder.encode  # type: ignore[assignment]
         with _differentiable():
-            found = encode(images, return_dict=False)[0]
+            found = encode(self.taken(images), return_dict=False)[0]
         raw = found if isinstance(found, Tensor) else found.mode()
         if raw.shape[1:] != self.latent_shape:
             raise InputError(
                 f"images {tuple(images.shape[1:])} have latents {tuple(raw.shape[1:])}, and the model has "
                 f"{self.latent_shape}: resize the images, or adapt the autoencoder with that latent_shape"
             )
-        return ((raw - self.shift) * self.scale).flatten(1)
+        return ((raw.to(_wide(raw.dtype)) - self.shift) * self.scale).flatten(1)
 
 
 def diffusers_autoencoder(
@@ -144,11 +154,16 @@ def diffusers_autoencoder(
     dim = math.prod(shape)
     like = next(p for p in autoencoder.parameters() if p.is_floating_point())
     if prior is None:
-        prior = priors.standard_normal(dim, dtype=like.dtype, device=like.device)
+        prior = priors.standard_normal(dim, dtype=_wide(like.dtype), device=like.device)
     elif isinstance(prior, Distribution) and prior.event_shape != (dim,):
         raise InputError(f"prior must be over vectors ({dim},), C h w = {shape}, got {tuple(prior.event_shape)}")
     decoder, encoder = LatentDecoder(autoencoder, shape, scaled), LatentEncoder(autoencoder, shape, scaled)
     return Model(decoder, prior, encoder, name)
+
+
+def _wide(dtype: torch.dtype) -> torch.dtype:
+    """The dtype itself, or float32 for half precision."""
+    return torch.promote_types(dtype, torch.float32)
 
 
 def _read(place: str | os.PathLike[str], subfolder: str | None) -> nn.Module:

@@ -18,11 +18,14 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, constraints
 
+from ...callables import out_of_memory
 from ...errors import InputError, missing
 from ..model import Model
 from .wrapper import check_eval
 
 __all__ = ["FlowDecoder", "FlowEncoder", "FlowPrior", "zuko_flow", "zuko_prior"]
+
+_HALF = (torch.float16, torch.bfloat16)
 
 
 class _Conditioned(nn.Module):
@@ -107,6 +110,9 @@ def zuko_flow(flow: Any, context: Tensor | None = None, *, name: str = "flow") -
     """
     context, found = _checked(flow, context)
     base = found.base
+    if isinstance(flow, nn.Module) and base.sample().dtype in _HALF:
+        wide, held = _in_full_precision(copy.deepcopy(flow), context)
+        base = wide(held).base
     if isinstance(base, Independent):  # as PyTorch's own, whose index is known exactly
         base = Independent(base.base_dist, base.reinterpreted_batch_ndims, validate_args=False)
     return Model(FlowDecoder(flow, context), base, FlowEncoder(flow, context), name)
@@ -132,8 +138,15 @@ def zuko_prior(flow: Any, context: Tensor | None = None) -> FlowPrior:
     """
     context, _ = _checked(flow, context)
     if isinstance(flow, nn.Module):
-        flow = copy.deepcopy(flow).requires_grad_(False)
+        flow, context = _in_full_precision(copy.deepcopy(flow).requires_grad_(False), context)
     return FlowPrior(_Conditioned(flow, context))
+
+
+def _in_full_precision(flow: nn.Module, context: Tensor | None) -> tuple[nn.Module, Tensor | None]:
+    """A flow and its context, those in half precision as float32: a density needs more digits than half has."""
+    if not any(weight.dtype in _HALF for weight in flow.parameters()):
+        return flow, context
+    return flow.float(), None if context is None else context.float()
 
 
 def _checked(flow: Any, context: Tensor | None) -> tuple[Tensor | None, Any]:
@@ -156,7 +169,9 @@ def _checked(flow: Any, context: Tensor | None) -> tuple[Tensor | None, Any]:
         with torch.no_grad():
             found = flow(context) if isinstance(flow, Flow) else flow
             found.transform.inv(found.base.sample((2,)))
-    except Exception as error:
+    except Exception as error:  # anything may go wrong in somebody's flow
+        if out_of_memory(error):
+            raise
         given = "without a context" if context is None else f"with context {tuple(context.shape)}"
         raise InputError(f"the flow fails {given}: {type(error).__name__}: {error}") from error
     if len(found.batch_shape) or len(found.event_shape) != 1:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ...callables import out_of_memory
 from ...errors import GeneratorError, InputError
 from .wrapper import Wrapper
 
@@ -36,14 +37,18 @@ class Held(Wrapper):
     def forward(self, latents: Tensor) -> Tensor:
         """Latents ``(N, D)`` to data ``(N, ...)``."""
         values = [self.get_buffer(f"held_{i}") for i in range(self.count)]
+        if latents.dtype in (torch.float16, torch.bfloat16):  # as the generator takes them
+            values = [value.to(latents.dtype) if value.is_floating_point() else value for value in values]
         expanded = [value.expand(len(latents), *value.shape) for value in values]
         held = expanded if self.several else expanded[0]
         rest, by_name = ((), {self.keyword: held}) if self.keyword else ((held,), {})
         try:
             data: Tensor = self.generator(latents, *rest, **by_name)
-        except NotImplementedError:  # of a derivative: it has another
+        except NotImplementedError:  # PyTorch's, of a derivative that it lacks
             raise
-        except Exception as error:
+        except Exception as error:  # anything may go wrong in somebody's network
+            if out_of_memory(error):
+                raise
             shapes = ", ".join(str(tuple(value.shape)) for value in expanded)
             raise HeldError(
                 f"the generator failed on latents {tuple(latents.shape)} with {self.name} {shapes}: {error}. Give the "

@@ -17,8 +17,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 
+from ...callables import in_weights_dtype
 from ...errors import InputError
 from .wrapper import Wrapper
 
@@ -37,9 +39,10 @@ class Hypersphere(Wrapper):
     def forward(self, latents: Tensor) -> Tensor:
         """Latents ``(N, D)`` to data ``(N, ...)``."""
         radius = math.sqrt(latents.shape[-1]) if self.radius is None else self.radius
-        squares = latents.square().sum(-1, keepdim=True)
-        data: Tensor = self.generator(latents * (radius * squares.clamp_min((_CORE * radius) ** 2).rsqrt()))
-        return data
+        wide = latents.to(torch.promote_types(latents.dtype, torch.float32))  # half has no room for the squares
+        squares = wide.square().sum(-1, keepdim=True)
+        scaled = wide * (radius * squares.clamp_min((_CORE * radius) ** 2).rsqrt())
+        return in_weights_dtype(self.generator)(scaled.to(latents.dtype))
 
 
 def hypersphere(generator: Callable[[Tensor], Tensor], radius: float | None = None) -> Hypersphere:

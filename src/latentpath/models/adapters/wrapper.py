@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import nn
 
+from ...callables import training_parts
 from ...errors import GeneratorError, InputError
 from ...value_range import ValueRange, declared_range
 
@@ -15,6 +16,8 @@ __all__ = ["Wrapper", "check_eval"]
 
 class Wrapper(nn.Module):
     """A module around a generator: its parameters are the generator's, and its mode is eval.
+
+    A generator in half precision is given what the wrapper makes of latents in its own dtype.
 
     Raises:
         InputError: the generator is not callable.
@@ -41,7 +44,7 @@ def check_eval(module: Any, what: str) -> None:
     Raises:
         GeneratorError: it is, or a part of it.
     """
-    if isinstance(module, nn.Module) and any(part.training for part in module.modules()):
+    if training_parts(module):
         raise GeneratorError(
             f"{what} ({type(module).__name__}) is in training mode: call .eval() on it before it is adapted"
         )

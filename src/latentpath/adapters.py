@@ -1,0 +1,5 @@
+"""Other people's generators as callables that can be interpolated: the names of `latentpath.models.adapters`."""
+
+from .models.adapters import conditional, diffusers_autoencoder, fixed_noise, hypersphere, zuko_flow, zuko_prior
+
+__all__ = ["conditional", "diffusers_autoencoder", "fixed_noise", "hypersphere", "zuko_flow", "zuko_prior"]

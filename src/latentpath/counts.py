@@ -1,0 +1,25 @@
+"""Numbers of things in words."""
+
+from __future__ import annotations
+
+__all__ = ["counted", "plural"]
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun, in the singular where it is one.
+
+    Example:
+        >>> counted(1, "pair"), counted(16, "segment"), counted(5_000, "image")
+        ('1 pair', '16 segments', '5,000 images')
+    """
+    return f"{number:,} {plural(number, noun)}"
+
+
+def plural(number: float, noun: str) -> str:
+    """The noun as it stands after a number that is written in another way.
+
+    Example:
+        >>> plural(1, "path"), plural(0, "path"), plural(1.5, "evaluation")
+        ('path', 'paths', 'evaluations')
+    """
+    return noun if number == 1 else f"{noun}s"
