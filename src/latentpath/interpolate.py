@@ -242,12 +242,12 @@ def _name(function: object) -> str:
 
 
 def insist(path: Path) -> None:
-    """What a strict caller asks for.
+    """Raises an error, with advice, unless every path has converged, to a finite cost.
 
     Raises:
         SolveError: a path that has not converged, or whose cost is not finite.
     """
-    failed = []
+    failed, advice = [], list(dict.fromkeys(filter(None, (outcome.advice for outcome in path.outcome))))
     for i, outcome in enumerate(path.outcome):
         if outcome is not Outcome.CONVERGED:
             where = path.tunnels[i].nonzero().flatten().tolist()
@@ -255,9 +255,7 @@ def insist(path: Path) -> None:
     failed += [f"path {i}: its cost is {cost}" for i, cost in enumerate(path.cost.tolist()) if not math.isfinite(cost)]
     if failed:
         shown = "; ".join(failed[:8]) + (f"; and {len(failed) - 8} more" if len(failed) > 8 else "")
-        raise SolveError(
-            f"strict: {shown}. More segments or evaluations may help; the error's .path holds what was found", path
-        )
+        raise SolveError(" ".join([f"strict: {shown}.", *advice, "The error's .path holds what was found."]), path)
 
 
 def _solver(solver: Solver[Any] | str | None, tol: float) -> Solver[Any]:
