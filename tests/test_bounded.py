@@ -179,8 +179,9 @@ def test_the_reference_reaches_the_closed_forms(case: Case) -> None:
 def test_a_simplex_has_fewer_coordinates_than_latents() -> None:
     path = SIMPLEX.solve()
     line = lp.audit(lp.lerp(*CORNERS, 50), wavy, path.source.index)
-    assert float(line.cost) == pytest.approx(5.730, rel=1e-3)
-    assert float(path.cost) == pytest.approx(3.1203, rel=2e-3)
+    # this index is estimated from samples: its own error is some tenths of a per cent
+    assert float(line.cost) == pytest.approx(5.730, rel=1e-2)
+    assert float(path.cost) == pytest.approx(3.1203, rel=1e-2)
     assert path.outcome[0] is lp.Outcome.CONVERGED
     assert torch.allclose(path.latents.sum(-1), tensor(1.0), atol=1e-12)
 
