@@ -113,3 +113,15 @@ def test_a_solve_reports_on_a_terminal_and_not_beside_a_callback(
     assert "Solving" in terminal.getvalue()
     if through:
         assert "Smoothing" in terminal.getvalue()
+
+
+def test_a_fit_of_a_density_reports_on_a_terminal_and_not_beside_a_callback(
+    watch: Callable[[float], Terminal],
+) -> None:
+    terminal = watch(0.0)
+    latents = torch.randn(100, 2, generator=torch.Generator().manual_seed(0))
+    lp.priors.fit(latents, callback=lambda count, criterion: None)
+    lp.priors.fit(latents, progress=False)
+    assert terminal.getvalue() == ""
+    lp.priors.fit(latents)
+    assert "Fitting" in terminal.getvalue()

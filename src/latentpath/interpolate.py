@@ -15,6 +15,7 @@ from ._validate import real_number, whole_number
 from .audit import Audit
 from .callables import without_autocast
 from .checks import check_endpoints, check_generator, checked_index
+from .counts import counted
 from .curves import lerp
 from .energy import Embed, Generator
 from .errors import InputError, SolveError
@@ -204,8 +205,9 @@ def _reporting(report: Report, callback: Callback | None) -> Callback:
     """Returns a callback that reports to a progress bar, and then calls the user's."""
 
     def tell(now: Progress) -> bool | None:
-        counted = f"{now.running} of {len(now.energy)} paths running on {now.latents.shape[1] - 1} segments"
-        report(None, f"{counted}, {now.evaluations:.0f} evaluations")
+        paths = f"{now.running} of {counted(len(now.energy), 'path')} running"
+        segments, evaluations = now.latents.shape[1] - 1, round(now.evaluations)
+        report(None, f"{paths} on {counted(segments, 'segment')}, {counted(evaluations, 'evaluation')}")
         return None if callback is None else callback(now)
 
     return tell

@@ -179,7 +179,9 @@ def invert(
     with torch.inference_mode(False), without_autocast(), bar as report:
 
         def tell(now: InversionProgress) -> bool | None:
-            report(now.step / now.steps, f"step {now.step} of at most {now.steps}, {now.running} images running")
+            report(
+                now.step / now.steps, f"step {now.step} of at most {now.steps}, {counted(now.running, 'image')} running"
+            )
             return None if callback is None else callback(now)
 
         search = _Search.prepare(model, images, starts, penalty, alpha, embed, seed, max_points)
