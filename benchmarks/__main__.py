@@ -10,11 +10,13 @@ from pathlib import Path
 from . import PARTS
 
 LIMIT, QUICK_LIMIT = 1500, 100
+RESULTS = Path(__file__).parent / "results" / "bench.json"
 EXAMPLES = """examples:
   python -m benchmarks                                    everything: hours, but what is done is kept
   python -m benchmarks --quick                            a few pairs, 100 evaluations: about two minutes
   python -m benchmarks --fresh ours overhead memory growth   after a change of the library: ours again, with restarts
   python -m benchmarks --methods ours ours-restarts --onto benchmarks/results/bench.json   the rest as it was
+  python -m benchmarks --redraw                           the table and the pictures from the committed results
   python -m benchmarks --problems mlp closed-forms --methods ours adam --parts convergence
 
 Every measurement is kept in OUT/cache as soon as it is made; one that is there is not made again, so a run that was
@@ -40,6 +42,14 @@ def parser() -> argparse.ArgumentParser:
     add("--fresh", nargs="+", metavar="METHOD", default=[], help="measure these methods or parts (or 'all') again")
     add("--out", type=Path, default=Path("out/bench"), help="folder of the cache and the report (%(default)s)")
     add("--onto", type=Path, metavar="FILE", help="an earlier bench.json: what it has and this run has not is kept")
+    add(
+        "--redraw",
+        nargs="?",
+        type=Path,
+        const=RESULTS,
+        metavar="FILE",
+        help="measure nothing: make bench.md and the pictures anew from a bench.json, by default the committed one",
+    )
     add("--seed", type=_seed, default=0, help="of the endpoints and the random network (%(default)s)")
     add("--threads", type=_threads, help="CPU threads; PyTorch's choice by default")
     return found
@@ -68,10 +78,14 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     from .growth import Failed
     from .progress import Progress, duration
-    from .run import Settings, Unknown, run
+    from .run import Settings, Unknown, redraw, run
 
     progress = Progress()
     try:
+        if options.redraw is not None:
+            redraw(options.redraw, None, progress)
+            return 0
+        del options.redraw
         settings = Settings(**vars(options), limit=QUICK_LIMIT if options.quick else LIMIT)
         took = run(settings, progress)
     except (Unknown, Failed) as error:

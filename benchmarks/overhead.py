@@ -75,6 +75,7 @@ def solve(problem: Problem, generator: Generator, way: str, most: float, max_poi
         tol=_TOL,
         max_evaluations=most,
         max_points=max_points,
+        progress=False,
     )
     return float(path.evaluations.mean())
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from bisect import bisect_right
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,8 +37,16 @@ _LOOK: dict[Any, Any] = {
 }
 
 
-def convergence(results: Record, paths: list[Path]) -> None:
-    """Draw a panel for each group of problems; the ending of each of ``paths`` says in which format."""
+def source_of(report: Path) -> str:
+    """What a picture says of the report that it shows: its name and hash."""
+    return f"{report.name} sha256:{hashlib.sha256(report.read_bytes()).hexdigest()}"
+
+
+def convergence(results: Record, paths: list[Path], source: str = "") -> None:
+    """Draw a panel for each group of problems; the ending of each of ``paths`` says in which format.
+
+    ``source`` stands in the files' metadata, so that a test can tell whether a picture shows the report beside it.
+    """
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -55,7 +65,8 @@ def convergence(results: Record, paths: list[Path]) -> None:
             _panel(ax, group, [one for one in shown if one["group"] == group], results["about"]["limit"])
         for row in axes:
             row[0].set_ylabel("energy above the best known")
-        figure.supxlabel("evaluations per path (one forward and one backward pass over all its points)", fontsize=10.5)
+        axis = "evaluations per path (one forward and one backward pass over all its points); dots: the mean at the end"
+        figure.supxlabel(axis, fontsize=10.5)
         handles = {line.get_label(): line for ax in axes.flat for line in ax.get_lines() if line.get_label() in _STYLES}
         labels = [label for label in _STYLES if label in handles]
         figure.legend(
@@ -69,8 +80,14 @@ def convergence(results: Record, paths: list[Path]) -> None:
         figure.tight_layout(rect=(0, -0.015, 1, 1 - 0.3 / size[1]))
         for path in paths:
             path.parent.mkdir(parents=True, exist_ok=True)
-            figure.savefig(path, dpi=160, metadata={"Date": None} if path.suffix == ".svg" else None)
+            undated = {"Date": None} if path.suffix == ".svg" else {}
+            figure.savefig(path, dpi=160, metadata={**undated, "Source": source})
         plt.close(figure)
+
+
+def ended(mine: list[Record]) -> float:
+    """The evaluations that a method needed in a group of problems: the number in the tables, where its dot is."""
+    return float(mean(one["evaluations"] for one in mine))
 
 
 def _panel(ax: Axes, group: str, ones: list[Record], limit: int) -> None:
@@ -82,8 +99,10 @@ def _panel(ax: Axes, group: str, ones: list[Record], limit: int) -> None:
             at, height = _curve(mine, limit)
             front = 3 if label.startswith("latentpath") else 2
             ax.plot(at, height, color=colour, lw=width, ls=dash, label=label, zorder=front, solid_capstyle="round")
-            if at[-1] < 0.9 * limit:
-                ax.plot(at[-1:], height[-1:], "o", color=colour, ms=6, zorder=4)
+            end = ended(mine)
+            if end < 0.9 * limit:
+                held = height[bisect_right(at, end) - 1]
+                ax.plot([end], [held], "o", color=colour, ms=6, zorder=4)
     ax.set(xscale="log", yscale="log", xlim=(1, 1.08 * limit))
     number = len({one["problem"] for one in ones})
     title = f"{number} problems with known answers" if group == CLOSED else _title(group, ones[0]["pairs"])

@@ -192,11 +192,35 @@ def cpu() -> str:
 
 
 def publish(folder: Path, images: Path, results: Record, progress: Progress) -> None:
-    """Write the report: JSON, the table, and the plot."""
+    """Write the report: JSON, and what is made from it."""
     write(folder / "bench.json", results)
-    (folder / "bench.md").write_text(markdown(results), encoding="utf-8")
-    progress.say(f"wrote {folder / 'bench.json'} and {folder / 'bench.md'}")
-    if results["convergence"]:
-        paths = [images / "convergence.svg", images / "convergence.png"]
-        plot.convergence(results, paths)
-        progress.say(f"drew {paths[0]} and {paths[1]}")
+    progress.say(f"wrote {folder / 'bench.json'}")
+    redraw(folder / "bench.json", images, progress)
+
+
+def redraw(file: Path, images: Path | None, progress: Progress) -> None:
+    """Make the table and the pictures from a report, so that all three say the same.
+
+    Args:
+        file: the ``bench.json``; ``bench.md`` is written beside it.
+        images: the folder of the pictures; None for the one that belongs to the file.
+        progress: told what was made.
+
+    Raises:
+        Unknown: the file is no report of this version.
+    """
+    images = images or (_IMAGES if file.resolve().parent == _RESULTS.resolve() else file.parent)
+    try:
+        text = file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise Unknown(f"{file} cannot be read ({error.strerror or error}): name a bench.json") from error
+    try:
+        results = json.loads(text)
+        file.with_suffix(".md").write_text(markdown(results), encoding="utf-8")
+        progress.say(f"wrote {file.with_suffix('.md')}")
+        if results["convergence"]:
+            paths = [images / "convergence.svg", images / "convergence.png"]
+            plot.convergence(results, paths, plot.source_of(file))
+            progress.say(f"drew {paths[0]} and {paths[1]}")
+    except (ValueError, KeyError, TypeError) as error:
+        raise Unknown(f"{file} is no bench.json of this version ({error!r})") from error

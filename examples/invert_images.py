@@ -49,7 +49,7 @@ def main() -> None:
             line += f"; the encoder alone {(given - images).square().flatten(1).mean(1).sqrt().mean():.3f}"
         print(f"{line}; {took:.0f} s")
         zoom = 3 if name in DIGITS else 1
-        sheet = contact_sheet(torch.cat([images, found.images]), columns=len(images), zoom=zoom)
+        sheet = contact_sheet(torch.cat([images, found.images]), columns=len(images), zoom=zoom, value_range=(-1, 1))
         sheet.save(options.out / f"{name}.png", optimize=True)
 
 

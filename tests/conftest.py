@@ -10,12 +10,14 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import random
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import settings
+from jaxtyping import config
 
 torch.set_num_threads(1)
 settings.register_profile("repeatable", deadline=None, derandomize=True, database=None)
@@ -72,3 +74,11 @@ def data_folder() -> Path:
     """The folder with the data sets; the test that asks for it is skipped without one."""
     _skip_without(())
     return Path(os.environ[DATA_VARIABLE])
+
+
+@pytest.fixture
+def unchecked() -> Iterator[None]:
+    """Calls functions as a user does: the types of their arguments are not checked by jaxtyping before they run."""
+    config.update("jaxtyping_disable", True)
+    yield
+    config.update("jaxtyping_disable", False)

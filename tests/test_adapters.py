@@ -299,7 +299,7 @@ def test_an_autoencoder_without_a_posterior_works_too() -> None:
 def test_shapes_of_an_autoencoder_that_do_not_fit_are_refused() -> None:
     network = autoencoder()
     for shape in ((3, 4, 4), (4, 4), (4, 0, 4), (4, 4.0, 4), (4, 4, 4, 4)):
-        with pytest.raises(InputError, match=r"latent_shape must be \(C, h, w\) with C = 4 .*, got \("):
+        with pytest.raises(InputError, match=r"latent_shape.*\(C, h, w\)"):
             adapters.diffusers_autoencoder(network, shape)  # type: ignore[arg-type]
     with pytest.raises(InputError, match=r"prior must be over vectors \(64,\), C h w = \(4, 4, 4\), got \(9,\)"):
         adapters.diffusers_autoencoder(network, prior=priors.standard_normal(9))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
 import latentpath as lp
@@ -244,3 +247,65 @@ def test_the_command_refuses_an_earlier_report_that_is_none(capsys, tmp_path):
     for name in ("bench.json", "absent.json"):
         assert main(["--quick", "--onto", str(tmp_path / name), "--out", str(tmp_path)]) == 2
         assert "bench.json of this version" in capsys.readouterr().err
+
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results" / "bench.json"
+
+
+def source_in(picture):
+    """What the metadata of a picture say of the report that it shows."""
+    if picture.suffix == ".png":
+        with Image.open(picture) as image:
+            return image.text["Source"]
+    return re.search(r"<dc:source>(.*?)</dc:source>", picture.read_text(encoding="utf-8"), re.DOTALL)[1].strip()
+
+
+def test_the_table_and_the_pictures_are_of_the_committed_results():
+    """`python -m benchmarks --redraw` makes all of them from one file."""
+    for suffix in (".svg", ".png"):
+        assert source_in(ROOT / "docs" / "images" / f"convergence{suffix}") == plot.source_of(RESULTS)
+    results = json.loads(RESULTS.read_text(encoding="utf-8"))
+    assert RESULTS.with_suffix(".md").read_text(encoding="utf-8") == report.markdown(results)
+
+
+def test_redrawing_writes_what_a_run_would(tmp_path, capsys):
+    shutil.copy(RESULTS, tmp_path / "bench.json")
+    assert main(["--redraw", str(tmp_path / "bench.json")]) == 0
+    assert (tmp_path / "bench.json").read_bytes() == RESULTS.read_bytes()
+    assert (tmp_path / "bench.md").read_bytes() == RESULTS.with_suffix(".md").read_bytes()
+    assert {source_in(tmp_path / f"convergence{suffix}") for suffix in (".svg", ".png")} == {plot.source_of(RESULTS)}
+    (tmp_path / "other.json").write_text('{"convergence": 3}', encoding="utf-8")
+    for name in ("other.json", "absent.json"):
+        assert main(["--redraw", str(tmp_path / name)]) == 2
+        assert name in capsys.readouterr().err
+
+
+ROWS = {
+    "gradient descent": "gradient descent",
+    "Adam, best of three rates": "Adam",
+    "PyTorch's L-BFGS": "torch L-BFGS",
+    "SciPy's L-BFGS-B": "SciPy L-BFGS-B",
+    "latentpath": "latentpath",
+    "latentpath, restarts=8": "latentpath, restarts",
+}
+
+
+def test_the_table_of_the_readme_has_the_numbers_of_the_picture():
+    shown = [one for one in json.loads(RESULTS.read_text(encoding="utf-8"))["convergence"] if one["shown"]]
+    groups = list(dict.fromkeys(one["group"] for one in shown))
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"the DCGAN is `{groups[0]}`" in text
+    rows = [[cell.strip(" *`") for cell in line.replace("`", "").split("|")[1:-1]] for line in text.splitlines()]
+    table = {row[0]: row[1:] for row in rows if len(row) == 7}
+    for name, label in ROWS.items():
+        expected = []
+        for group in groups:
+            mine = [one for one in shown if one["group"] == group and one["label"] == label]
+            last = list(mine[0]["energy"])[-1]
+            if len(mine) == 1:
+                result = report.number(mine[0]["energy"][last])
+            else:
+                result = f"{summary.mean(one['final']['error'] for one in mine):+.2%}".replace("%", " %")
+            expected += [f"{plot.ended(mine):,.0f}", result]
+        assert table[name] == expected, name

@@ -86,7 +86,7 @@ def test_the_inputs_are_left_alone(curve):
         (torch.zeros(3), torch.zeros(3, dtype=F64), 5, ["one dtype", "float32", "float64", ".to("]),
         (torch.zeros(3).long(), torch.zeros(3).long(), 5, ["floating point", "int64", ".to("]),
         (torch.zeros(3), torch.zeros(3, device="meta"), 5, ["one device", "cpu", "meta", ".to("]),
-        (torch.zeros(3), torch.zeros(3), 0, ["segments >= 1", "0"]),
+        (torch.zeros(3), torch.zeros(3), 0, ["at least 1", "0"]),
     ],
     ids=["dimensions", "scalars", "dtypes", "integers", "devices", "segments"],
 )

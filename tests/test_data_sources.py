@@ -314,9 +314,9 @@ def test_numbers_that_mean_nothing(digits: Path, load: Load) -> None:
     for hold_out in (12, 13):
         with pytest.raises(InputError, match=rf"hold_out must leave images.*mnist \(train\) has 12, got {hold_out}"):
             load(digits, hold_out=hold_out)
-    with pytest.raises(InputError, match="hold_out must be at least 0, got -1"):
+    with pytest.raises(InputError, match="hold_out.* -1"):
         load(digits, hold_out=-1)
-    with pytest.raises(InputError, match="size must be at least 1 pixel, got 0 x 0"):
+    with pytest.raises(InputError, match="size must be at least 1 pixel"):
         load(digits, size=0)
     with pytest.raises(InputError, match="channels must be 1"):
         load(digits, channels=2)

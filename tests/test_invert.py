@@ -213,13 +213,13 @@ def test_inference_mode_outside_does_no_harm() -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"starts": 0}, "starts must be a whole number of at least 1, got 0"),
+        ({"starts": 0}, "starts must be a whole number of at least 1"),
         ({"steps": 0}, "steps must be a whole number of at least 1"),
         ({"seed": -1}, "seed must be a whole number of at least 0"),
         ({"max_points": 0}, "max_points must be a whole number of at least 1"),
         ({"penalty": -0.1}, "penalty must be a number of at least 0"),
         ({"penalty": math.nan}, "penalty must be a number of at least 0"),
-        ({"tol": 0.0}, "tol must be above 0"),
+        ({"tol": 0.0}, "tol must .*above 0"),
         ({"alpha": 1.5}, "alpha must be a number in"),
         ({"embed": "latent"}, 'embed="latent" compares no images'),
     ],

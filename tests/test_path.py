@@ -248,9 +248,9 @@ def test_frames_of_a_path_through_a_wall_are_still_frames(spacing):
 
 
 def test_wrong_requests_are_refused(path):
-    with pytest.raises(InputError, match="at least 2, got 1"):
+    with pytest.raises(InputError, match="at least 2"):
         path.frames(1)
-    with pytest.raises(InputError, match="at least 2, got 1|segments must be at least 1, got 0"):
+    with pytest.raises(InputError, match="segments.*at least 1"):
         path.resample(0)
 
 

@@ -18,8 +18,11 @@ if TYPE_CHECKING:
     from .comparison import Found
     from .models import Model
     from .pairs import Pairs
+    from .value_range import ValueRange
 
 __all__ = ["Ends", "Settings", "interpolate", "run"]
+
+_BYTE = 255
 
 
 class Solver(StrEnum):
@@ -89,6 +92,7 @@ class Settings:
         threads: CPU threads; None for PyTorch's choice.
         device: where to compute; None where the model is.
         pairs: how many are drawn, if any are.
+        value_range: of the pixels that the model makes; None for what it declares, or else its samples.
     """
 
     model: str
@@ -102,6 +106,7 @@ class Settings:
     threads: int | None = None
     device: str | None = None
     pairs: int | None = None
+    value_range: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         from .comparison import check_run
@@ -161,6 +166,15 @@ def interpolate(
         int | None, typer.Option(help="Most points the generator gets in one call.", show_default=False)
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Fail, after writing, unless all have converged.")] = False,
+    value_range: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LOW,HIGH",
+            help="The values shown as black and white in what the model makes, where it does not declare them: 0,1. A "
+            "HIGH above 255 beside --from is for pictures of more than 8 bits: 0,4095 for 12 bits. Repeatable.",
+            show_default=False,
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of everything drawn: --pairs, --restarts, inversion.")] = 0,
     device: Annotated[
         str | None, typer.Option(help="cpu, cuda, cuda:1, mps; where the model is by default.", show_default=False)
@@ -206,6 +220,7 @@ def interpolate(
     """
     require("latentpath interpolate", "viz", "matplotlib")
     ends = Ends(tuple(seeds or ()), pairs, latents, tuple(from_ or ()), tuple(to or ()))
+    made, stored = _value_ranges(tuple(value_range or ()), pictures=bool(from_ or to))
     images = {"search": search, "starts": starts, "steps": steps, "penalty": penalty, "crop": crop}
     settings = Settings(
         model,
@@ -224,10 +239,11 @@ def interpolate(
                 "strict": strict or None,
             }
         ),
-        _given(images),
+        _given({**images, "picture_range": stored}),
         threads,
         device,
         pairs,
+        made,
     )
     if settings.inverting and not ends.starts:
         names = ", ".join(f"--{'invert' if name == 'search' else name}" for name in settings.inverting)
@@ -239,6 +255,27 @@ def interpolate(
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
+
+
+def _value_ranges(texts: tuple[str, ...], *, pictures: bool) -> tuple[ValueRange | None, ValueRange | None]:
+    """The ranges of what the model makes and of the pictures' stored values, from texts such as "0,1".
+
+    Of pictures only those of more than 8 bits have a range to ask for, and no usual range of a model goes above 255.
+    """
+    from .value_range import checked_range
+
+    made: list[ValueRange] = []
+    stored: list[ValueRange] = []
+    for text in texts:
+        try:
+            ends = [float(end) for end in text.split(",")]
+        except ValueError:
+            raise InputError(f"--value-range takes two numbers LOW,HIGH such as 0,1; got {text!r}.") from None
+        found = checked_range(ends, "--value-range")
+        (stored if pictures and found[1] > _BYTE else made).append(found)
+    if max(len(made), len(stored)) > 1:
+        raise InputError(f"--value-range was given twice for one thing: {', '.join(texts)}. Give each once.")
+    return next(iter(made), None), next(iter(stored), None)
 
 
 def _restarts(text: str | None) -> int | str | None:
@@ -267,6 +304,7 @@ def run(settings: Settings, ends: Ends, out: Path, console: Console, progress: C
     if model.prior is None:
         raise no_generator(model)
     RealismIndex(model.prior, alpha=settings.alpha)  # refuses an alpha before anything is read or inverted
+    model = _ranged(model, settings.value_range, progress)
     with staged(out) as folder:
         pairs = _endpoints(settings, ends, model, progress)
         console.print(
@@ -298,6 +336,17 @@ def run(settings: Settings, ends: Ends, out: Path, console: Console, progress: C
     return found
 
 
+def _ranged(model: Model, value_range: ValueRange | None, progress: Console) -> Model:
+    """The model with the range that was given; says so where there is none and samples decide."""
+    from dataclasses import replace
+
+    if value_range is not None:
+        return replace(model, card={**model.card, "value_range": list(value_range)})
+    if model.range_doubt:
+        progress.print(f"{model.range_doubt}. Another: --value-range LOW,HIGH", soft_wrap=True, markup=False)
+    return model
+
+
 def _moved(model: Model, device: str | None) -> Model:
     """The model on another device."""
     from dataclasses import replace
@@ -324,7 +373,7 @@ def _endpoints(settings: Settings, ends: Ends, model: Model, progress: Console) 
     """The endpoints, as the generator takes them."""
     from dataclasses import replace
 
-    from .invert import as_taken
+    from .models.sampling import as_taken
     from .pairs import Pairs, endpoints, from_file, from_seeds
 
     assert model.prior is not None

@@ -310,6 +310,6 @@ def about(settings: Mapping[str, Any], model: Model, found: Found, report: Repor
         "verdict": verdict(report, settings["tol"], found.stopped),
         "settings": {**settings, "threads": torch.get_num_threads(), "solve": found.path.settings},
         "seed": settings["seed"],
-        "model": {"name": model.name, "sha256": model.card.get("sha256")},
+        "model": {"name": model.name, "sha256": model.card.get("sha256"), "value_range": model.value_range},
         "versions": {"latentpath": __version__, "torch": torch.__version__, "python": platform.python_version()},
     }

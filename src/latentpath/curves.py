@@ -8,11 +8,13 @@ straight line :math:`(1-t)a + tb` and the spherical one, which turns the directi
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import SupportsIndex
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ._validate import whole_number
 from .errors import InputError
 
 __all__ = ["arc_length", "at_arc", "even_arc", "lerp", "slerp", "spaced", "subdivide"]
@@ -21,7 +23,7 @@ _FINE = 8
 """Into how many parts a segment is cut to find points along it."""
 
 
-def _parameters(start: Tensor, end: Tensor, segments: int) -> Tensor:
+def _parameters(start: Tensor, end: Tensor, segments: SupportsIndex) -> Tensor:
     if start.shape[-1:] != end.shape[-1:] or start.ndim == 0:
         raise InputError(
             f"start and end must be (..., D) with one D, got {tuple(start.shape)} and {tuple(end.shape)}: "
@@ -32,12 +34,11 @@ def _parameters(start: Tensor, end: Tensor, segments: int) -> Tensor:
             "start and end must be floating point, of one dtype and on one device, got "
             f"{start.dtype} on {start.device} and {end.dtype} on {end.device}: convert with .to(...)"
         )
-    if segments < 1:
-        raise InputError(f"a polyline needs segments >= 1, got {segments}")
-    return torch.linspace(0, 1, segments + 1, dtype=start.dtype, device=start.device)[:, None]
+    count = whole_number("segments", segments, 1)
+    return torch.linspace(0, 1, count + 1, dtype=start.dtype, device=start.device)[:, None]
 
 
-def lerp(start: Tensor, end: Tensor, segments: int = 50) -> Tensor:
+def lerp(start: Tensor, end: Tensor, segments: SupportsIndex = 50) -> Tensor:
     r"""The straight line :math:`x_i = (1 - i/K)\,a + (i/K)\,b`, the paper's initial path (Section 5).
 
     Args:
@@ -63,7 +64,7 @@ def lerp(start: Tensor, end: Tensor, segments: int = 50) -> Tensor:
     return torch.lerp(start[..., None, :], end[..., None, :], t)
 
 
-def slerp(start: Tensor, end: Tensor, segments: int = 50) -> Tensor:
+def slerp(start: Tensor, end: Tensor, segments: SupportsIndex = 50) -> Tensor:
     r"""The spherical line: directions turn at constant angular speed, norms change linearly.
 
     With :math:`u` the direction of ``a``, :math:`\omega` the angle between the endpoints, and :math:`v` the unit vector

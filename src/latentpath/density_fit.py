@@ -17,17 +17,18 @@ encodings pay nothing. A direction varies if its deviation is above 1e-3 of the 
 
 from __future__ import annotations
 
-import contextlib
 import math
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 from torch.distributions import Categorical, Distribution, MixtureSameFamily, MultivariateNormal, constraints
 
-from latentpath.errors import InputError, describe, missing
+from ._progress import progress_bar
+from .counts import counted
+from .errors import InputError, describe, missing
 
 __all__ = ["SubspaceDensity", "fit"]
 
@@ -108,6 +109,7 @@ def fit(
     max_components: int = 10,
     seed: int = 0,
     callback: Callable[[int, float], object] | None = None,
+    progress: bool | None = None,
 ) -> MixtureSameFamily | SubspaceDensity:
     r"""Fit a Gaussian mixture with full covariances to samples or encodings, for models that come without a prior.
 
@@ -115,7 +117,7 @@ def fit(
 
     In the coordinates of unit variance, ``K = 1, 2, ...`` components are fitted by expectation maximisation in float64,
     and the search stops once two more components in a row have not lowered the Bayesian information criterion. Rows
-    that occur more than once count once: a component would shrink onto them. On a terminal a line says how far it is.
+    that occur more than once count once: a component would shrink onto them.
 
     Args:
         latents: ``(N, D)``, finite; the unit is the latent's. Of the ``R`` directions in which they vary (most often
@@ -123,6 +125,7 @@ def fit(
         max_components: the largest ``K`` tried; also limited to one for ``5 (R + 1)`` distinct rows.
         seed: of the k-means start; no global random state is touched.
         callback: called after every fit with its number of components and its criterion; a true answer ends the search.
+        progress: whether to show a progress bar; None as in `latentpath.interpolate`.
 
     Returns:
         ``MixtureSameFamily`` of ``MultivariateNormal`` with event shape ``(D,)``, or a `SubspaceDensity` where the
@@ -170,7 +173,9 @@ def fit(
         )
     deviations, directions = deviations[varies], directions[:, varies]
     limit = min(max_components, max(1, count // (_POINTS * (rank + 1))))
-    weights, means, covariances = _mixture((standard @ directions / deviations).numpy(), limit, seed, callback)
+    weights, means, covariances = _mixture(
+        (standard @ directions / deviations).numpy(), limit, seed, callback, progress
+    )
     to: dict[str, Any] = {"dtype": latents.dtype, "device": latents.device}
     parts = Categorical(probs=weights.to(**to))
     if rank == dim:
@@ -193,7 +198,7 @@ def fit(
 
 
 def _mixture(
-    points: Any, limit: int, seed: int, callback: Callable[[int, float], object] | None
+    points: Any, limit: int, seed: int, callback: Callable[[int, float], object] | None, progress: bool | None
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Weights ``(K,)``, means ``(K, R)`` and covariances ``(K, R, R)`` of the mixture with the lowest criterion."""
     try:
@@ -202,9 +207,9 @@ def _mixture(
     except ImportError as error:
         raise missing("scikit-learn", "data", "lp.priors.fit") from error
     best, lowest, worse = None, math.inf, 0
-    with _status(len(points), limit) as show:
+    with progress_bar("Fitting", progress, quiet=callback is not None) as report:
         for count in range(1, limit + 1):
-            show(count)
+            report((count - 1) / limit, f"{count} of at most {counted(limit, 'component')}")
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ConvergenceWarning)
                 model = GaussianMixture(count, covariance_type="full", random_state=seed, max_iter=200).fit(points)
@@ -217,21 +222,6 @@ def _mixture(
                 break
     assert best is not None
     return torch.from_numpy(best.weights_), torch.from_numpy(best.means_), torch.from_numpy(best.covariances_)
-
-
-@contextlib.contextmanager
-def _status(points: int, limit: int) -> Iterator[Callable[[int], None]]:
-    """A live line on a terminal, nothing elsewhere."""
-    from rich.console import Console
-
-    console = Console(stderr=True, highlight=False)
-    if not console.is_terminal:
-        yield lambda count: None
-        return
-    with console.status("") as status:
-        yield lambda count: status.update(
-            f"Fitting a density to {points:,} latents: {count} of at most {limit} components"
-        )
 
 
 def _checked(latents: Tensor) -> Tensor:

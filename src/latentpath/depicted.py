@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from rich.console import Console
 from torch import Tensor
@@ -15,12 +16,13 @@ from .data import read_images
 from .energy import blocks
 from .errors import InputError
 from .index import RealismIndex
-from .invert import Inversion, as_taken, invert
+from .invert import Inversion, invert
 from .live import first_interrupt, inverting
 from .models import Model
-from .models.sampling import contact_sheet, draw
+from .models.sampling import as_taken, contact_sheet, draw
 from .pairs import Pairs
 from .summary import listed
+from .value_range import ValueRange
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["encoded", "from_images", "read_pictures", "sheet"]
 
 _SHOWN, _CHUNK, _ALIKE = 8, 64, 0.02
+_DEPTHS = (10, 12, 14)
+"""Bits a channel that cameras and scanners store in 16."""
 
 
 def from_images(
@@ -39,6 +43,7 @@ def from_images(
     alpha: float,
     search: bool | None = None,
     crop: float | None = None,
+    picture_range: ValueRange | None = None,
     **options: Any,
 ) -> Pairs:
     """Pairs of pictures as pairs of latents, and how near these come.
@@ -52,6 +57,7 @@ def from_images(
         search: whether to invert; None: where there is no encoder.
         crop: see `latentpath.data.read_images`; None: that of the training images where a picture has their
             proportions, else all of it.
+        picture_range: the stored values that are black and white in pictures of more than 8 bits a channel.
         options: of `invert`.
 
     Raises:
@@ -74,7 +80,7 @@ def from_images(
             "search on from its answer, or leave it out"
         )
     files = [*start_files, *end_files]
-    images, notes = read_pictures(model, files, crop)
+    images, notes = read_pictures(model, files, crop, picture_range)
     for note in notes:
         console.print(note, soft_wrap=True, markup=False)
     if search:
@@ -126,13 +132,16 @@ def _by_pair(values: Sequence[Any]) -> list[list[Any]]:
     return [[plain[i], plain[half + i]] for i in range(half)]
 
 
-def read_pictures(model: Model, files: Sequence[Path], crop: float | None = None) -> tuple[Tensor, list[str]]:
+def read_pictures(
+    model: Model, files: Sequence[Path], crop: float | None = None, picture_range: ValueRange | None = None
+) -> tuple[Tensor, list[str]]:
     """The pictures as the model makes them, ``(N, C, H, W)`` in its range and on its device; what was done to them.
 
     Args:
         model: with a prior, that makes grey or RGB pictures.
         files: N pictures.
         crop: as for `from_images`.
+        picture_range: as for `from_images`.
 
     Raises:
         InputError: a model that makes no pictures.
@@ -148,10 +157,15 @@ def read_pictures(model: Model, files: Sequence[Path], crop: float | None = None
         )
     channels, height, width = like.shape[1:]
     crops = [_usual_crop(model, file) if crop is None else crop for file in files]
-    pictures = [read_images([file], (height, width), channels, part) for file, part in zip(files, crops, strict=True)]
+    pictures = [
+        read_images([file], (height, width), channels, part, picture_range)
+        for file, part in zip(files, crops, strict=True)
+    ]
     low, high = model.value_range
     images = (low + (high - low) * torch.cat(pictures).double() / 255).to(like)
     notes = [_note(file, channels, height, width, part) for file, part in zip(files, crops, strict=True)]
+    if picture_range is None:
+        notes += map(_note_on_depth, files)
     return images, list(filter(None, notes))
 
 
@@ -180,6 +194,23 @@ def _note(file: Path, channels: int, height: int, width: int, crop: float | None
     changes += [f"resized to {width} x {height}"] * (size != (width, height))
     changes += [f"made {'grey' if channels == 1 else 'RGB'}"] * (mode != wanted)
     return f"{file}: {size[0]} x {size[1]} {mode}, {listed(changes)}" if changes else ""
+
+
+def _note_on_depth(file: Path) -> str:
+    """What to try where the values of a picture of 16 bits are all so low that it may hold fewer; empty elsewhere."""
+    from PIL import Image
+
+    with Image.open(file) as picture:
+        if not picture.mode.startswith("I"):
+            return ""
+        highest = int(np.asarray(picture).max())
+    bits = next((bits for bits in _DEPTHS if highest < 1 << bits), 16)
+    if bits == 16:
+        return ""
+    return (
+        f"{file}: 16 bits a channel, but no value above {highest}, so it is dark: if it has {bits} bits, give "
+        f"--value-range 0,{(1 << bits) - 1}"
+    )
 
 
 @torch.no_grad()
@@ -212,15 +243,15 @@ def _inverted(
     return found.latents, found.images, found.error, facts
 
 
-def sheet(pairs: Pairs, value_range: tuple[float, float]) -> Image:
+def sheet(pairs: Pairs, value_range: ValueRange) -> Image:
     """The first pictures, pair by pair, over what the model makes of them."""
     assert pairs.images is not None
     assert pairs.made is not None
-    low, high = value_range
     shown = min(_SHOWN, len(pairs.start))
     rows = []
     for images in (pairs.images, pairs.made):
         start, end = images.chunk(2)
         rows.append(torch.stack([start[:shown], end[:shown]], dim=1).flatten(0, 1))
-    scaled = 2 * (torch.cat(rows) - low) / (high - low) - 1
-    return contact_sheet(scaled, columns=2 * shown, zoom=max(1, round(112 / scaled.shape[-1])))
+    images = torch.cat(rows)
+    zoom = max(1, round(112 / images.shape[-1]))
+    return contact_sheet(images, columns=2 * shown, zoom=zoom, value_range=value_range)

@@ -28,12 +28,13 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Iterator
-from typing import Literal
+from typing import Literal, SupportsIndex
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ._validate import whole_number
 from .callables import any_precision, in_weights_dtype, lacks_rule, leaf_and_view, without_autocast
 from .curves import spaced
 from .errors import InputError
@@ -234,7 +235,7 @@ def length(
 @torch.no_grad()
 @without_autocast()
 def even_in_data(
-    latents: Float[Tensor, "*batch P D"], generator: Generator, frames: int, *, max_points: int | None = None
+    latents: Float[Tensor, "*batch P D"], generator: Generator, frames: SupportsIndex, *, max_points: int | None = None
 ) -> Float[Tensor, "*batch Q D"]:
     """``frames`` points along any polyline whose decoded points are evenly spaced along the decoded curve: for a film.
 
@@ -260,9 +261,8 @@ def even_in_data(
         >>> even_in_data(line, lambda z: z**2, frames=5).square().flatten()
         tensor([0.0000, 0.2500, 0.5000, 0.7500, 1.0000])
     """
-    if frames < 2:
-        raise InputError(f"a curve has two ends: frames must be at least 2, got {frames}")
-    return spaced(latents, frames, lambda fine: decoded_chords(fine, generator, None, max_points))
+    count = whole_number("frames", frames, 2, advice="A curve has two ends.")
+    return spaced(latents, count, lambda fine: decoded_chords(fine, generator, None, max_points))
 
 
 def pushforward(to_data: Callable[[Tensor], Tensor], points: Tensor, tangents: Tensor) -> Tensor:

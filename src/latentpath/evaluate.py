@@ -21,6 +21,7 @@ from .curves import lerp, slerp
 from .energy import Embed, Generator, Index, blocks, chords, decoded_chords, prices, times
 from .errors import InputError
 from .index import PriorIndex, as_log_index
+from .solvers import Outcome
 
 __all__ = ["BASELINES", "LABELS", "Judge", "Report", "Row", "Source", "Spacing", "compare", "finite"]
 
@@ -173,6 +174,12 @@ class Report:
         ]
         return [heading, *body]
 
+    @property
+    def advice(self) -> dict[str, str]:
+        """What to try for the paths that did not converge, by the name of their outcome."""
+        found = {name: Outcome.named(name).advice for name in self.outcomes}
+        return {name: advice for name, advice in found.items() if advice}
+
     def __str__(self) -> str:
         widths = [max(map(len, column)) for column in zip(*self.table, strict=True)]
         lines = [
@@ -185,12 +192,14 @@ class Report:
         pairs = len(self.rows[0].cost)
         ended = ", ".join(f"{count} {name}" for name, count in self.outcomes.items())
         last = [f"means over {counted(pairs, 'pair')}; paths: {ended}", *filter(None, [self.searched])]
+        last += [f"{name}: {advice}" for name, advice in self.advice.items()]
         return "\n".join([*(line.rstrip() for line in lines), *last])
 
     def to_dict(self) -> dict[str, Any]:
         """Everything in the report, for `json`."""
         return {
             "outcomes": self.outcomes,
+            **({"advice": self.advice} if self.advice else {}),
             **({"searched": self.searched} if self.searched else {}),
             "rows": [asdict(row) for row in self.rows],
             "means": {r.name: r.means() for r in self.rows},

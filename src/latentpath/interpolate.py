@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any, Literal
+from typing import Any, Literal, SupportsFloat, SupportsIndex
 
 import torch
 from torch import Tensor
 
+from ._progress import Report, progress_bar
+from ._validate import real_number, whole_number
 from .audit import Audit
 from .callables import without_autocast
 from .checks import check_endpoints, check_generator, checked_index
+from .counts import counted
 from .curves import lerp
 from .energy import Embed, Generator
 from .errors import InputError, SolveError
@@ -28,6 +31,7 @@ from .solvers import (
     Multilevel,
     Outcome,
     Problem,
+    Progress,
     Restarts,
     Solver,
     State,
@@ -53,17 +57,18 @@ def interpolate(
     start: Tensor,
     end: Tensor,
     *,
-    segments: int = 50,
+    segments: SupportsIndex = 50,
     alpha: float | None = None,
     embed: Embed = None,
     solver: Solver[Any] | str | None = None,
-    tol: float = 1e-3,
-    max_evaluations: float | None = None,
-    max_points: int | None = None,
-    restarts: int | Literal["auto"] | Restarts | None = None,
-    seed: int = 0,
+    tol: SupportsFloat = 1e-3,
+    max_evaluations: SupportsFloat | None = None,
+    max_points: SupportsIndex | None = None,
+    restarts: SupportsIndex | Literal["auto"] | Restarts | None = None,
+    seed: SupportsIndex = 0,
     strict: bool = False,
     callback: Callback | None = None,
+    progress: bool | None = None,
 ) -> Path:
     r"""Find the path along which a generator keeps producing realistic things (paper, Section 5).
 
@@ -105,6 +110,8 @@ def interpolate(
         seed: of the starts; a `Restarts` carries its own.
         strict: raise `SolveError` unless every path has converged, to a finite cost.
         callback: called with a `Progress` after every step; a true answer stops, and every path keeps the best it has.
+        progress: whether to show a progress bar; None shows one on a terminal or in a notebook, once the solve takes
+            more than two seconds, unless there is a ``callback``.
 
     Returns:
         A `Path`; a single pair is a batch of one.
@@ -124,12 +131,15 @@ def interpolate(
         >>> path.latents.shape, str(path.outcome[0])
         (torch.Size([1, 51, 2]), 'converged')
     """
-    check_options(segments=segments, tol=tol, max_evaluations=max_evaluations, max_points=max_points)
+    segments, tol, max_evaluations, max_points = check_options(
+        segments=segments, tol=tol, max_evaluations=max_evaluations, max_points=max_points
+    )
     if callback is not None and not callable(callback):
         raise InputError(f"callback must be callable, got {type(callback).__name__}")
     plan = Restarts.of(restarts, seed)
+    bar = progress_bar("Solving", progress, quiet=callback is not None)
     # gradients and full precision are needed, whatever the caller has switched off and on
-    with torch.inference_mode(False), without_autocast():
+    with torch.inference_mode(False), without_autocast(), bar as report:
         index = checked_index(prior, alpha)
         plan.check(index)
         start, end = check_endpoints(start, end, index)
@@ -141,6 +151,7 @@ def interpolate(
         problem = Problem(generator, index, embed, max_points)
         budget = _BUDGET if max_evaluations is None else max_evaluations
         line = lerp(start, end, segments)
+        callback = _reporting(report, callback)
 
         def solve(
             problem: Problem, begin: Tensor, audit: Callable[[Tensor], Audit], index: Any, callback: Callback | None
@@ -190,27 +201,37 @@ def interpolate(
     return path
 
 
+def _reporting(report: Report, callback: Callback | None) -> Callback:
+    """Returns a callback that reports to a progress bar, and then calls the user's."""
+
+    def tell(now: Progress) -> bool | None:
+        paths = f"{now.running} of {counted(len(now.energy), 'path')} running"
+        segments, evaluations = now.latents.shape[1] - 1, round(now.evaluations)
+        report(None, f"{paths} on {counted(segments, 'segment')}, {counted(evaluations, 'evaluation')}")
+        return None if callback is None else callback(now)
+
+    return tell
+
+
 def check_options(
-    *, segments: int, tol: float, max_evaluations: float | None = None, max_points: int | None = None
-) -> None:
-    """Refuse numbers that no solve can have; what a command asks before it draws, reads or inverts anything.
+    *,
+    segments: SupportsIndex,
+    tol: SupportsFloat,
+    max_evaluations: SupportsFloat | None = None,
+    max_points: SupportsIndex | None = None,
+) -> tuple[int, float, float | None, int | None]:
+    """Refuses numbers that no solve can have, and returns the others; a command asks before it reads or inverts.
 
     Raises:
         InputError: one is out of range, or not finite.
     """
-    if isinstance(segments, bool) or not isinstance(segments, int) or segments < 2:
-        raise InputError(f"segments must be a whole number of at least 2, got {segments!r}")
-    if not isinstance(tol, int | float) or not 0 < tol < math.inf:
-        raise InputError(f"tol must be above 0 and finite, got {tol!r}")
-    number = isinstance(max_evaluations, int | float) and not isinstance(max_evaluations, bool)
-    if max_evaluations is not None and not (number and max_evaluations >= 1):
-        raise InputError(f"max_evaluations must be a number of at least 1, got {max_evaluations!r}")
-    if max_evaluations == math.inf:
-        raise InputError("max_evaluations must be finite, got inf; None is 1,000 from each start")
-    if max_points is not None and (isinstance(max_points, bool) or not isinstance(max_points, int) or max_points < 2):
-        raise InputError(
-            f"max_points must be a whole number of at least 2 (a segment has two ends), got {max_points!r}"
-        )
+    if max_evaluations is not None:
+        advice = "None is 1,000 from each start."
+        max_evaluations = real_number("max_evaluations", max_evaluations, least=1, below=math.inf, advice=advice)
+    if max_points is not None:
+        max_points = whole_number("max_points", max_points, 2, advice="A segment has two ends.")
+    tol = real_number("tol", tol, above=0, below=math.inf)
+    return whole_number("segments", segments, 2), tol, max_evaluations, max_points
 
 
 def points_at_once(device: torch.device, values: int) -> int:
@@ -223,12 +244,12 @@ def _name(function: object) -> str:
 
 
 def insist(path: Path) -> None:
-    """What a strict caller asks for.
+    """Raises an error, with advice, unless every path has converged, to a finite cost.
 
     Raises:
         SolveError: a path that has not converged, or whose cost is not finite.
     """
-    failed = []
+    failed, advice = [], list(dict.fromkeys(filter(None, (outcome.advice for outcome in path.outcome))))
     for i, outcome in enumerate(path.outcome):
         if outcome is not Outcome.CONVERGED:
             where = path.tunnels[i].nonzero().flatten().tolist()
@@ -236,9 +257,7 @@ def insist(path: Path) -> None:
     failed += [f"path {i}: its cost is {cost}" for i, cost in enumerate(path.cost.tolist()) if not math.isfinite(cost)]
     if failed:
         shown = "; ".join(failed[:8]) + (f"; and {len(failed) - 8} more" if len(failed) > 8 else "")
-        raise SolveError(
-            f"strict: {shown}. More segments or evaluations may help; the error's .path holds what was found", path
-        )
+        raise SolveError(" ".join([f"strict: {shown}.", *advice, "The error's .path holds what was found."]), path)
 
 
 def _solver(solver: Solver[Any] | str | None, tol: float) -> Solver[Any]:

@@ -33,10 +33,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import SupportsIndex
 
 import torch
 from torch import Tensor
 
+from ._progress import progress_bar
+from ._validate import SEED, real_number, whole_number
 from .callables import any_precision, leaf_and_view, without_autocast
 from .checks import check_generator
 from .counts import counted
@@ -46,6 +49,7 @@ from .index import RealismIndex
 from .index.rules import draw
 from .interpolate import points_at_once
 from .models import Model
+from .models.sampling import as_taken
 from .solvers.points import PointDescent
 
 __all__ = ["Inversion", "InversionProgress", "invert"]
@@ -115,15 +119,16 @@ def invert(
     model: Model,
     images: Tensor,
     *,
-    starts: int = 8,
-    steps: int = 300,
+    starts: SupportsIndex = 8,
+    steps: SupportsIndex = 300,
     penalty: float = 0.005,
     alpha: float = 0.9,
     tol: float = 1e-3,
     embed: Embed = None,
-    seed: int = 0,
-    max_points: int | None = None,
+    seed: SupportsIndex = 0,
+    max_points: SupportsIndex | None = None,
     callback: Callable[[InversionProgress], bool | None] | None = None,
+    progress: bool | None = None,
 ) -> Inversion:
     r"""Find latents from which a model's generator makes given images: least squares, and a penalty for unlikely ones.
 
@@ -146,6 +151,7 @@ def invert(
         max_points: the most points the generator is given in one call; None as in `interpolate`.
         callback: called with an `InversionProgress` after every step; a true answer stops, and every image keeps the
             best it has.
+        progress: whether to show a progress bar; None as in `interpolate`.
 
     Raises:
         InputError: a model without a prior, images of another shape, dtype, device or range or with NaN, or a number
@@ -161,28 +167,25 @@ def invert(
         >>> (found.latents - z).abs().max() < 1e-3
         tensor(True)
     """
-    _check_numbers(starts, steps, penalty, tol, seed, max_points)
+    starts, steps = whole_number("starts", starts, 1), whole_number("steps", steps, 1)
+    seed = whole_number("seed", seed, 0, SEED)
+    if max_points is not None:
+        max_points = whole_number("max_points", max_points, 1)
+    penalty = real_number("penalty", penalty, least=0, below=math.inf)
+    tol = real_number("tol", tol, above=0, below=math.inf)
     if callback is not None and not callable(callback):
         raise InputError(f"callback must be callable, got {type(callback).__name__}")
-    with torch.inference_mode(False), without_autocast():
+    bar = progress_bar("Inverting", progress, quiet=callback is not None)
+    with torch.inference_mode(False), without_autocast(), bar as report:
+
+        def tell(now: InversionProgress) -> bool | None:
+            report(
+                now.step / now.steps, f"step {now.step} of at most {now.steps}, {counted(now.running, 'image')} running"
+            )
+            return None if callback is None else callback(now)
+
         search = _Search.prepare(model, images, starts, penalty, alpha, embed, seed, max_points)
-        return search.run(steps, tol, callback)
-
-
-def _check_numbers(
-    starts: object, steps: object, penalty: object, tol: object, seed: object, max_points: object
-) -> None:
-    """Refuse numbers out of range."""
-    whole: dict[str, tuple[object, int]] = {"starts": (starts, 1), "steps": (steps, 1), "seed": (seed, 0)}
-    if max_points is not None:
-        whole["max_points"] = (max_points, 1)
-    for name, (value, least) in whole.items():
-        if isinstance(value, bool) or not isinstance(value, int) or not least <= value < 2**63:
-            raise InputError(f"{name} must be a whole number of at least {least}, got {value!r}")
-    if isinstance(penalty, bool) or not isinstance(penalty, int | float) or not 0 <= penalty < math.inf:
-        raise InputError(f"penalty must be a number of at least 0, and finite, got {penalty!r}")
-    if isinstance(tol, bool) or not isinstance(tol, int | float) or not 0 < tol < math.inf:
-        raise InputError(f"tol must be above 0 and finite, got {tol!r}")
+        return search.run(steps, tol, tell)
 
 
 def _check_images(model: Model, images: Tensor, made: Tensor) -> Tensor:
@@ -272,7 +275,7 @@ class _Search:
         spread = float(pool.var(0).sum().sqrt())
         return cls(model, images, target, index, embed, penalty, variance, spread, begin, encoded, size)
 
-    def run(self, steps: int, tol: float, callback: Callable[[InversionProgress], bool | None] | None) -> Inversion:
+    def run(self, steps: int, tol: float, callback: Callable[[InversionProgress], bool | None]) -> Inversion:
         """Descend from all starts, drop the worse half again and again, keep the best of each image."""
         count, each, dim = self.begin.shape
         inside = (lambda z: self.index.log(z).isfinite()) if self.index.kind == "uniform" else None
@@ -285,11 +288,10 @@ class _Search:
             descent.step()
             if step % _RUNG == 0:
                 self._drop(descent, each >> (step // _RUNG))
-            if callback is not None:
-                running = descent.running.view(count, each)
-                lowest = descent.value.view(count, each).amin(1)
-                progress = InversionProgress(step, steps, int(running.any(1).sum()), int(running.sum()), lowest)
-                stopped = bool(callback(progress))
+            running = descent.running.view(count, each)
+            lowest = descent.value.view(count, each).amin(1)
+            now = InversionProgress(step, steps, int(running.any(1).sum()), int(running.sum()), lowest)
+            stopped = bool(callback(now))
         return self._finish(descent, stopped)
 
     def _drop(self, descent: PointDescent, keep: int) -> None:
@@ -358,13 +360,3 @@ def _distances(measure: Callable[[Tensor], Tensor], pool: Tensor, target: Tensor
     mean = total / len(pool)
     variance = float((square / len(pool) - mean**2).mean())
     return torch.cat(parts, dim=1), variance if variance > 0 else 1.0
-
-
-def as_taken(model: Model, latents: Tensor, images: object = None) -> Tensor:
-    """Latents as the generator takes them, dtype and device: like its weights, or else like the images, if any."""
-    generator = model.generator
-    weights = generator.parameters() if isinstance(generator, torch.nn.Module) else ()
-    like = next((weight for weight in weights if weight.is_floating_point()), images)
-    if not isinstance(like, Tensor):
-        return latents
-    return latents.to(like.device, like.dtype if like.dtype in (torch.float32, torch.float64) else latents.dtype)

@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as Bar
 
+from ._progress import live_bar
 from .counts import counted, plural
 from .invert import InversionProgress
 from .solvers import Callback, Multilevel, Progress
@@ -68,14 +67,12 @@ def solving(console: Console, pairs: int, segments: int, first: float) -> Iterat
         )
 
     if console.is_terminal:
-        columns = (SpinnerColumn(), TextColumn("Solving"), BarColumn(16), TextColumn("{task.description}"))
-        with Bar(*columns, TimeElapsedColumn(), console=console, transient=True) as bar:
-            task = bar.add_task("the straight lines", total=pairs * len(levels))
+        with live_bar(console, "Solving", "the straight lines") as report:
 
             def show(now: Progress) -> None:
                 level, text = facts(now)
-                completed = (level + 1) * pairs - now.running if level >= 0 else None
-                bar.update(task, completed=completed, description=text)
+                done = (level + 1) * pairs - now.running
+                report(done / (pairs * len(levels)) if level >= 0 else None, text)
 
             yield show
         return
@@ -101,10 +98,8 @@ def inverting(console: Console, images: int) -> Iterator[Callable[[InversionProg
         )
 
     if console.is_terminal:
-        columns = (SpinnerColumn(), TextColumn("Inverting"), BarColumn(16), TextColumn("{task.description}"))
-        with Bar(*columns, TimeElapsedColumn(), console=console, transient=True) as bar:
-            task = bar.add_task("from the nearest samples", total=None)
-            yield lambda now: bar.update(task, total=now.steps, completed=now.step, description=facts(now))
+        with live_bar(console, "Inverting", "from the nearest samples") as report:
+            yield lambda now: report(now.step / now.steps, facts(now))
         return
 
     def line(now: InversionProgress) -> None:

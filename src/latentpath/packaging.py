@@ -116,14 +116,16 @@ def package_run(
         steps=step,
         seconds=seconds,
         images=len(images),
-        value_range=(-1.0, 1.0),
+        value_range=model.value_range,
         prior={"name": config.prior, "dim": config.latent_dim},
         quality=None if quality is None else quality(model),
     )
     stage("writing the model", 0, 1)
     with torch.no_grad():
         drawn = draw(prior, _SHEET, torch.Generator().manual_seed(config.seed))
-        sheet = contact_sheet(model.generator(drawn), columns=_COLUMNS, zoom=2 if config.size < 64 else 1)
+        sheet = contact_sheet(
+            model.generator(drawn), columns=_COLUMNS, zoom=2 if config.size < 64 else 1, value_range=model.value_range
+        )
     write_model(folder, network, card, sheet, dtype=dtype)
     return read_model(folder, prior)
 

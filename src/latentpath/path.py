@@ -8,12 +8,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, SupportsIndex
 
 import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from ._validate import chosen_rows, whole_number
 from .audit import Audit, hides
 from .callables import without_autocast
 from .counts import counted, plural
@@ -210,13 +211,17 @@ class Path:
     def __len__(self) -> int:
         return len(self.latents)
 
-    def __getitem__(self, which: int | slice) -> Path:
-        """Some of the paths, as a `Path`; an integer gives a batch of one."""
-        if isinstance(which, int):
-            if not -len(self) <= which < len(self):
-                raise IndexError(f"path {which} of a batch of {len(self)}")
-            which = slice(which % len(self), which % len(self) + 1)
-        chosen = list(range(len(self))[which])
+    def __getitem__(self, which: SupportsIndex | slice | Iterable[Any]) -> Path:
+        """Selects paths of the batch, as a `Path`; a whole number gives a batch of one.
+
+        Args:
+            which: a whole number, a slice, or a list, array or tensor of whole numbers or of ``B`` truth values.
+
+        Raises:
+            IndexError: a path that is not there, or a mask of another length.
+            InputError: an index of another kind.
+        """
+        chosen = chosen_rows("path", which, len(self))
         facts = {f.name: getattr(self.audit, f.name)[chosen] for f in fields(Audit)}
         return replace(
             self,
@@ -224,7 +229,7 @@ class Path:
             audit=Audit(**facts),
             seen=self.seen[chosen],
             ri=self.ri[chosen],
-            outcome=self.outcome[which],
+            outcome=tuple(self.outcome[row] for row in chosen),
             evaluations=self.evaluations[chosen],
             gain=self.gain[chosen],
             found=None if self.found is None else self.found.rows(chosen),
@@ -254,7 +259,7 @@ class Path:
         return self.source
 
     @torch.no_grad()
-    def at(self, points: int, spacing: Spacing = "metric") -> Tensor:
+    def at(self, points: SupportsIndex, spacing: Spacing = "metric") -> Tensor:
         """Latents of ``points`` points, evenly spaced along every path: ``(B, points, D)``.
 
         "metric" spaces them evenly in the metric of Theorem 1 (many where the index is low: the parameterisation of the
@@ -263,22 +268,22 @@ class Path:
         Raises:
             InputError: ``points < 2``, an unknown spacing, or a path without a source (except for "latent").
         """
-        if points < 2:
-            raise InputError(f"a path has two ends: points must be at least 2, got {points}")
+        points = whole_number("points", points, 2, advice="A path has two ends.")
         if spacing == "latent":
             return spaced(self.latents, points, chords)
         source = self._bound(f'spacing="{spacing}"')
         return spaced(self.latents, points, lambda fine: source.steps(fine, spacing))
 
-    def frames(self, n: int, spacing: Spacing = "data") -> Tensor:
+    def frames(self, n: SupportsIndex, spacing: Spacing = "data") -> Tensor:
         """``n`` decoded points along every path, ``(B, n, *frame)``, evenly spaced (see `at`), endpoints included.
 
         Raises:
             InputError: as for `at`.
         """
-        return self._bound("decoding frames").frames(self.at(n, spacing))
+        points = whole_number("n", n, 2, advice="A path has two ends.")
+        return self._bound("decoding frames").frames(self.at(points, spacing))
 
-    def resample(self, segments: int, spacing: Spacing = "metric") -> Path:
+    def resample(self, segments: SupportsIndex, spacing: Spacing = "metric") -> Path:
         """The same curves with ``segments`` segments, evenly spaced and audited anew.
 
         Keyframes between the ends are no longer among the points, except by chance, so ``joints`` are None.
@@ -286,7 +291,7 @@ class Path:
         Raises:
             InputError: ``segments < 1``, or a path without a source.
         """
-        source = self._bound("resampling")
+        segments, source = whole_number("segments", segments, 1), self._bound("resampling")
         return Path.measured(
             self.at(segments + 1, spacing),
             source,

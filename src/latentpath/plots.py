@@ -13,14 +13,15 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ._validate import whole_number
 from .errors import InputError, missing
-from .video import pixels
+from .value_range import ValueRange, inferred_range, pixels
 
 try:
     import matplotlib as mpl
@@ -168,8 +169,8 @@ def _same_batch(curves: Mapping[str, Tensor], dims: int, what: str) -> dict[str,
 def strips(
     rows: Mapping[str, Tensor],
     *,
-    every: int = 1,
-    value_range: tuple[float, float] = (-1.0, 1.0),
+    every: SupportsIndex = 1,
+    value_range: ValueRange | None = None,
     notes: Mapping[str, Sequence[str]] | None = None,
     title: str | None = None,
 ) -> Figure:
@@ -180,21 +181,21 @@ def strips(
     Args:
         rows: by name, frames ``(n, C, H, W)`` of one pair or ``(P, n, C, H, W)`` of several, C = 1 or 3.
         every: show every so many frames, from the first; the last is always shown.
-        value_range: of the frames; black and white of grey ones.
+        value_range: the values shown as 0 and 255; None for what all frames hold (see `latentpath.value_range`).
         notes: by name, one line or two of small print for each pair, shown on the right.
         title: of the figure.
 
     Raises:
         InputError: frames of another shape or number, or ``every < 1``.
     """
-    if every < 1:
-        raise InputError(f"every must be at least 1, got {every}")
+    every = whole_number("every", every, 1)
     found = _same_batch(rows, 5, "frames (n, C, H, W) or (P, n, C, H, W)")
     count = max(value.shape[1] for value in found.values())
     if len({value.shape[1:2] + value.shape[3:] for value in found.values()}) > 1:
         raise InputError("all rows need the same number of frames of one size")
     shown = sorted({*range(0, count, every), count - 1})
-    films = {name: pixels(value[:, shown], value_range) for name, value in found.items()}
+    held = inferred_range(found.values()) if value_range is None else value_range
+    films = {name: pixels(value[:, shown], held) for name, value in found.items()}
     pairs, (side, wide) = len(next(iter(found.values()))), next(iter(found.values())).shape[-2:]
     zoom, gap = max(1, round(1180 / (len(shown) * wide))), 6
     step, height = wide * zoom + gap, side * zoom

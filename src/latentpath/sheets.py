@@ -7,24 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, SupportsIndex
 
-import numpy as np
-
-from .errors import InputError
+from ._validate import whole_number
+from .value_range import Bytes
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["Bytes", "Sheet", "enlarged"]
-
-Bytes = np.ndarray[Any, np.dtype[np.uint8]]
-"""Pictures ``(..., H, W, C)``, C = 1 or 3."""
+__all__ = ["Sheet", "enlarged"]
 
 _INK, _GAP, _FONT = "#22272E", 8, 15
 
 
-def enlarged(scale: int | None, side: int, comfortable: float) -> int:
+def enlarged(scale: SupportsIndex | None, side: int, comfortable: float) -> int:
     """The side of the square that a pixel becomes: ``scale``, or what makes ``side`` pixels about ``comfortable``.
 
     Raises:
@@ -32,9 +28,7 @@ def enlarged(scale: int | None, side: int, comfortable: float) -> int:
     """
     if scale is None:
         return max(1, round(comfortable / side))
-    if scale != int(scale) or scale < 1:
-        raise InputError(f"scale must be a whole number of at least 1, got {scale}")
-    return int(scale)
+    return whole_number("scale", scale, 1)
 
 
 class Sheet:

@@ -19,7 +19,7 @@ CONFIDENCE = "confidence"
 _ENDED = {
     "budget spent": "stopped before converging",
     "non finite": "could not start from a finite energy",
-    "unresolved": "unresolved, with cost that its points do not show (more segments may help)",
+    "unresolved": "unresolved, with cost that its points do not show",
 }
 
 
@@ -83,7 +83,9 @@ def verdict(report: Report, tol: float, stopped: bool = False) -> str:
         much = f"he path's cost is {after:g}: it meets places where the index is 0 or the generator makes no numbers"
     much = f"On average t{much}; it is cheaper in {cheaper} of {pairs} pairs." if pairs > 1 else f"T{much}."
     words = f"{much} The audit {found}. {ended} (tol {tol:g})."
-    return f"{words} You stopped the solve: these are the best paths found by then." if stopped else words
+    if stopped:
+        return f"{words} You stopped the solve: these are the best paths found by then."
+    return " ".join([words, *(f"Where {name}: {advice}" for name, advice in report.advice.items())])
 
 
 def listed(words: Sequence[str]) -> str:

@@ -26,11 +26,13 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, SupportsIndex
 
 import torch
 from torch import Tensor
 
+from ._progress import progress_bar
+from ._validate import real_number, whole_number
 from .callables import without_autocast
 from .curves import arc_length, at_arc, spaced, subdivide
 from .energy import Generator, chords, decode
@@ -53,11 +55,12 @@ def interpolate_through(
     keyframes: Tensor,
     *,
     closed: bool = False,
-    segments: int = 50,
+    segments: SupportsIndex = 50,
     spacing: Spacing = "metric",
     smooth: float | None = None,
     most_rise: float = 0.1,
     strict: bool = False,
+    progress: bool | None = None,
     **options: Any,
 ) -> Path:
     r"""One path through many latents: all legs solved in one batch, joined, evenly spaced across the joints.
@@ -74,6 +77,7 @@ def interpolate_through(
         most_rise: what smoothing one joint may cost, as a share of the mean cost of the two legs that meet there. Where
             the bound takes more, the joint becomes as gentle as this allows.
         strict: raise `SolveError` unless every leg has converged, to a finite cost.
+        progress: as for `interpolate`: progress bars of the solve and of the smoothing.
         options: any others of `interpolate`.
 
     Returns:
@@ -100,7 +104,8 @@ def interpolate_through(
         (torch.Size([1, 81, 2]), [[0, 20, 40, 60, 80]])
     """
     stops = _checked(keyframes, closed)
-    _check(segments, spacing, smooth, most_rise)
+    segments = whole_number("segments", segments, 2)
+    _check(spacing, smooth, most_rise)
     count, legs = len(stops), stops.shape[1] - 1
     try:
         found = interpolate(
@@ -110,6 +115,7 @@ def interpolate_through(
             stops[:, 1:].flatten(0, 1),
             segments=segments,
             strict=strict,
+            progress=progress,
             **options,
         )
     except SolveError as error:
@@ -119,9 +125,10 @@ def interpolate_through(
         polylines: list[list[Tensor]] = [list(found.latents[i * legs : (i + 1) * legs]) for i in range(count)]
         facts: list[_Smoothed] = []
         if smooth is not None:
-            facts = [
-                _smoothed(each, bool(closed), segments * legs, smooth, most_rise, found.source) for each in polylines
-            ]
+            with progress_bar("Smoothing", progress, quiet=options.get("callback") is not None) as report:
+                for i, each in enumerate(polylines):
+                    report(i / count, f"path {i + 1} of {count}")
+                    facts.append(_smoothed(each, closed, segments * legs, smooth, most_rise, found.source))
             polylines = [each.legs for each in facts]
         joined = [_evenly(each, segments * legs, spacing, found.source) for each in polylines]
         latents = torch.stack([latents for latents, _ in joined])
@@ -179,18 +186,15 @@ def _checked(keyframes: Tensor, closed: bool) -> Tensor:
     return torch.cat([stops, stops[:, :1]], dim=1) if closed else stops
 
 
-def _check(segments: int, spacing: str, smooth: float | None, most_rise: float) -> None:
-    if isinstance(segments, bool) or not isinstance(segments, int) or segments < 2:
-        raise InputError(f"segments must be a whole number of at least 2, got {segments!r}")
+def _check(spacing: str, smooth: float | None, most_rise: float) -> None:
     if spacing not in ("data", "metric", "latent"):
         raise InputError(f'spacing must be "metric", "data" or "latent", got {spacing!r}')
-    if smooth is not None and (isinstance(smooth, bool) or not isinstance(smooth, int | float) or not 0 < smooth < 2):
-        raise InputError(
-            "smooth must be None or the largest jump of the velocity at a joint, in (0, 2): 0.5 is gentle, 1 is a turn "
-            f"of 60 degrees in one step; got {smooth!r}"
+    if smooth is not None:
+        gentle = (
+            "It is the largest jump of the velocity at a joint: 0.5 is gentle, 1 is a turn of 60 degrees in one step."
         )
-    if not isinstance(most_rise, int | float) or not 0 < most_rise < math.inf:
-        raise InputError(f"most_rise must be a share of the cost above 0, such as 0.1, got {most_rise!r}")
+        real_number("smooth", smooth, above=0, below=2, advice=gentle)
+    real_number("most_rise", most_rise, above=0, below=math.inf, advice="It is a share of the cost, such as 0.1.")
 
 
 def _mean_gain(found: Path, count: int) -> Tensor:

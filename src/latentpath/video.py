@@ -26,13 +26,15 @@ import torch
 from torch import Tensor
 
 from . import webp
+from ._validate import describe, real_number
 from .errors import InputError, MissingDataError, missing
-from .sheets import Bytes, Sheet, enlarged
+from .sheets import Sheet, enlarged
+from .value_range import Bytes, ValueRange, inferred_range, pixels
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["COMFORTABLE", "Bytes", "check", "durations", "gif", "pixels", "target", "whole", "write"]
+__all__ = ["COMFORTABLE", "check", "durations", "gif", "most_frames", "target", "whole", "write"]
 
 COMFORTABLE = (224, 500)
 """About the height of a frame, and of all rows together, that is comfortable to see."""
@@ -43,25 +45,11 @@ _LARGEST_SIDE = {".gif": 65535, ".webp": 16383, ".mp4": 16384}
 _QUALITY = {"crf": "15", "preset": "medium"}
 
 
-def pixels(frames: Tensor, value_range: tuple[float, float] = (-1.0, 1.0)) -> Bytes:
-    """Frames ``(..., C, H, W)``, C = 1 or 3, as bytes ``(..., H, W, C)``; values outside ``value_range`` are clipped.
-
-    Raises:
-        InputError: another shape, or an empty range.
-
-    Example:
-        >>> pixels(torch.tensor([-1.0, 0.0, 2.0]).reshape(1, 1, 3)).ravel().tolist()
-        [0, 128, 255]
-    """
-    low, high = value_range
-    if frames.ndim < 3 or frames.shape[-3] not in (1, 3) or frames.numel() == 0:
-        raise InputError(f"frames must be (..., C, H, W) with C = 1 or 3, got {tuple(frames.shape)}")
-    if not low < high:
-        raise InputError(f"value_range must be (low, high) with low < high, got {value_range}")
-    scaled = (frames.detach().double().cpu() - low) * (255 / (high - low))
-    rounded = scaled.nan_to_num(0.0).clamp(0, 255).round().to(torch.uint8)
-    array: Bytes = rounded.movedim(-3, -1).contiguous().numpy()
-    return array
+def most_frames(seconds: float, suffix: str) -> int | None:
+    """The most frames that a format shows in this time; None where it has no bound."""
+    if suffix not in _MOST_A_SECOND:
+        return None
+    return round(_UNITS[suffix] * seconds) * _MOST_A_SECOND[suffix] // _UNITS[suffix]
 
 
 def durations(frames: int, seconds: float, suffix: str = ".gif") -> list[int]:
@@ -75,7 +63,7 @@ def durations(frames: int, seconds: float, suffix: str = ".gif") -> list[int]:
         [33, 34, 33]
     """
     most, total = _MOST_A_SECOND[suffix], round(_UNITS[suffix] * seconds)
-    if total * most < frames * _UNITS[suffix]:
+    if (most_frames(seconds, suffix) or 0) < frames:
         raise InputError(
             f"a {suffix[1:].upper()} shows at most {most} frames a second: {frames} frames need {frames / most:g} "
             f"seconds, got {seconds:g}; an .mp4 shows more"
@@ -92,7 +80,7 @@ def gif(
     bounce: bool = True,
     loop: bool = True,
     scale: int | None = None,
-    value_range: tuple[float, float] = (-1.0, 1.0),
+    value_range: ValueRange | None = None,
 ) -> None:
     """Write a film as an animated GIF, whole or not at all.
 
@@ -104,17 +92,21 @@ def gif(
         bounce: play to the end and back: 2n - 2 frames instead of n.
         loop: play round after round.
         scale: the side of the square that a pixel becomes; by default such that small frames are comfortable to see.
-        value_range: of the frames; black and white of grey ones.
+        value_range: the values shown as 0 and 255, as for `latentpath.value_range.pixels`; None for what the frames of
+            all films hold.
 
     Raises:
         InputError: frames of another shape, films of different length, more than 50 frames a second, or ``scale < 1``.
         MissingDataError: the folder does not exist.
     """
+    seconds = real_number("seconds", seconds, above=0)
+    target(file, (".gif",))
     films = frames if isinstance(frames, Mapping) else {"": _stacked(frames)}
     if not films or any(film.ndim not in (4, 5) for film in films.values()):
         shapes = [tuple(film.shape) for film in films.values()]
         raise InputError(f"a film must be (n, C, H, W) or (P, n, C, H, W), got {shapes}")
-    columns = [pixels(film if film.ndim == 5 else film[None], value_range) for film in films.values()]
+    shown = inferred_range(films.values()) if value_range is None else value_range
+    columns = [pixels(film if film.ndim == 5 else film[None], shown) for film in films.values()]
     sizes = {column.shape[:4] for column in columns}
     if len(sizes) != 1:
         raise InputError(f"films side by side need the same number of frames of one size, got {sorted(sizes)}")
@@ -131,6 +123,8 @@ def gif(
 def _stacked(frames: Tensor | Sequence[Tensor]) -> Tensor:
     if isinstance(frames, Tensor):
         return frames
+    if not isinstance(frames, Sequence) or not all(isinstance(frame, Tensor) for frame in frames):
+        raise InputError(f"frames must be a tensor or a list of tensors (C, H, W); got {describe(frames)}.")
     if not frames or any(frame.shape != frames[0].shape for frame in frames):
         raise InputError("a film needs at least one frame, and all of one shape")
     return torch.stack(list(frames))
@@ -184,6 +178,8 @@ def target(file: str | os.PathLike[str], suffixes: tuple[str, ...]) -> FilePath:
         InputError: its suffix is not one of these, or it is a folder.
         MissingDataError: it would be in a folder that does not exist.
     """
+    if not isinstance(file, str | os.PathLike):
+        raise InputError(f'file must be a path, such as "film.gif"; got {describe(file)}.')
     found = FilePath(file)
     if found.suffix.lower() not in suffixes:
         raise InputError(

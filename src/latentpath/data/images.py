@@ -5,13 +5,16 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import SupportsIndex
 
 import torch
 from torch import Tensor
 
+from .._validate import whole_number
 from ..errors import InputError
+from ..value_range import ValueRange
 from .cache import cache_folder, cached_pixels
 from .listing import fingerprint
 from .pictures import Frame
@@ -43,11 +46,12 @@ class Images:
 def load_images(
     source: str | Path | None,
     *,
-    size: int,
-    channels: int,
+    size: SupportsIndex,
+    channels: SupportsIndex,
     split: str = "train",
-    hold_out: int = 0,
+    hold_out: SupportsIndex = 0,
     crop: float | None = None,
+    value_range: ValueRange | None = None,
     cache: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Images:
@@ -61,6 +65,7 @@ def load_images(
         hold_out: how many images, the last ones by name, go into ``held_out``.
         crop: width of the centred square that is taken, as a fraction of the picture's; by default 108/178 for CelebA
             (108 of the published 178 pixels, the same part at any size), the largest square for everything else.
+        value_range: as for `read_images`: the stored values that are black and white in pictures of more than 8 bits.
         cache: folder for decoded images; by default `latentpath.data.cache_folder`.
         progress: called with images decoded and their number, when they are not in the cache.
 
@@ -84,12 +89,15 @@ def load_images(
         >>> images.name, len(images), images.pixels.shape, len(images.held_out)
         ('faces', 8, torch.Size([8, 3, 64, 64]), 2)
     """
-    frame = Frame((size, size), channels, 1.0 if crop is None else crop)
-    if hold_out < 0:
-        raise InputError(f"hold_out must be at least 0, got {hold_out}")
+    size, channels, hold_out = (
+        whole_number("size", size),
+        whole_number("channels", channels),
+        whole_number("hold_out", hold_out, 0),
+    )
+    frame = Frame((size, size), channels, 1.0 if crop is None else crop, value_range)
     with contextlib.closing(find_source(source, split)) as found:
         if crop is None:
-            frame = Frame((size, size), channels, found.crop)
+            frame = replace(frame, crop=found.crop)
         if hold_out >= found.count:
             raise InputError(
                 f"hold_out must leave images to train on: {found.name} ({split}) has {found.count}, got {hold_out}"

@@ -15,13 +15,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, SupportsIndex
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from .._validate import whole_number
 from ..errors import DataError, InputError, LatentPathError, MissingDataError
+from ..value_range import ValueRange, checked_range, scaled
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -31,6 +33,8 @@ __all__ = ["Frame", "decode", "fit", "read_images"]
 # Not all that Pillow opens: some of its formats call other programs (EPS), or are no pictures.
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "JPEG2000", "AVIF", "TGA")
 _REDUCING_GAP = 3.0
+_LARGEST = 65535.0  # that 16 bits hold
+_GIVE_RANGE = "give value_range=(low, high), or save it with 8 or 16 bits a channel"
 
 
 @dataclass(frozen=True)
@@ -42,14 +46,17 @@ class Frame:
         channels: 1 for grey, 3 for RGB.
         crop: width of the centred part that is taken, as a fraction of the picture's; less where the height does not
             allow it. 1 takes the largest part with the aspect of ``size``.
+        value_range: the stored values that are black and white in pictures of more than 8 bits a channel; None for all
+            that 16 bits hold, (0, 65535). (0, 4095) is for 12 bits. Pictures of 8 bits are not affected.
 
     Raises:
-        InputError: a size below 1, other channels, or a crop outside (0, 1].
+        InputError: a size below 1, other channels, a crop outside (0, 1], or an empty range.
     """
 
     size: tuple[int, int]
     channels: int
     crop: float = 1.0
+    value_range: ValueRange | None = None
 
     def __post_init__(self) -> None:
         if min(self.size) < 1:
@@ -58,6 +65,13 @@ class Frame:
             raise InputError(f"channels must be 1 (grey) or 3 (RGB), got {self.channels}")
         if not 0 < self.crop <= 1:
             raise InputError(f"crop is a fraction of the width, above 0 and at most 1, got {self.crop}")
+        if self.value_range is not None:
+            object.__setattr__(self, "value_range", checked_range(self.value_range))
+
+    def __repr__(self) -> str:
+        # caches and fingerprints are hashes of this text: without a range it must stay as it was before there was one
+        held = "" if self.value_range is None else f", value_range={self.value_range}"
+        return f"Frame(size={self.size}, channels={self.channels}, crop={self.crop}{held})"
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -79,7 +93,11 @@ class Frame:
 
 
 def read_images(
-    paths: Sequence[str | Path], size: int | tuple[int, int], channels: int, crop: float | None = None
+    paths: Sequence[str | Path],
+    size: SupportsIndex | tuple[SupportsIndex, SupportsIndex],
+    channels: SupportsIndex,
+    crop: float | None = None,
+    value_range: ValueRange | None = None,
 ) -> Tensor:
     """Picture files of any size and mode, as one ``uint8`` tensor ``(N, channels, H, W)``.
 
@@ -89,9 +107,11 @@ def read_images(
         channels: 1 for grey, 3 for RGB.
         crop: width of the centred part that is taken, as a fraction of the picture's; by default the largest part
             with the aspect of ``size`` that fits.
+        value_range: the stored values that are black and white in pictures of more than 8 bits a channel, such as
+            (0, 4095) for 12 bits in a PNG of 16; None for (0, 65535).
 
     Raises:
-        InputError: a size below 1, channels other than 1 and 3, or a crop outside (0, 1].
+        InputError: a size below 1, channels other than 1 and 3, a crop outside (0, 1], or an empty range.
         MissingDataError: there is no such file.
         DataError: a file is not a picture, or is truncated; the message names it.
 
@@ -107,7 +127,8 @@ def read_images(
     """
     if isinstance(paths, str | Path):
         raise InputError(f"paths must be a sequence of paths, got one: write [{str(paths)!r}]")
-    frame = Frame((size, size) if isinstance(size, int) else size, channels, 1.0 if crop is None else crop)
+    high, wide = (whole_number("size", side) for side in (size if isinstance(size, tuple | list) else (size, size)))
+    frame = Frame((high, wide), whole_number("channels", channels), 1.0 if crop is None else crop, value_range)
     images = np.empty((len(paths), *frame.shape), np.uint8)
     for i, path in enumerate(paths):
         images[i] = decode(Path(path), str(path), frame)
@@ -125,6 +146,10 @@ def decode(file: Path | bytes, name: str, frame: Frame) -> np.ndarray:
 
     try:
         with Image.open(BytesIO(file) if isinstance(file, bytes) else file, formats=_FORMATS) as picture:
+            if frame.value_range is not None and picture.mode in ("RGB", "RGBA") and ";16" in str(picture.tile):
+                raise DataError(
+                    "has 16 bits a channel in colour, of which only the upper 8 can be read: save it with 8 bits"
+                )
             return fit(ImageOps.exif_transpose(picture), frame)
     except LatentPathError as error:
         raise DataError(f"{name} {error}") from None
@@ -145,24 +170,24 @@ def fit(picture: Image, frame: Frame) -> np.ndarray:
     """An upright picture of any mode, cropped and resized: ``uint8`` ``(channels, H, W)``."""
     from PIL.Image import Resampling
 
-    plain = _plain(picture).convert("L" if frame.channels == 1 else "RGB")
+    plain = _plain(picture, frame.value_range).convert("L" if frame.channels == 1 else "RGB")
     height, width = frame.size
     resized = plain.resize((width, height), Resampling.LANCZOS, frame.box(*plain.size), _REDUCING_GAP)
     values = np.asarray(resized, np.uint8).reshape(height, width, frame.channels)
     return np.ascontiguousarray(values.transpose(2, 0, 1))
 
 
-def _plain(picture: Image) -> Image:
+def _plain(picture: Image, value_range: ValueRange | None) -> Image:
     """Eight bits a channel and opaque."""
     from PIL import Image
 
-    if picture.mode == "F":
-        raise DataError("has floating-point values, whose range is unknown: save it with 8 or 16 bits a channel")
-    if picture.mode.startswith("I"):
-        values = np.asarray(picture).astype(np.int64)
-        if values.size and not 0 <= int(values.min()) <= int(values.max()) < 1 << 16:
-            raise DataError("has 32 bits a channel, of unknown range: save it with 8 or 16 bits a channel")
-        return Image.fromarray(((values + 128) // 257).astype(np.uint8))  # 65535 = 257 * 255
+    if picture.mode == "F" or picture.mode.startswith("I"):
+        values = np.asarray(picture).astype(np.float64)
+        if value_range is None and picture.mode == "F":
+            raise DataError(f"has floating-point values, whose range is unknown: {_GIVE_RANGE}")
+        if value_range is None and values.size and not 0 <= values.min() <= values.max() <= _LARGEST:
+            raise DataError(f"has 32 bits a channel, of unknown range: {_GIVE_RANGE}")
+        return Image.fromarray(scaled(values, value_range or (0.0, _LARGEST)))
     if picture.has_transparency_data:
         with_alpha = picture.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), with_alpha)

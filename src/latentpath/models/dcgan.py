@@ -41,6 +41,8 @@ class DCGANGenerator(Pretrained):
         torch.Size([2, 1, 28, 28])
     """
 
+    value_range = (-1.0, 1.0)
+
     def __init__(self, *, latent_dim: int = 20, width: int = 64, size: int = 28, channels: int = 1) -> None:
         super().__init__()
         self.net = upwards(latent_dim, width, size, channels)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -12,6 +13,8 @@ from torch.distributions import Distribution
 
 from ..callables import in_weights_dtype, out_of_memory, without_autocast
 from ..errors import InputError
+from ..value_range import ValueRange, checked_range, declare_range, extent, own_range, usual_range
+from .sampling import as_taken, draw
 
 __all__ = ["Card", "Model"]
 
@@ -19,6 +22,8 @@ Card = dict[str, Any]
 """The content of ``card.json``."""
 
 _CHUNK = 256
+_LOOKED_AT, _AT_ONCE = 16, 4
+"""Samples whose pixels say in which range they lie, where nothing declares it, and how many are made at a time."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -31,7 +36,8 @@ class Model:
         prior: the distribution of its latents, over vectors ``(D,)``; None for a classifier.
         encoder: data ``(N, ...)`` to latents ``(N, D)``, where there is one.
         name: what to call it.
-        card: what is known about it, as in ``card.json``; may be empty.
+        card: what is known about it, as in ``card.json``; may be empty. ``{"value_range": (0, 1)}`` declares the range
+            of its pixels.
         discriminator: images to logits, where there is one; positive means real.
 
     Example:
@@ -59,16 +65,46 @@ class Model:
             )
         if self.prior is not None and len(self.prior.event_shape) != 1:
             raise InputError(f"prior must be over vectors (D,), its event shape is {tuple(self.prior.event_shape)}")
+        if self.card.get("value_range") is not None:
+            declare_range(self.generator, checked_range(self.card["value_range"]))
 
     def __repr__(self) -> str:
         described = self.card.get("description", "no description")
         return f"Model({self.name!r}, {type(self.generator).__name__}, {described})"
 
     @property
-    def value_range(self) -> tuple[float, float]:
-        """The range of the pixels that it makes: its card's, or (-1, 1)."""
-        low, high = self.card.get("value_range") or (-1.0, 1.0)
-        return float(low), float(high)
+    def declared_range(self) -> ValueRange | None:
+        """The range of the pixels that it makes, as its card or its generator declares it; None where neither does."""
+        if self.card.get("value_range") is not None:
+            return checked_range(self.card["value_range"])
+        return own_range(self.generator)
+
+    @property
+    def value_range(self) -> ValueRange:
+        """The range of the pixels that it makes: the declared one, or else that of some samples.
+
+        `latentpath.value_range` says how samples decide. It is (-1, 1) where what is made is not pictures.
+        """
+        return self.declared_range or self._sampled_range[0]
+
+    @property
+    def range_doubt(self) -> str:
+        """Why ``value_range`` may be wrong, in words: that it is taken from samples. Empty where it is declared."""
+        return "" if self.declared_range else self._sampled_range[1]
+
+    @cached_property
+    @torch.no_grad()
+    def _sampled_range(self) -> tuple[ValueRange, str]:
+        """The range that samples hold, and what there is to say of it."""
+        if self.prior is None:
+            return (-1.0, 1.0), ""
+        latents = as_taken(self, draw(self.prior, _LOOKED_AT, torch.Generator().manual_seed(0)))
+        made = [self.generator(chunk) for chunk in latents.split(_AT_ONCE)]
+        if not isinstance(made[0], Tensor) or made[0].ndim != 4 or made[0].shape[1] not in (1, 3):
+            return (-1.0, 1.0), ""
+        found, doubt = usual_range(*extent(made))
+        taken = f"{self.name!r} does not declare the range of its pixels, and {_LOOKED_AT} samples "
+        return found, taken + (f"hold {doubt}" if doubt else f"lie in [{found[0]:g}, {found[1]:g}]")
 
     def encode(self, data: Tensor) -> Tensor:
         """The latents ``(N, D)`` of ``data`` ``(N, ...)``, by the encoder; no graph is kept.

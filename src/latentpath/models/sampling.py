@@ -5,17 +5,21 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
 from .._random import device_of, seeded
 from ..errors import InputError
+from ..value_range import ValueRange, inferred_range, pixels
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["contact_sheet", "draw"]
+    from .model import Model
+
+__all__ = ["as_taken", "contact_sheet", "draw"]
 
 
 def draw(prior: Distribution, count: int, random: torch.Generator) -> Tensor:
@@ -28,14 +32,27 @@ def draw(prior: Distribution, count: int, random: torch.Generator) -> Tensor:
         return prior.sample(torch.Size([count]))
 
 
-def contact_sheet(images: Tensor, columns: int | None = None, zoom: int = 2, gap: int = 1) -> Image:
-    """Images ``(N, 1 or 3, H, W)`` in [-1, 1] side by side, row by row, as one Pillow image.
+def as_taken(model: Model, latents: Tensor, images: object = None) -> Tensor:
+    """Latents in the dtype and on the device of the generator's weights, or else of the images, if any."""
+    generator = model.generator
+    weights = generator.parameters() if isinstance(generator, torch.nn.Module) else ()
+    like = next((weight for weight in weights if weight.is_floating_point()), images)
+    if not isinstance(like, Tensor):
+        return latents
+    return latents.to(like.device, like.dtype if like.dtype in (torch.float32, torch.float64) else latents.dtype)
+
+
+def contact_sheet(
+    images: Tensor, columns: int | None = None, zoom: int = 2, gap: int = 1, *, value_range: ValueRange | None = None
+) -> Image:
+    """Images ``(N, 1 or 3, H, W)`` side by side, row by row, as one Pillow image.
 
     Args:
-        images: what to show; values outside [-1, 1] are clipped.
+        images: what to show; values outside the range are clipped.
         columns: images per row; about as many as there are rows by default.
         zoom: side of the square that a pixel becomes.
         gap: dark pixels around every image, before the zoom.
+        value_range: the values shown as 0 and 255; None for what all images hold.
 
     Raises:
         InputError: images of another shape, or none.
@@ -53,11 +70,10 @@ def contact_sheet(images: Tensor, columns: int | None = None, zoom: int = 2, gap
     count, channels, height, width = images.shape
     columns = columns or math.ceil(math.sqrt(count))
     rows = math.ceil(count / columns)
-    sheet = torch.full((channels, rows * (height + gap) + gap, columns * (width + gap) + gap), 24, dtype=torch.uint8)
-    pixels = ((images.detach().float().cpu().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
-    for i, image in enumerate(pixels):
+    sheet = np.full((rows * (height + gap) + gap, columns * (width + gap) + gap, channels), 24, dtype=np.uint8)
+    shown = inferred_range([images]) if value_range is None else value_range
+    for i, image in enumerate(pixels(images, shown)):
         top, left = gap + (i // columns) * (height + gap), gap + (i % columns) * (width + gap)
-        sheet[:, top : top + height, left : left + width] = image
-    array = sheet[0].numpy() if channels == 1 else sheet.permute(1, 2, 0).contiguous().numpy()
-    picture = PIL.Image.fromarray(array)
+        sheet[top : top + height, left : left + width] = image
+    picture = PIL.Image.fromarray(sheet[..., 0] if channels == 1 else sheet)
     return picture.resize((picture.width * zoom, picture.height * zoom), PIL.Image.Resampling.NEAREST)

@@ -54,6 +54,8 @@ class WAEEncoder(nn.Module):
 class WAEDecoder(nn.Module):
     """Latents ``(N, D)`` to images ``(N, channels, size, size)`` in [-1, 1]."""
 
+    value_range = (-1.0, 1.0)
+
     def __init__(self, *, latent_dim: int, width: int, size: int, channels: int) -> None:
         super().__init__()
         self.net = upwards(latent_dim, width, size, channels)

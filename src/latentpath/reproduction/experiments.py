@@ -118,7 +118,7 @@ def _named(name: str, facts: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def main(model: Model, index: RealismIndex, start: Tensor, end: Tensor, plan: Plan, tell: Told) -> dict[str, Tensor]:
     """All four kinds of curve between ``start`` and ``end`` ``(B, D)``, and what each measures."""
-    options = {"segments": plan.segments, "tol": plan.tol}
+    options = {"segments": plan.segments, "tol": plan.tol, "progress": False}
     path = interpolate(model.generator, index, start, end, **options)  # type: ignore[arg-type]
     tell(0.45)
     shortest = interpolate(model.generator, _even_price, start, end, **options)  # type: ignore[arg-type]
@@ -137,7 +137,7 @@ def alphas(model: Model, start: Tensor, end: Tensor, plan: Plan, tell: Told) -> 
     found: dict[str, Tensor] = {}
     for i, alpha in enumerate(plan.alphas):
         index = RealismIndex(model.prior, alpha=alpha)
-        path = interpolate(model.generator, index, start, end, segments=plan.segments, tol=plan.tol)
+        path = interpolate(model.generator, index, start, end, segments=plan.segments, tol=plan.tol, progress=False)
         assert path.source is not None
         found |= _named(f"{alpha:g}", _facts(path.source, path.latents, path.audit) | _solve_facts(path))
         tell((i + 1) / len(plan.alphas))
@@ -150,7 +150,7 @@ def resolutions(
     """The path at every number of segments of the plan: the audit compares equation 3 with the true cost."""
     found: dict[str, Tensor] = {}
     for i, segments in enumerate(plan.resolutions):
-        path = interpolate(model.generator, index, start, end, segments=segments, tol=plan.tol)
+        path = interpolate(model.generator, index, start, end, segments=segments, tol=plan.tol, progress=False)
         assert path.source is not None
         facts = _facts(path.source, path.latents, path.audit) | _solve_facts(path)
         found |= _named(f"{segments}", {key: value for key, value in facts.items() if key != "latents"})
@@ -241,6 +241,7 @@ def indices(model: Model, real: Tensor | None, start: Tensor, end: Tensor, plan:
             segments=plan.segments,
             tol=plan.index_tol,
             max_evaluations=plan.index_evaluations,
+            progress=False,
         )
         assert path.source is not None
         found |= _named(name, _facts(path.source, path.latents, path.audit) | _solve_facts(path))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from ..plots import FAINT, colour
-from ..video import Bytes
+from ..value_range import Bytes
 from .selection import KINDS, Selection
 from .sheet import GAP, SMALL, Sheet
 

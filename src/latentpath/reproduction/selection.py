@@ -18,7 +18,7 @@ from torch.distributions import Distribution
 from ..errors import InputError
 from ..models.sampling import draw
 from ..plots import plane_coordinates
-from ..video import Bytes, pixels
+from ..value_range import Bytes, pixels
 from .solved import Solved
 
 __all__ = ["EVERY", "KINDS", "Selection", "plain", "shown_points"]

@@ -17,7 +17,7 @@ from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from ..plots import FAINT, colour, draw_plane, legend_keys, stroke
-from ..video import Bytes
+from ..value_range import Bytes
 
 __all__ = ["GAP", "SMALL", "STYLE", "Sheet", "bars", "curves", "limits", "over_samples"]
 

@@ -71,6 +71,31 @@ class Outcome(IntEnum):
     def __str__(self) -> str:
         return self.name.lower().replace("_", " ")
 
+    @classmethod
+    def named(cls, text: str) -> Outcome:
+        """The outcome that prints as ``text``; a KeyError where none does."""
+        return cls[text.upper().replace(" ", "_")]
+
+    @property
+    def advice(self) -> str:
+        """What to try next, in a sentence; empty where there is nothing to do.
+
+        Example:
+            >>> from latentpath.solvers import Outcome
+            >>> Outcome.UNRESOLVED.advice, Outcome.CONVERGED.advice
+            ('Give it more segments, and more evaluations if they were limited.', '')
+        """
+        return _ADVICE.get(self, "")
+
+
+_ADVICE = {
+    Outcome.BUDGET_SPENT: "Allow more evaluations, or a larger tol.",
+    Outcome.STALLED: "Compute in float64, allow a larger tol, or smooth the kinks of the generator (ReLU, clamp).",
+    Outcome.NON_FINITE: "Search from several starts (restarts), or lead the path around by a keyframe: the line "
+    "meets points where the index is 0 or the generator is not finite.",
+    Outcome.UNRESOLVED: "Give it more segments, and more evaluations if they were limited.",
+}
+
 
 @dataclass
 class State:

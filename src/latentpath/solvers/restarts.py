@@ -42,6 +42,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from .._validate import SEED, Whole, whole_number
 from ..audit import Audit
 from ..counts import counted, plural
 from ..curves import lerp
@@ -89,21 +90,19 @@ class Restarts:
         (2.67, '4 starts')
     """
 
-    starts: int | Literal["auto"] = 8
+    starts: Whole | Literal["auto"] = 8
     graph: bool | None = None
-    samples: int = 256
-    seed: int = 0
+    samples: Whole = 256
+    seed: Whole = 0
 
     def __post_init__(self) -> None:
-        whole = isinstance(self.starts, int) and not isinstance(self.starts, bool) and self.starts >= 1
-        if not whole and not (isinstance(self.starts, str) and self.starts == "auto"):
-            raise InputError(f'restarts must be a whole number of at least 1, "auto" or None, got {self.starts!r}')
+        whole = {"samples": whole_number("samples", self.samples, 2), "seed": whole_number("seed", self.seed, 0, SEED)}
+        if self.starts != "auto":
+            whole["starts"] = whole_number("restarts", self.starts, 1, advice='Or "auto", or None for one start.')
+        for name, value in whole.items():
+            object.__setattr__(self, name, value)
         if self.graph not in (None, True, False):
             raise InputError(f"graph must be True, False or None, got {self.graph!r}")
-        if isinstance(self.samples, bool) or not isinstance(self.samples, int) or self.samples < 2:
-            raise InputError(f"samples must be a whole number of at least 2, got {self.samples!r}")
-        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or not 0 <= self.seed < 2**63:
-            raise InputError(f"seed must be a whole number of at least 0, got {self.seed!r}")
         if self.graph and self.starts != "auto" and self.starts < 2:
             raise InputError(f"graph=True needs at least two starts, the straight line is the first, got {self.starts}")
 

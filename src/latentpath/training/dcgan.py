@@ -102,7 +102,7 @@ class DCGANTrainer:
         """What the averaged generator makes of the same latents each time."""
         copy = deepcopy(self.averaged).train()  # batch statistics of these very samples: the running ones lag behind
         with torch.no_grad():
-            return contact_sheet(copy(self.shown))
+            return contact_sheet(copy(self.shown), value_range=(-1.0, 1.0))
 
 
 def _generator(config: DCGANConfig) -> DCGANGenerator:

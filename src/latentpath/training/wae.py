@@ -120,7 +120,7 @@ class WAETrainer:
             again = copy.decoder(copy.encoder(self.shown))
             samples = copy.decoder(self.drawn)
         rows = [part for pair in zip(self.shown.split(_SHOWN), again.split(_SHOWN), strict=True) for part in pair]
-        return contact_sheet(torch.cat([*rows, samples]), columns=_SHOWN)
+        return contact_sheet(torch.cat([*rows, samples]), columns=_SHOWN, value_range=(-1.0, 1.0))
 
 
 def _network(config: WAEConfig) -> WAE:

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from ..depicted import encoded
 from ..errors import GeneratorError, InputError, LatentPathError
-from ..invert import as_taken, invert
+from ..invert import invert
 from ..models import Model, available, load
-from ..models.sampling import draw
+from ..models.sampling import as_taken, draw
 from .choices import LIMITS, text_of
 from .sessions import SAMPLES, Keyframe, Session, Sessions
 from .uploads import MOST_PICTURES, read_upload

@@ -23,7 +23,7 @@ from ..models import Model
 from ..models.sampling import draw
 from ..path import Path as Curve
 from ..summary import verdict
-from ..video import pixels
+from ..value_range import pixels
 from .choices import Choices
 from .sessions import SAMPLES, Keyframe, Map
 from .solving import Glimpse

@@ -27,6 +27,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 
 from ... import priors
+from ..._validate import whole_number
 from ...errors import InputError, MissingDataError, missing
 from ..model import Model
 from .wrapper import check_eval
@@ -75,6 +76,8 @@ class _Half(nn.Module):
 
 class LatentDecoder(_Half):
     """Flat latents ``(N, C h w)`` to images ``(N, channels, height, width)``, about in [-1, 1]."""
+
+    value_range = (-1.0, 1.0)
 
     def forward(self, latents: Tensor) -> Tensor:
         """See the class."""
@@ -189,10 +192,10 @@ def _latent_shape(config: Any, given: Sequence[int] | None) -> tuple[int, int, i
             raise InputError(
                 "the autoencoder's configuration does not say how large its latents are: give latent_shape"
             )
-        height, width = (size, size) if isinstance(size, int) else size
+        height, width = size if isinstance(size, tuple | list) else (size, size)
         given = (channels, height // 2 ** (len(widths) - 1), width // 2 ** (len(widths) - 1))
-    shape = tuple(given)
-    if len(shape) != 3 or not all(isinstance(n, int) and n > 0 for n in shape) or shape[0] != (channels or shape[0]):
+    shape = tuple(whole_number("latent_shape", length, 1, advice="It is three of them: (C, h, w).") for length in given)
+    if len(shape) != 3 or shape[0] != (channels or shape[0]):
         raise InputError(
             f"latent_shape must be (C, h, w) with C = {channels or 'its channels'} (latent_channels), got {given!r}"
         )

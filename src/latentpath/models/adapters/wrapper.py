@@ -9,6 +9,7 @@ from torch import nn
 
 from ...callables import training_parts
 from ...errors import GeneratorError, InputError
+from ...value_range import ValueRange, declared_range
 
 __all__ = ["Wrapper", "check_eval"]
 
@@ -30,6 +31,11 @@ class Wrapper(nn.Module):
         check_eval(generator, "the generator")
         self.generator = generator
         self.training = False  # of this module alone: what it holds is somebody else's
+
+    @property
+    def value_range(self) -> ValueRange | None:
+        """The range of the pixels, as the generator that is held declares it; None where it does not."""
+        return declared_range(self.generator)
 
 
 def check_eval(module: Any, what: str) -> None:

@@ -1,0 +1,193 @@
+"""Argument checks that every public function shares: whole numbers, real numbers, rows of a batch.
+
+Numbers come as Python's, as NumPy's, and as tensors without dimensions. Each check returns Python's own number, so
+that what is stored, compared and written as JSON afterwards is one type. A truth value is refused: ``True`` where a
+number belongs is a mistake, although Python counts it as 1.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from typing import TYPE_CHECKING, Any, SupportsIndex
+
+from torch import Tensor
+
+from .errors import InputError
+
+__all__ = ["SEED", "Whole", "chosen_rows", "describe", "real_number", "whole_number"]
+
+SEED = 2**63 - 1
+"""The highest seed that is taken: it fits a signed integer of 64 bits, which files and other libraries hold."""
+
+if TYPE_CHECKING:
+    Whole = int
+else:
+    Whole = SupportsIndex
+"""A field of a frozen class that takes any whole number and, once `whole_number` has checked it, holds an `int`."""
+
+_LONGEST = 60  # characters of a value in a message
+
+
+def describe(value: object) -> str:
+    """Returns a few words for ``value`` in a message: the value where it is short, its kind and shape for an array."""
+    shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
+    if shape is not None and (len(shape) > 0 or isinstance(value, Tensor)):
+        return f"{type(value).__name__} {tuple(shape)} of {dtype}"
+    shown = repr(value)
+    return shown if len(shown) <= _LONGEST else type(value).__name__
+
+
+def whole_number(name: str, value: object, least: int | None = None, most: int | None = None, advice: str = "") -> int:
+    """Returns ``value`` as an `int`, if it is a whole number between ``least`` and ``most``.
+
+    Everything with ``__index__`` is one (Python's and NumPy's integers, integer tensors without dimensions), but for
+    truth values.
+
+    Args:
+        name: of the argument, for the message.
+        value: what the caller passed.
+        least: the lowest number allowed; None for no bound.
+        most: the highest number allowed; None for no bound.
+        advice: a sentence on what to do, for the message.
+
+    Raises:
+        InputError: anything else.
+
+    Example:
+        >>> import torch
+        >>> from latentpath._validate import whole_number
+        >>> whole_number("segments", torch.tensor(10), least=2)
+        10
+    """
+    found = _as_index(value)
+    if found is None or (least is not None and found < least) or (most is not None and found > most):
+        bounds = "" if least is None else f" of at least {least}"
+        bounds += "" if most is None else f" and at most {most}" if bounds else f" of at most {most}"
+        raise InputError(f"{name} must be a whole number{bounds}; got {describe(value)}.{advice and ' ' + advice}")
+    return found
+
+
+def _as_index(value: Any) -> int | None:
+    """``value`` as an `int`; None for a truth value, an array, and all that is not a whole number."""
+    if _is_truth(value) or getattr(value, "ndim", 0) != 0:
+        return None
+    try:
+        return operator.index(value)
+    except (TypeError, RuntimeError):  # torch raises the second for a tensor without data, on the meta device
+        return None
+
+
+def real_number(
+    name: str,
+    value: object,
+    *,
+    above: float | None = None,
+    least: float | None = None,
+    below: float | None = None,
+    advice: str = "",
+) -> float:
+    """Returns ``value`` as Python's number, if it is a real one within the bounds and not NaN; whole ones stay whole.
+
+    Args:
+        name: of the argument, for the message.
+        value: what the caller passed: Python's or NumPy's number, or a tensor without dimensions.
+        above: the number that it must exceed; None for no bound.
+        least: the lowest number allowed; None for no bound.
+        below: the number that it must stay below, ``math.inf`` to ask for a finite one; None for no bound.
+        advice: a sentence on what to do, for the message.
+
+    Raises:
+        InputError: anything else.
+
+    Example:
+        >>> import torch
+        >>> from latentpath._validate import real_number
+        >>> real_number("tol", torch.tensor(0.5), above=0, below=math.inf)
+        0.5
+    """
+    found = _as_real(value)
+    if (
+        found is None
+        or math.isnan(found)
+        or (above is not None and not found > above)
+        or (least is not None and not found >= least)
+        or (below is not None and not found < below)
+    ):
+        words = [] if above is None else [f"above {above:g}"]
+        words += [] if least is None else [f"of at least {least:g}"]
+        words += [] if below is None else ["finite" if below == math.inf else f"below {below:g}"]
+        bounds = " and ".join(words)
+        raise InputError(
+            f"{name} must be a number{bounds and ' ' + bounds}; got {describe(value)}.{advice and ' ' + advice}"
+        )
+    return found
+
+
+def _as_real(value: Any) -> float | None:
+    """``value`` as `int` or `float`; None where it is a truth value, text, an array, or complex."""
+    whole = _as_index(value)
+    if whole is not None:
+        return whole
+    if _is_truth(value) or getattr(value, "ndim", 0) != 0 or not hasattr(value, "__float__"):
+        return None
+    try:
+        return float(value)
+    except (TypeError, ValueError, RuntimeError):  # a complex tensor, and one without data
+        return None
+
+
+def chosen_rows(name: str, which: Any, count: int) -> list[int]:
+    """Returns the numbers, from 0 on, of the rows of a batch of ``count`` that an index of NumPy's kinds chooses.
+
+    Args:
+        name: of one row, for the message.
+        which: a whole number, a slice, or a list, array or one-dimensional tensor of either whole numbers (in any
+            order, negative ones from the end) or ``count`` truth values.
+        count: the rows there are.
+
+    Raises:
+        IndexError: a row that is not there.
+        InputError: an index of another kind.
+
+    Example:
+        >>> import torch
+        >>> from latentpath._validate import chosen_rows
+        >>> chosen_rows("path", [0, -1], 3), chosen_rows("path", torch.tensor([True, False, True]), 3)
+        ([0, 2], [0, 2])
+    """
+    if isinstance(which, slice):
+        return list(range(count)[which])
+    single = _as_index(which)
+    entries = [which] if single is not None else _entries(which)
+    if entries is None:
+        raise InputError(
+            f"a {name} is chosen by a whole number, a slice, a list of whole numbers or a mask; got {describe(which)}. "
+            f"Several {name}s are chosen by a list: [[0, 1]]."
+        )
+    if entries and all(_is_truth(entry) for entry in entries):
+        if len(entries) != count:
+            raise IndexError(
+                f"a mask of {len(entries)} for a batch of {count}: it needs one truth value for each {name}"
+            )
+        return [row for row, taken in enumerate(entries) if taken]
+    rows = []
+    for entry in entries:
+        row = whole_number(f"the number of a {name}", entry)
+        if not -count <= row < count:
+            raise IndexError(f"{name} {row} of a batch of {count}")
+        rows.append(row % count)
+    return rows
+
+
+def _entries(which: Any) -> list[Any] | None:
+    """The entries of a list, range, or one-dimensional array or tensor; None for anything else."""
+    if getattr(which, "ndim", 0) == 1 and not getattr(which, "is_meta", False):
+        entries: list[Any] = which.tolist()
+        return entries
+    return list(which) if isinstance(which, list | range) else None
+
+
+def _is_truth(value: object) -> bool:
+    """Whether ``value`` is a truth value: Python's, NumPy's, or a tensor's."""
+    return isinstance(value, bool) or str(getattr(value, "dtype", None)) in ("bool", "torch.bool")
