@@ -19,16 +19,18 @@ from .audit import Audit, hides
 from .callables import without_autocast
 from .counts import counted, plural
 from .curves import spaced
-from .energy import chords, prices, times
+from .energy import chords, energy, prices, times
 from .errors import DataError, InputError, MissingDataError
 from .evaluate import Judge, Report, Source, Spacing, baseline_polylines, compare
 from .index import as_log_index
 from .solvers import Minima, Outcome
 from .solvers.restarts import spread
+from .verdict import TOL, gain_of_curve, outcome_of_points
 
 __all__ = ["Path", "Spacing"]
 
 _FORMAT = "latentpath-path-1"
+_SAME = 1e-3  # relative: by how much an energy may differ from device to device, with one source
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +45,7 @@ class Path:
         ri: the realism index at every point, ``(B, K+1)``, in [0, 1] (without alpha).
         outcome: an `Outcome` for every path.
         evaluations: path evaluations spent, ``(B,)``: one is a forward and a backward pass over all points of a path.
-        gain: the relative gain in cost that one more step was predicted to bring when the solve ended, ``(B,)``.
+        gain: the relative gain in cost that one more step is predicted to bring, ``(B,)``; NaN where it is not known.
         settings: how the path was made.
         source: generator, index and embedding; None after `load`, until `bind`.
         found: the `Minima` that a search from several starts found; None for a single start.
@@ -62,6 +64,15 @@ class Path:
     source: Source | None = field(default=None, repr=False)
     found: Minima | None = None
     joints: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        """Calls no path converged that tunnels, wherever it comes from: a file, an older version, `replace`."""
+        hidden = self.tunnels.any(-1).tolist()
+        outcome = (
+            Outcome.UNRESOLVED if found is Outcome.CONVERGED and tunnels else found
+            for found, tunnels in zip(self.outcome, hidden, strict=True)
+        )
+        object.__setattr__(self, "outcome", tuple(outcome))
 
     @classmethod
     @without_autocast()
@@ -223,6 +234,12 @@ class Path:
         """
         chosen = chosen_rows("path", which, len(self))
         facts = {f.name: getattr(self.audit, f.name)[chosen] for f in fields(Audit)}
+        settings = dict(self.settings)
+        if "smoothed" in settings:  # a bound for all paths, and a list for each
+            settings["smoothed"] = {
+                name: [value[row] for row in chosen] if isinstance(value, list) else value
+                for name, value in settings["smoothed"].items()
+            }
         return replace(
             self,
             latents=self.latents[chosen],
@@ -234,6 +251,7 @@ class Path:
             gain=self.gain[chosen],
             found=None if self.found is None else self.found.rows(chosen),
             joints=None if self.joints is None else self.joints[chosen],
+            settings=settings,
         )
 
     def __repr__(self) -> str:
@@ -247,8 +265,45 @@ class Path:
         )
 
     def bind(self, source: Source) -> Path:
-        """The same path with a source, so that a loaded one can be decoded, resampled and reported on."""
-        return replace(self, source=source)
+        """The same path with a source, so that a loaded one can be decoded, resampled and reported on.
+
+        Where the source gives the points another energy than they had, its generator, index or embedding is another
+        one: the path is then audited and judged anew.
+        """
+        mine = self.source
+        if mine is not None and (mine.generator, mine.index, mine.embed) == (
+            source.generator,
+            source.index,
+            source.embed,
+        ):
+            return replace(self, source=source)
+        with torch.no_grad():
+            found = energy(
+                self.latents, source.generator, source.index, embed=source.embed, max_points=source.max_points
+            )
+        if torch.allclose(found, self.audit.energy.to(found), rtol=_SAME, atol=0, equal_nan=True):
+            return replace(self, source=source)
+        return self._judged_anew(self.latents, source, self.settings, self.joints)
+
+    def _judged_anew(
+        self, latents: Tensor, source: Source, settings: dict[str, Any], joints: Tensor | None = None
+    ) -> Path:
+        """The path with other points, or under another source: all that depends on them is measured again."""
+        with torch.inference_mode(False):  # the gain takes a gradient, whatever the caller has switched off
+            latents = latents.clone() if latents.is_inference() else latents
+            path = Path.measured(
+                latents,
+                source,
+                outcome=self.outcome,
+                evaluations=self.evaluations,
+                gain=gain_of_curve(latents, source, joints),
+                settings=settings,
+                minima=self.found,
+                joints=joints,
+            )
+            tol = self.settings.get("tol") or TOL
+            outcome = outcome_of_points(self.outcome, self.cost, path.audit, path.seen, path.gain, tol, tol)
+            return replace(path, outcome=outcome)
 
     def _bound(self, purpose: str) -> Source:
         if self.source is None:
@@ -284,23 +339,18 @@ class Path:
         return self._bound("decoding frames").frames(self.at(points, spacing))
 
     def resample(self, segments: SupportsIndex, spacing: Spacing = "metric") -> Path:
-        """The same curves with ``segments`` segments, evenly spaced and audited anew.
+        """The same curves with ``segments`` segments, evenly spaced, audited and judged anew (see `verdict`).
 
+        ``gain`` is that of the new points. A path that had converged is unresolved if its new points are too few: where
+        they cost more than the old ones by more than the tolerance, or equation 3 hides more than 2 % there or tunnels.
         Keyframes between the ends are no longer among the points, except by chance, so ``joints`` are None.
 
         Raises:
             InputError: ``segments < 1``, or a path without a source.
         """
         segments, source = whole_number("segments", segments, 1), self._bound("resampling")
-        return Path.measured(
-            self.at(segments + 1, spacing),
-            source,
-            outcome=self.outcome,
-            evaluations=self.evaluations,
-            gain=self.gain,
-            settings={**_without(self.settings, "smoothed"), "resampled": {"segments": segments, "spacing": spacing}},
-            minima=self.found,
-        )
+        settings = {**_without(self.settings, "smoothed"), "resampled": {"segments": segments, "spacing": spacing}}
+        return self._judged_anew(self.at(segments + 1, spacing), source, settings)
 
     def reversed(self) -> Path:
         """The same paths from end to start."""

@@ -42,6 +42,7 @@ from .interpolate import insist, interpolate
 from .path import Path, Spacing
 from .solvers import Outcome
 from .solvers.audited import GAP
+from .verdict import TOL, gain_of_curve, outcome_of_points
 
 __all__ = ["interpolate_through"]
 
@@ -83,9 +84,9 @@ def interpolate_through(
     Returns:
         A `Path` of B paths with ``joints``, the places of their keyframes. Of each path's legs it has the worst
         outcome (``UNRESOLVED`` where its points are too few for its curve: where its audited cost is above that of the
-        legs by more than 2 %), the mean evaluations (which is what counts as one of the whole path), and the gain of
-        all. Where it was smoothed, ``settings["smoothed"]`` has for every path the jumps at its joints ``before`` and
-        ``after``, and the ``rise`` of its cost, relatively.
+        legs by more than 2 %), and the mean evaluations (which is what counts as one of the whole path). The gain is
+        predicted at the joined points, the keyframes held fixed. Where it was smoothed, ``settings["smoothed"]`` has
+        for every path the jumps at its joints ``before`` and ``after``, and the ``rise`` of its cost, relatively.
 
     Raises:
         InputError: keyframes of another shape, or too few; a bound or a share out of its range; and what `interpolate`
@@ -142,21 +143,20 @@ def interpolate_through(
             "after": [each.after for each in facts],
             "rise": [each.rise for each in facts],
         }
-    outcome = [max(found.outcome[i * legs : (i + 1) * legs], key=_WORST.index) for i in range(count)]
+    worst = [max(found.outcome[i * legs : (i + 1) * legs], key=_WORST.index) for i in range(count)]
     audit = found.source.audit(latents)
-    before = found.cost.reshape(count, legs).tolist()
-    for i in range(count):
-        was = math.fsum(before[i]) if smooth is None else facts[i].cost
-        if outcome[i] is Outcome.CONVERGED and not float(audit.cost[i]) <= (1 + GAP) * was:
-            outcome[i] = Outcome.UNRESOLVED  # the points that it has now are too few for it
+    seen, gain = _seen(audit.segment_cost, joints, found, count), gain_of_curve(latents, found.source, joints)
+    was = found.cost.reshape(count, legs).sum(1) if smooth is None else gain.new_tensor([each.cost for each in facts])
+    promised = gain if smooth is None else torch.zeros_like(gain)  # a rounded joint is meant to cost more
+    outcome = outcome_of_points(worst, was, audit, seen, promised, found.settings["tol"] or TOL, GAP)
     path = Path.measured(
         latents,
         found.source,
         audit,
-        _seen(audit.segment_cost, joints, found, count),
-        outcome=tuple(outcome),
+        seen,
+        outcome=outcome,
         evaluations=found.evaluations.reshape(count, legs).mean(1),
-        gain=_mean_gain(found, count),
+        gain=gain,
         settings=settings,
         joints=joints,
     )
@@ -195,13 +195,6 @@ def _check(spacing: str, smooth: float | None, most_rise: float) -> None:
         )
         real_number("smooth", smooth, above=0, below=2, advice=gentle)
     real_number("most_rise", most_rise, above=0, below=math.inf, advice="It is a share of the cost, such as 0.1.")
-
-
-def _mean_gain(found: Path, count: int) -> Tensor:
-    """The predicted relative gain of each path, from those of its legs."""
-    cost = found.cost.reshape(count, -1)
-    weight = torch.where(cost.isfinite().all(-1, keepdim=True) & (cost.sum(-1, keepdim=True) > 0), cost, 1)
-    return (found.gain.reshape(count, -1) * weight).sum(-1) / weight.sum(-1)
 
 
 def _evenly(legs: Sequence[Tensor], total: int, spacing: Spacing, source: Source) -> tuple[Tensor, list[int]]:

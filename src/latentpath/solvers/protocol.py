@@ -66,7 +66,8 @@ class Outcome(IntEnum):
     NON_FINITE = 4
     """The energy of the initial path is infinite or not a number; the path was left as it was."""
     UNRESOLVED = 5
-    """The audit finds cost that the energy hides, after all refinement that the budget allowed."""
+    """The audit finds cost that the energy hides, after all refinement that the budget allowed; or the points
+    moved after the solve (resampled, joined), and cost more, hide cost, or promise more gain than a converged path."""
 
     def __str__(self) -> str:
         return self.name.lower().replace("_", " ")
