@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import fields
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 
 import latentpath as lp
 from closed_forms import identity, sphere, tensor
-from latentpath.solvers import Multilevel, Problem, solve
+from latentpath.solvers import Multilevel, Problem, search, solve, solve_audited
 from latentpath.solvers.problem import Quadrature
 
 
@@ -167,3 +168,27 @@ def test_energy_gap_and_tunnels_are_of_what_was_minimised() -> None:
     assert not path.tunnels.any()
     assert int(path.audit.tunnels.sum()) == 1
     assert float(path.audit.gap) > 0.1
+
+
+@pytest.mark.parametrize("restarts", [None, 4])
+def test_the_audits_that_a_caller_holds_stay_as_they_were(restarts: int | None) -> None:
+    """Refinement, search and the way back to the line all adopt other paths; the audits of before are not theirs."""
+    index, held = ridge(0.01, 50.0, end=1.2), []
+
+    def audit(latents: Tensor) -> lp.Audit:
+        facts = lp.audit(latents, identity, index)
+        held.append((facts, {field.name: getattr(facts, field.name).clone() for field in fields(lp.Audit)}))
+        return facts
+
+    starts, ends = torch.stack([START, tensor(0.5, 0.0)]), torch.stack([END, tensor(0.9, 0.3)])
+    line, problem = lp.lerp(starts, ends, 12), Problem(identity, index)
+    if restarts is None:
+        _, facts = solve_audited(Multilevel(), problem, line, audit, max_evaluations=200)
+    else:
+        plan = lp.Restarts(restarts)
+        _, facts, _ = search(Multilevel(), problem, line, audit, plan, index, max_evaluations=200)
+    assert len(held) > 1
+    for given, copy in held:
+        for name, value in copy.items():
+            assert torch.equal(getattr(given, name), value)
+    assert not torch.equal(facts.cost, held[0][0].cost)

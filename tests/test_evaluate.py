@@ -175,3 +175,35 @@ def test_compare_takes_known_facts_as_they_are():
     assert rows[1].cost == known.cost.tolist()
     assert [row.evaluations for row in rows] == [[1.0, 2.0, 3.0], [0.0, 0.0, 0.0]]
     assert [row.judged for row in rows] == [{}, {}]
+
+
+NAMES = [
+    "cost",
+    "length",
+    "gap",
+    "tunnels",
+    "evaluations",
+    "log index",
+    "mean ri",
+    "lowest ri",
+    "mean_ri",
+    "judged",
+    "",
+    3,
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_judge_cannot_take_the_place_of_what_was_measured(path, name):
+    calls = []
+    with pytest.raises(InputError, match="judges.*names"):
+        path.report(judges={name: lambda frames: calls.append(frames) or frames[:, 0, 0]})
+    assert not calls
+
+
+def test_a_judge_of_another_name_leaves_every_column_as_it_is(path, report):
+    for row in report.rows:
+        means = row.means()
+        assert means["cost"] == pytest.approx(sum(row.cost) / 3)
+        assert means["first"] == pytest.approx(sum(row.judged["first"]) / 3)
+    assert set(path.report().rows[0].means()) == set(report.rows[0].means()) - {"brightness", "first"}

@@ -14,7 +14,7 @@ begins with twice as many cells as there are parts, and is refined by the same r
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from jaxtyping import Bool, Float
@@ -63,6 +63,17 @@ class Audit:
     tunnels: Bool[Tensor, "*batch K"]
     settled: Bool[Tensor, "*batch"]
     decoded: Float[Tensor, "*batch"]
+
+    def rows(self, rows: Tensor | list[int]) -> Audit:
+        """Selects polylines of a batch ``(B, K+1, D)`` by their rows."""
+        return Audit(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+    def with_rows(self, rows: Tensor, other: Audit) -> Audit:
+        """Returns a copy that holds the ``other`` audit of the polylines ``rows``; whoever has this one keeps it."""
+        found = [getattr(self, field.name).clone() for field in fields(self)]
+        for mine, field in zip(found, fields(self), strict=True):
+            mine[rows] = getattr(other, field.name)
+        return Audit(*found)
 
 
 @dataclass

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
+from ._validate import describe
 from .audit import Audit, audit
 from .callables import any_precision, without_autocast
 from .counts import counted
@@ -140,6 +141,9 @@ class Row:
         return {name: sum(values) / len(values) for name, values in columns.items()}
 
 
+_OWN = {"log index", "mean ri", "lowest ri", *(field.name for field in fields(Row))}
+"""The columns and fields of a row, which no judge may be called."""
+
 _FORMATS = {"gap": "{:+.1%}", "tunnels": "{:.2f}", "evaluations": "{:.1f}", "mean ri": "{:.3f}", "lowest ri": "{:.2g}"}
 
 
@@ -235,7 +239,16 @@ def compare(
         audits: those that are known already, by name.
         evaluations: path evaluations ``(B,)`` spent, by name; 0 where not given.
         judges: independent judges of the decoded points, by name.
+
+    Raises:
+        InputError: a judge that has the name of a column, or does not give one number for each frame.
     """
+    for title in judges or ():
+        if not isinstance(title, str) or not title or title in _OWN:
+            raise InputError(
+                f"judges must have names of their own, as text; got {describe(title)}, and a report has "
+                f"{', '.join(sorted(_OWN))} already. Choose another name."
+            )
     rows = []
     for name, latents in paths.items():
         facts = (audits or {}).get(name) or source.audit(latents)

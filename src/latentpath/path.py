@@ -233,7 +233,6 @@ class Path:
             InputError: an index of another kind.
         """
         chosen = chosen_rows("path", which, len(self))
-        facts = {f.name: getattr(self.audit, f.name)[chosen] for f in fields(Audit)}
         settings = dict(self.settings)
         if "smoothed" in settings:  # a bound for all paths, and a list for each
             settings["smoothed"] = {
@@ -243,7 +242,7 @@ class Path:
         return replace(
             self,
             latents=self.latents[chosen],
-            audit=Audit(**facts),
+            audit=self.audit.rows(chosen),
             seen=self.seen[chosen],
             ri=self.ri[chosen],
             outcome=tuple(self.outcome[row] for row in chosen),
@@ -375,7 +374,8 @@ class Path:
                 ``(N,)``.
 
         Raises:
-            InputError: an unknown baseline, an empty batch, or a path without a source.
+            InputError: an unknown baseline, a judge that has the name of a column, an empty batch, or a path without a
+                source.
         """
         source = self._bound("a report")
         if len(self) == 0:

@@ -17,7 +17,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from copy import copy
-from dataclasses import fields
 from typing import Any
 
 import torch
@@ -92,7 +91,7 @@ def solve_audited(
             finer = solve_on(rows, state.latents[rows])
             _keep(state, rows, finer, finer.energy.isfinite())
     facts = audit(state.latents)
-    now, seen = _copy(state), Audit(*(getattr(facts, field.name).clone() for field in fields(Audit)))
+    now, seen = _copy(state), facts
     for _ in range(_ROUNDS):
         hiding, uneven, left = _hiding(now, seen, gap), _uneven(now), most - state.evaluations
         rows = ((hiding | uneven | _unfinished(now, left)) & (left >= 2)).nonzero().squeeze(-1)
@@ -113,11 +112,11 @@ def solve_audited(
         finer.outcome[idle] = torch.where(
             finer.gain[idle] <= LITTLE * refiner.tol, int(Outcome.CONVERGED), int(Outcome.STALLED)
         )
-        _adopt(now, seen, rows, finer, found, torch.ones_like(idle))
+        seen = _adopt(now, seen, rows, finer, found, torch.ones_like(idle))
         best = facts.cost[rows]
         honest = ~_hiding(finer, found, gap) & (found.cost <= (1 + gap) * best)
-        _adopt(state, facts, rows, finer, found, finer.energy.isfinite() & ((found.cost < best) | honest))
-    _never_worse(state, facts, problem, latents, audit, rule)
+        facts = _adopt(state, facts, rows, finer, found, finer.energy.isfinite() & ((found.cost < best) | honest))
+    facts = _never_worse(state, facts, problem, latents, audit, rule)
     tunnels = hides(facts.segment_cost, state.seen).any(-1)
     failed = (state.outcome == Outcome.CONVERGED) & (_hiding(state, facts, gap) | tunnels)
     if not stopped:
@@ -128,8 +127,11 @@ def solve_audited(
 
 def _never_worse(
     state: State, facts: Audit, problem: Problem, latents: Tensor, audit: Callable[[Tensor], Audit], rule: Quadrature
-) -> None:
-    """The initial polyline again, where the audit finds it cheaper than what was made of it: as stalled, or a tie."""
+) -> Audit:
+    """The initial polyline again, where the audit finds it cheaper than what was made of it: as stalled, or a tie.
+
+    Changes ``state`` in place, and returns the audit of its polylines.
+    """
     segments = latents.shape[1] - 1
     runs = next(n for n in (5, 4, 3, 2, 1) if segments % n == 0)
     with torch.no_grad():  # no more than it costs: chords are shorter than what they span
@@ -139,17 +141,18 @@ def _never_worse(
     doubtful = ~(facts.cost <= _CLEARLY * apparent)
     rows = (doubtful & (state.latents != latents).flatten(1).any(-1)).nonzero()[:, 0]
     if len(rows) == 0:
-        return
+        return facts
     found = audit(latents[rows])
     cheaper = found.cost < _CHEAPER * facts.cost[rows]
     stalled = rows[cheaper & (found.cost < _TIE * facts.cost[rows]) & (state.outcome[rows] != Outcome.BUDGET_SPENT)]
-    _take(facts, rows, found, cheaper)
+    facts = facts.with_rows(rows[cheaper], found.rows(cheaper))
     state.outcome[stalled] = int(Outcome.STALLED)
     rows = rows[cheaper]
     if len(rows):
         _refine(rule, rows, *_measured(problem, latents[rows]), facts.segment_cost[rows])
         every = torch.ones_like(rows, dtype=torch.bool)
         state.keep(rows, every, latents[rows], problem.evaluate(latents[rows], rule.rows(rows)))
+    return facts
 
 
 _KEPT = ("latents", "energy", "gradient", "stiffness", "seen", "gain", "outcome")
@@ -162,20 +165,15 @@ def _copy(state: State) -> State:
     return copied
 
 
-def _adopt(state: State, facts: Audit, rows: Tensor, finer: State, found: Audit, chosen: Tensor) -> None:
-    """Take over the ``chosen`` (a mask) of the refined paths ``rows``, and what was found about them."""
+def _adopt(state: State, facts: Audit, rows: Tensor, finer: State, found: Audit, chosen: Tensor) -> Audit:
+    """Take over the ``chosen`` (a mask) of the refined paths ``rows`` into ``state``; returns the audit with theirs."""
     _keep(state, rows, finer, chosen)
-    _take(facts, rows, found, chosen)
+    return facts.with_rows(rows[chosen], found.rows(chosen))
 
 
 def _keep(state: State, rows: Tensor, finer: State, chosen: Tensor) -> None:
     good = state.keep(rows, chosen, finer.latents, finer)
     state.gain[good], state.outcome[good] = finer.gain[chosen], finer.outcome[chosen]
-
-
-def _take(facts: Audit, rows: Tensor, found: Audit, chosen: Tensor) -> None:
-    for field in fields(Audit):
-        getattr(facts, field.name)[rows[chosen]] = getattr(found, field.name)[chosen]
 
 
 def _even(latents: Tensor, cost: Tensor) -> Tensor:

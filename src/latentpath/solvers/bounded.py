@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -132,7 +132,7 @@ def solve_bounded(
     found = with_interior(line, coordinates.latents(state.latents)[:, 1:-1])
     state.latents = torch.where(same[:, None, None], line, found)
     doubtful = walled.any(-1)
-    _measure_anew(doubtful.nonzero()[:, 0], state, facts, problem, line, audit)
+    facts = _measure_anew(doubtful.nonzero()[:, 0], state, facts, problem, line, audit)
     tol = getattr(solver, "tol", 1e-3)
     doubtful |= (state.outcome != Outcome.CONVERGED) | (state.gain > CAUTION * tol)
     doubtful &= (state.outcome != Outcome.NON_FINITE) & (state.outcome != Outcome.BUDGET_SPENT)
@@ -141,25 +141,25 @@ def solve_bounded(
     for rows, most in affordable(doubtful, left, _POLISH):
         if listen.stopped:
             break
-        _polish(rows, Multilevel(tol), state, facts, problem, audit, coordinates.around(), most, listen)
+        facts = _polish(rows, Multilevel(tol), state, facts, problem, audit, coordinates.around(), most, listen)
     return state, facts, minima
 
 
 def _measure_anew(
     rows: Tensor, state: State, facts: Audit, problem: Problem, line: Tensor, audit: Callable[[Tensor], Audit]
-) -> None:
-    """The audit of paths ``rows`` of which the solve has seen the points on the wall a hair inside."""
+) -> Audit:
+    """Audits the paths ``rows``, of which the solve has seen the points on the wall a hair inside; returns ``facts``."""
     if len(rows) == 0:
-        return
+        return facts
     found, straight = audit(state.latents[rows]), audit(line[rows])
     above = ~(found.cost <= straight.cost)
     state.outcome[rows[above & ~(straight.cost >= (1 - _TIE) * found.cost)]] = int(Outcome.STALLED)
     for chosen, measured, latents in ((~above, found, state.latents[rows]), (above, straight, line[rows])):
         state.keep(rows, chosen, latents, replace(problem.evaluate(latents), gradient=state.gradient[rows]))
-        for field in fields(Audit):
-            getattr(facts, field.name)[rows[chosen]] = getattr(measured, field.name)[chosen]
+        facts = facts.with_rows(rows[chosen], measured.rows(chosen))
     hidden = _hidden(state.seen, facts)[rows]
     state.outcome[rows[hidden & (state.outcome[rows] == Outcome.CONVERGED)]] = int(Outcome.UNRESOLVED)
+    return facts
 
 
 def _hidden(seen: Tensor, facts: Audit) -> Tensor:
@@ -178,8 +178,8 @@ def _polish(
     around: Coordinates | None,
     max_evaluations: float,
     listen: Listener,
-) -> None:
-    """Solve the paths ``rows`` on in coordinates of the affine space ``around`` the support, or in the latents."""
+) -> Audit:
+    """Solves the paths ``rows`` on in coordinates of the affine space ``around`` the support, or in the latents."""
     begin, inside, measure = state.latents[rows], problem, audit
     if around is not None:
         inside = _CoordinateProblem(problem, around)
@@ -192,12 +192,12 @@ def _polish(
         finer.latents = with_interior(state.latents[rows], around.latents(finer.latents)[:, 1:-1])
     hidden = _hidden(finer.seen, found)
     settled = (state.outcome[rows] == Outcome.CONVERGED) & (found.cost > (1 - _LOWER) * facts.cost[rows])
-    found.cost[settled & hidden] = torch.inf  # a little cheaper, and seen less well: no better
+    found = replace(found, cost=torch.where(settled & hidden, torch.inf, found.cost))  # a little cheaper, and seen less well: no better
     finer.outcome[settled] = int(Outcome.CONVERGED)
     ended = (finer.outcome == Outcome.BUDGET_SPENT) & (max_evaluations >= _POLISH)  # the polish, not what it may spend
     if not listen.stopped:
         finer.outcome[ended] = torch.where(hidden[ended], int(Outcome.UNRESOLVED), int(Outcome.STALLED))
-    adopt_cheaper(state, facts, rows, finer, found)
+    return adopt_cheaper(state, facts, rows, finer, found)
 
 
 def _told(coordinates: Coordinates | None, callback: Callback) -> Callback:

@@ -35,7 +35,7 @@ from __future__ import annotations
 import importlib.util
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
@@ -229,7 +229,7 @@ def search(
             begin = resampled(best[rows], problem, latents.shape[1] - 1)
             finer, found = solve_audited(solver, problem, begin, audit, max_evaluations=most, callback=listen)
             state.evaluations[rows] += finer.evaluations
-            adopt_cheaper(state, facts, rows, finer, found)
+            facts = adopt_cheaper(state, facts, rows, finer, found)
     lowered = torch.where(facts.cost < single, torch.where(single.isfinite(), 1 - facts.cost / single, 1), 0)
     ranked = hunt.costs.sort(-1).values
     relative = torch.where(ranked == ranked[:, :1], torch.where(ranked.isinf(), torch.inf, 1), ranked / ranked[:, :1])
@@ -257,8 +257,8 @@ class Listener:
         return self.stopped
 
 
-def adopt_cheaper(state: State, facts: Audit, rows: Tensor, finer: State, found: Audit) -> None:
-    """Take over those of the paths ``rows`` that the audit finds cheaper.
+def adopt_cheaper(state: State, facts: Audit, rows: Tensor, finer: State, found: Audit) -> Audit:
+    """Take over into ``state`` those of the paths ``rows`` that the audit finds cheaper; returns the audit with theirs.
 
     One that is hardly cheaper has found the same minimum again, more exactly drawn: where it has stalled, for the
     solver could not draw it any better than its start did, the outcome stays what it was.
@@ -268,8 +268,7 @@ def adopt_cheaper(state: State, facts: Audit, rows: Tensor, finer: State, found:
     outcome = torch.where(same, state.outcome[rows], finer.outcome)
     good = state.keep(rows, chosen, finer.latents, finer)
     state.gain[good], state.outcome[good] = finer.gain[chosen], outcome[chosen]
-    for field in fields(Audit):
-        getattr(facts, field.name)[good] = getattr(found, field.name)[chosen]
+    return facts.with_rows(good, found.rows(chosen))
 
 
 class _Hunt:
