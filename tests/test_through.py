@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path as FilePath
 
 import pytest
@@ -183,6 +184,52 @@ def test_what_cannot_be_done_is_said(keyframes: Tensor, options: dict[str, objec
     with pytest.raises(InputError) as caught:
         lp.interpolate_through(lambda z: 3 * z, lp.priors.standard_normal(2), keyframes, **options)
     assert said in str(caught.value)
+
+
+def styled(z: Tensor) -> Tensor:
+    """Makes frames ``(n, 4)`` of W+ latents ``(n, 3, D)``, and of latents ``(n, D)``: the same one for each layer."""
+    layers = z if z.ndim == 3 else z[:, None].expand(-1, 3, -1)
+    mix = torch.linspace(-1, 1, layers.shape[1] * layers.shape[2] * 4, dtype=z.dtype).reshape(-1, 4)
+    return torch.tanh(layers.flatten(1) @ mix)
+
+
+def test_keyframes_of_two_meanings_are_refused_and_both_can_be_said() -> None:
+    prior, wide = lp.priors.standard_normal(2, dtype=torch.float64), lp.priors.standard_normal(6, dtype=torch.float64)
+    layered = drawn(6, 3).reshape(2, 3, 2)
+    with pytest.raises(InputError) as caught:
+        lp.interpolate_through(styled, prior, layered, segments=6)
+    for words in ("2 paths", "3 latents (2,)", "list(keyframes)", "2 latents (3, 2)", "flatten"):
+        assert words in str(caught.value)
+    paths = lp.interpolate_through(styled, prior, list(layered), segments=6)
+    assert torch.equal(paths.keyframes, layered)
+    one = lp.interpolate_through(lambda z: styled(z.unflatten(1, (3, 2))), wide, layered.flatten(1), segments=6)
+    assert torch.equal(one.keyframes[0], layered.flatten(1))
+    assert one.latents.shape == (1, 7, 6)
+
+
+@pytest.mark.parametrize("generator", [bent, twice, torch.nn.Linear(2, 3, dtype=torch.float64).eval()], ids=repr)
+def test_a_list_is_the_stack_where_only_one_meaning_is_possible(generator: Callable[[Tensor], Tensor]) -> None:
+    stops, prior = drawn(6, 6).reshape(2, 3, 2), lp.priors.standard_normal(2, dtype=torch.float64)
+    stacked = lp.interpolate_through(generator, prior, stops, segments=6)
+    assert torch.equal(lp.interpolate_through(generator, prior, list(stops), segments=6).latents, stacked.latents)
+
+
+@pytest.mark.parametrize(
+    "keyframes",
+    [
+        torch.zeros(2, 3, 4, 2),
+        [],
+        [torch.zeros(2), torch.zeros(2)],
+        [torch.zeros(2, 2), torch.zeros(3, 2)],
+        [torch.zeros(2, 2), torch.zeros(2, 2, dtype=torch.float64)],
+        [torch.zeros(1, 2)],
+        (torch.zeros(2, 2, 2),),
+    ],
+    ids=["4-d", "none", "latents", "other counts", "other dtypes", "one keyframe", "stacks"],
+)
+def test_keyframes_of_no_meaning_are_refused(keyframes: object) -> None:
+    with pytest.raises(InputError, match="keyframes"):
+        lp.interpolate_through(twice, flat, keyframes)
 
 
 def test_strict_says_which_leg() -> None:

@@ -32,7 +32,7 @@ import torch
 from torch import Tensor
 
 from ._progress import progress_bar
-from ._validate import real_number, whole_number
+from ._validate import describe, real_number, whole_number
 from .callables import without_autocast
 from .curves import arc_length, at_arc, spaced, subdivide
 from .energy import Generator, chords, decode
@@ -53,7 +53,7 @@ _WINDOWS, _FINE = (2, 4, 8, 16, 32, 64), 4
 def interpolate_through(
     generator: Generator,
     prior: Any,
-    keyframes: Tensor,
+    keyframes: Tensor | Sequence[Tensor],
     *,
     closed: bool = False,
     segments: SupportsIndex = 50,
@@ -69,7 +69,9 @@ def interpolate_through(
     Args:
         generator: as for `interpolate`.
         prior: as for `interpolate`.
-        keyframes: ``(N, D)``, or ``(B, N, D)`` for B paths; N at least 2. The path passes through them exactly.
+        keyframes: ``(N, D)``, or for B paths ``(B, N, D)`` or a list of B tensors ``(N, D)``; N at least 2. The paths
+            pass through them exactly. Where the generator makes the same of a latent ``(D,)`` and of a stack of them
+            ``(N, D)``, as a decoder of W+ latents does, ``(B, N, D)`` has two meanings and is refused; a list has one.
         closed: whether it goes on from the last keyframe to the first.
         segments: of each leg on average: the path has ``K = segments * legs``, shared out by the lengths of the legs.
         spacing: in which they are long, and the points of a leg lie evenly: as for `Path.at`.
@@ -89,8 +91,8 @@ def interpolate_through(
         for every path the jumps at its joints ``before`` and ``after``, and the ``rise`` of its cost, relatively.
 
     Raises:
-        InputError: keyframes of another shape, or too few; a bound or a share out of its range; and what `interpolate`
-            refuses.
+        InputError: keyframes of another shape, too few, or of two meanings; a bound or a share out of its range; and
+            what `interpolate` refuses.
         GeneratorError: as for `interpolate`.
         SolveError: see ``strict``.
 
@@ -104,7 +106,7 @@ def interpolate_through(
         >>> loop.latents.shape, loop.joints.tolist()
         (torch.Size([1, 81, 2]), [[0, 20, 40, 60, 80]])
     """
-    stops = _checked(keyframes, closed)
+    stops = _checked(keyframes, closed, generator)
     segments = whole_number("segments", segments, 2)
     _check(spacing, smooth, most_rise)
     count, legs = len(stops), stops.shape[1] - 1
@@ -175,15 +177,69 @@ def _seen(costs: Tensor, joints: Tensor, found: Path, count: int) -> Tensor:
     return seen
 
 
-def _checked(keyframes: Tensor, closed: bool) -> Tensor:
+def _checked(keyframes: Tensor | Sequence[Tensor], closed: bool, generator: Generator) -> Tensor:
     """The keyframes of every path, ``(B, N, D)``, the first one again at the end where it is closed."""
-    shown = tuple(keyframes.shape) if isinstance(keyframes, Tensor) else type(keyframes).__name__
-    if not isinstance(keyframes, Tensor) or keyframes.ndim not in (2, 3):
-        raise InputError(f"keyframes must be a tensor (N, D) or (B, N, D), got {shown}: stack them first")
-    stops = keyframes[None] if keyframes.ndim == 2 else keyframes
+    if not isinstance(closed, bool):
+        raise InputError(f"closed must be True or False; got {describe(closed)}.")
+    if isinstance(keyframes, Tensor):
+        if keyframes.ndim not in (2, 3):
+            raise InputError(
+                f"keyframes must be (N, D) or (B, N, D); got {tuple(keyframes.shape)}. A latent is a "
+                "vector (D,): flatten latents of another shape, and unflatten them in the generator."
+            )
+        stops = keyframes[None] if keyframes.ndim == 2 else keyframes
+    else:
+        stops = _stacked(keyframes)
     if stops.shape[1] < 2 or len(stops) == 0:
-        raise InputError(f"a path needs at least 2 keyframes, (N, D) or (B, N, D) with N >= 2, got {shown}")
+        raise InputError(
+            f"a path needs at least 2 keyframes: (N, D) or (B, N, D) with N >= 2; got {tuple(stops.shape)}."
+        )
+    if isinstance(keyframes, Tensor) and keyframes.ndim == 3 and _takes_stacks(generator, keyframes):
+        paths, count, dim = keyframes.shape
+        raise InputError(
+            f"keyframes {(paths, count, dim)} have two meanings, because the generator takes both latents ({dim},) and "
+            f"latents ({count}, {dim}). For {paths} paths through {count} latents ({dim},) each, pass a list: "
+            f"list(keyframes). For one path through {paths} latents ({count}, {dim}), pass keyframes.flatten(1), and "
+            "unflatten them in the generator."
+        )
     return torch.cat([stops, stops[:, :1]], dim=1) if closed else stops
+
+
+def _stacked(keyframes: Sequence[Tensor]) -> Tensor:
+    """A list of ``(N, D)``, one for each path, as ``(B, N, D)``."""
+    paths = list(keyframes) if isinstance(keyframes, list | tuple) else []
+    first = paths[0] if paths else None
+    if not isinstance(first, Tensor) or first.ndim != 2:
+        raise InputError(
+            "keyframes must be a tensor (N, D), or a list of them for several paths; got "
+            f"{type(keyframes).__name__}{' of ' + describe(first) if paths else ''}. torch.stack(...) makes "
+            "a tensor of latents (D,)."
+        )
+    kinds = {(tuple(p.shape), p.dtype, p.device) if isinstance(p, Tensor) else (type(p).__name__,) for p in paths}
+    if len(kinds) > 1:
+        raise InputError(
+            "every path needs as many keyframes, of one dtype and on one device; got "
+            f"{', '.join(describe(path) for path in paths[:4])}."
+        )
+    return torch.stack(paths)
+
+
+def _takes_stacks(generator: Generator, keyframes: Tensor) -> bool:
+    """Whether the generator makes frames of one shape of a stack of latents ``(N, D)`` and of one ``(D,)``.
+
+    Decoders of W+ latents do that. One that treats leading dimensions alike, as a linear layer does, makes a stack of
+    frames of a stack of latents; most others fail.
+    """
+    if not callable(generator) or getattr(generator, "training", False) or keyframes.is_meta:
+        return False
+    with torch.no_grad():
+        try:
+            stack, single = generator(keyframes[:1].detach()), generator(keyframes[0, :1].detach())
+        except torch.OutOfMemoryError:
+            raise
+        except Exception:  # whatever it raises for a shape that it was not made for; its own faults show in the solve
+            return False
+    return isinstance(stack, Tensor) and isinstance(single, Tensor) and stack.shape == single.shape
 
 
 def _check(spacing: str, smooth: float | None, most_rise: float) -> None:
