@@ -8,10 +8,13 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["MPLBACKEND"] = "Agg"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import importlib
 import random
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -82,3 +85,18 @@ def unchecked() -> Iterator[None]:
     config.update("jaxtyping_disable", True)
     yield
     config.update("jaxtyping_disable", False)
+
+
+@pytest.fixture(scope="session")
+def plain() -> ModuleType:
+    """The package as its users have it: without the type checker, which answers wrong types before the door does."""
+    names = [name for name in sys.modules if name == "latentpath" or name.startswith("latentpath.")]
+    watched, finders = {name: sys.modules.pop(name) for name in names}, list(sys.meta_path)
+    sys.meta_path[:] = [f for f in finders if not type(f).__module__.startswith("jaxtyping")]
+    try:
+        return importlib.import_module("latentpath")
+    finally:
+        sys.meta_path[:] = finders
+        for name in [name for name in sys.modules if name == "latentpath" or name.startswith("latentpath.")]:
+            del sys.modules[name]
+        sys.modules.update(watched)

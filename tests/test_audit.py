@@ -311,7 +311,7 @@ def test_no_graph_is_kept_and_float32_stays_float32():
 
 @pytest.mark.parametrize("tolerance", [0.0, -1.0, math.nan])
 def test_a_tolerance_must_be_above_0(tolerance):
-    with pytest.raises(InputError, match=f"tolerance must be above 0, got {tolerance}"):
+    with pytest.raises(InputError, match="tolerance must.*above 0"):
         lp.audit(unit_line(3), identity, INDEX, tolerance=tolerance)
 
 

@@ -189,7 +189,6 @@ NAMES = [
     "mean_ri",
     "judged",
     "",
-    3,
 ]
 
 

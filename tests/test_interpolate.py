@@ -1,9 +1,7 @@
 from __future__ import annotations
 
-import importlib
 import itertools
 import math
-import sys
 
 import pytest
 import torch
@@ -126,21 +124,6 @@ NUMBERS = {
 @pytest.mark.parametrize(("options", "says"), NUMBERS.values(), ids=NUMBERS.keys())
 def test_numbers_and_names_out_of_range_are_refused(options, says):
     refused(InputError, says, **options)
-
-
-@pytest.fixture(scope="module")
-def plain():
-    """The package as its users have it: without the type checker, which answers wrong types before the door does."""
-    names = [name for name in sys.modules if name == "latentpath" or name.startswith("latentpath.")]
-    watched, finders = {name: sys.modules.pop(name) for name in names}, list(sys.meta_path)
-    sys.meta_path[:] = [f for f in finders if not type(f).__module__.startswith("jaxtyping")]
-    try:
-        return importlib.import_module("latentpath")
-    finally:
-        sys.meta_path[:] = finders
-        for name in [name for name in sys.modules if name == "latentpath" or name.startswith("latentpath.")]:
-            del sys.modules[name]
-        sys.modules.update(watched)
 
 
 TYPES = {

@@ -1,4 +1,4 @@
-"""Argument checks that every public function shares: whole numbers, real numbers, rows of a batch.
+"""Argument checks that every public function shares: numbers, rows of a batch, points and polylines.
 
 Numbers come as Python's, as NumPy's, and as tensors without dimensions. Each check returns Python's own number, so
 that what is stored, compared and written as JSON afterwards is one type. A truth value is refused: ``True`` where a
@@ -9,13 +9,25 @@ from __future__ import annotations
 
 import math
 import operator
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from torch import Tensor
 
 from .errors import InputError
 
-__all__ = ["SEED", "Whole", "chosen_rows", "describe", "real_number", "whole_number"]
+__all__ = [
+    "SEED",
+    "Whole",
+    "check_points",
+    "check_polylines",
+    "chosen_rows",
+    "describe",
+    "file_path",
+    "real_number",
+    "whole_number",
+]
 
 SEED = 2**63 - 1
 """The highest seed that is taken: it fits a signed integer of 64 bits, which files and other libraries hold."""
@@ -36,6 +48,44 @@ def describe(value: object) -> str:
         return f"{type(value).__name__} {tuple(shape)} of {dtype}"
     shown = repr(value)
     return shown if len(shown) <= _LONGEST else type(value).__name__
+
+
+def check_points(name: str, value: object, shape: str = "(..., D)") -> None:
+    """Refuses what are no points ``(..., D)``: floating point, with values, D at least 1. A batch may be empty.
+
+    Raises:
+        InputError: anything else; it says the ``shape`` that is asked for.
+    """
+    if not isinstance(value, Tensor):
+        raise InputError(f"{name} must be a tensor {shape}; got {describe(value)}. torch.as_tensor(...) makes one.")
+    if value.ndim == 0 or value.shape[-1] == 0:
+        raise InputError(f"{name} must be {shape} with D of at least 1; got {tuple(value.shape)}.")
+    if not value.is_floating_point():
+        raise InputError(f"{name} must be floating point; got {value.dtype}. Convert with .to(torch.float32).")
+    if value.is_meta:
+        raise InputError(f"{name} must hold values; got a tensor on the meta device, which has a shape alone.")
+
+
+def check_polylines(name: str, value: Tensor) -> None:
+    """Refuses what are no polylines ``(..., K+1, D)``: points as for `check_points`, with at least one segment.
+
+    Raises:
+        InputError: anything else.
+    """
+    check_points(name, value, "(..., K+1, D)")
+    if value.ndim < 2 or value.shape[-2] < 2:
+        raise InputError(f"{name} must be (..., K+1, D) with at least one segment, got {tuple(value.shape)}.")
+
+
+def file_path(name: str, value: object) -> Path:
+    """Returns ``value`` as a path, if it is one or a text.
+
+    Raises:
+        InputError: anything else.
+    """
+    if not isinstance(value, str | os.PathLike) or not isinstance(os.fspath(value), str):
+        raise InputError(f"{name} must be a text or a path; got {describe(value)}.")
+    return Path(value)
 
 
 def whole_number(name: str, value: object, least: int | None = None, most: int | None = None, advice: str = "") -> int:

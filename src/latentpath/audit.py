@@ -20,10 +20,10 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from ._validate import check_polylines, real_number
 from .callables import without_autocast
 from .curves import subdivide
 from .energy import Embed, Generator, Index, blocks, chords, decode, mean_prices, prices, times
-from .errors import InputError
 from .index import PriorIndex, as_log_index
 
 __all__ = ["Audit", "audit", "hides"]
@@ -179,7 +179,7 @@ def audit(
         An `Audit`.
 
     Raises:
-        InputError: latents without a segment, or ``tolerance`` not above 0.
+        InputError: latents of another shape or type, or without a segment, or ``tolerance`` not above 0.
 
     Example:
         >>> import torch, latentpath as lp
@@ -190,11 +190,11 @@ def audit(
         >>> round(float(facts.energy * 2) ** 0.5, 3), round(float(facts.cost), 3), facts.tunnels.nonzero().tolist()
         (0.1, 0.986, [[5]])
     """
-    if latents.ndim < 2 or latents.shape[-2] < 2:
-        raise InputError(f"latents must be (..., K+1, D) with at least one segment, got {tuple(latents.shape)}")
-    if not tolerance > 0:
-        raise InputError(f"tolerance must be above 0, got {tolerance}")
+    check_polylines("latents", latents)
+    tolerance = real_number("tolerance", tolerance, above=0)
     batch, segments = latents.shape[:-2], latents.shape[-2] - 1
+    if latents.numel() == 0:
+        return _nothing(latents.new_zeros(batch), latents.new_zeros(*batch, segments))
     ruler = _Ruler(generator, index, embed, max_points)
     with torch.no_grad():
         facts = ruler.measure(latents.reshape(-1, *latents.shape[-2:]), _PARTS, ruler.cells)
@@ -231,6 +231,22 @@ def audit(
             settled=~(rough | coarse).reshape(*batch, segments).any(-1),
             decoded=decoded.reshape(*batch, segments).sum(-1),
         )
+
+
+def _nothing(by_path: Tensor, by_segment: Tensor) -> Audit:
+    """The audit of an empty batch, from tensors without entries ``(...)`` and ``(..., K)``."""
+    return Audit(
+        cost=by_path,
+        length=by_path,
+        energy=by_path,
+        gap=by_path,
+        segment_cost=by_segment,
+        segment_length=by_segment,
+        steps=by_segment,
+        tunnels=by_segment.bool(),
+        settled=by_path.bool(),
+        decoded=by_path,
+    )
 
 
 def hides(segment_cost: Float[Tensor, "*batch K"], seen: Float[Tensor, "*batch K"]) -> Bool[Tensor, "*batch K"]:

@@ -75,7 +75,7 @@ def check_endpoints(
             f"{end.device}: convert with .to(...)"
         )
     if start.is_meta:
-        raise InputError("start and end must hold numbers, got tensors on the meta device: make them on a real one")
+        raise InputError("start and end must hold values; got tensors on the meta device, which have a shape alone.")
     counts = [len(value) for value in (start, end) if value.ndim == 2]
     if start.shape[-1] != end.shape[-1] or len({count for count in counts if count > 1}) > 1:
         raise InputError(f"start and end must pair up, got {tuple(start.shape)} and {tuple(end.shape)}")

@@ -34,7 +34,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ._validate import whole_number
+from ._validate import check_points, check_polylines, whole_number
 from .callables import any_precision, in_weights_dtype, lacks_rule, leaf_and_view, without_autocast
 from .curves import spaced
 from .errors import InputError
@@ -125,6 +125,8 @@ def decoded_chords(
     latents: Float[Tensor, "*batch P D"], generator: Generator, embed: Embed = None, max_points: int | None = None
 ) -> Float[Tensor, "*batch K"]:
     """The numbers of ``chords(decode(...))``, holding no more than ``max_points`` decoded points at a time."""
+    if latents.numel() == 0:
+        return latents.new_zeros(*latents.shape[:-2], latents.shape[-2] - 1)
     to_data, flat = points_to_data(generator, embed), latents.reshape(-1, latents.shape[-1])
     sizes, last = [], None
     for block in blocks(len(flat), max_points):
@@ -177,12 +179,18 @@ def energy(
         ``(...)``, in squared units of the measured space; differentiable in ``latents``; infinite where a whole
         segment lies where the index is 0.
 
+    Raises:
+        InputError: latents of another shape or type, or without a segment.
+
     Example:
         >>> import torch, latentpath as lp
         >>> line = lp.lerp(torch.zeros(2, dtype=torch.float64), torch.ones(2, dtype=torch.float64), segments=10)
         >>> round(float(lp.energy(line, lambda z: 3 * z, lambda z: -torch.ones(z.shape[:-1], dtype=z.dtype))), 6)
         9.0
     """
+    check_polylines("latents", latents)
+    if latents.numel() == 0:
+        return latents.sum((-2, -1))
     square = decode(latents, generator, embed, max_points).diff(dim=-2).square().sum(-1)
     price = prices(as_log_index(index)(latents))
     return 0.5 * square.shape[-1] * times(price.square(), square).sum(-1)
@@ -200,7 +208,8 @@ def cost(
     r"""The cost of a polyline at its own points, :math:`\sum_i \bar w_i |G(x_{i+1}) - G(x_i)|` (paper, Definition 2).
 
     It tends to :math:`-\log ri(\gamma)` as K grows, and knows nothing of what lies between the points: use `audit`
-    for the cost of the polyline itself. Arguments as for `energy`; returns ``(...)`` in units of the measured space.
+    for the cost of the polyline itself. Arguments and errors as for `energy`; returns ``(...)`` in units of the
+    measured space.
 
     Example:
         >>> import torch, latentpath as lp
@@ -208,6 +217,9 @@ def cost(
         >>> round(float(lp.cost(line, lambda z: 3 * z, lambda z: -torch.ones(z.shape[:-1], dtype=z.dtype))), 6)
         4.242641
     """
+    check_polylines("latents", latents)
+    if latents.numel() == 0:
+        return latents.sum((-2, -1))
     size = chords(decode(latents, generator, embed, max_points))
     return times(prices(as_log_index(index)(latents)), size).sum(-1)
 
@@ -222,13 +234,16 @@ def length(
 ) -> Float[Tensor, "*batch"]:
     r"""The length of the decoded polyline at its own points, :math:`\sum_i |G(x_{i+1}) - G(x_i)|`.
 
-    Arguments as for `energy`; returns ``(...)`` in units of the measured space.
+    Arguments and errors as for `energy`; returns ``(...)`` in units of the measured space.
 
     Example:
         >>> import torch, latentpath as lp
         >>> float(lp.length(lp.lerp(torch.zeros(2), torch.tensor([3.0, 4.0])), lambda z: 2 * z))
         10.0
     """
+    check_polylines("latents", latents)
+    if latents.numel() == 0:
+        return latents.sum((-2, -1))
     return chords(decode(latents, generator, embed, max_points)).sum(-1)
 
 
@@ -252,7 +267,7 @@ def even_in_data(
         Latents ``(..., frames, D)``.
 
     Raises:
-        InputError: ``frames < 2``.
+        InputError: ``frames < 2``, or latents of another shape or type.
 
     Example:
         >>> import torch
@@ -261,6 +276,7 @@ def even_in_data(
         >>> even_in_data(line, lambda z: z**2, frames=5).square().flatten()
         tensor([0.0000, 0.2500, 0.5000, 0.7500, 1.0000])
     """
+    check_polylines("latents", latents)
     count = whole_number("frames", frames, 2, advice="A curve has two ends.")
     return spaced(latents, count, lambda fine: decoded_chords(fine, generator, None, max_points))
 
@@ -348,12 +364,18 @@ def metric_tensor(
     Returns:
         ``(..., D, D)``, symmetric and positive semi-definite.
 
+    Raises:
+        InputError: points of another shape or type.
+
     Example:
         >>> import torch, latentpath as lp
         >>> lp.metric_tensor(torch.zeros(2), lambda z: 3 * z, lambda z: -2 * torch.ones(z.shape[:-1]))
         tensor([[36.,  0.],
                 [ 0., 36.]])
     """
+    check_points("points", points)
+    if points.numel() == 0:
+        return points.new_zeros(*points.shape, points.shape[-1])
     to_data, flat = points_to_data(generator, embed), points.detach().reshape(-1, points.shape[-1])
     axes = torch.eye(flat.shape[-1], dtype=flat.dtype, device=flat.device)
     pulled = []

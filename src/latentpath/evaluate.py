@@ -95,7 +95,7 @@ class Source:
         """The decoded points ``(..., *frame)`` of latents ``(..., D)``; half-precision ones in the dtype of these."""
         flat = latents.reshape(-1, latents.shape[-1])
         decode = any_precision(self.generator)
-        data = torch.cat([decode(flat[block]) for block in blocks(len(flat), self.max_points)])
+        data = torch.cat([decode(flat[block]) for block in [*blocks(len(flat), self.max_points)] or [slice(0)]])
         return data.reshape(*latents.shape[:-1], *data.shape[1:])
 
 

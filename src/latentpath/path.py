@@ -7,14 +7,13 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from pathlib import Path as FilePath
 from typing import Any, SupportsIndex
 
 import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from ._validate import chosen_rows, whole_number
+from ._validate import chosen_rows, file_path, whole_number
 from .audit import Audit, hides
 from .callables import without_autocast
 from .counts import counted, plural
@@ -395,11 +394,11 @@ class Path:
 
         Raises:
             MissingDataError: the folder does not exist.
-            InputError: ``file`` is a folder itself.
+            InputError: ``file`` is a folder itself, or no path.
         """
         from safetensors.torch import save
 
-        target = FilePath(file)
+        target = file_path("file", file)
         tensors = {f"audit.{f.name}": getattr(self.audit, f.name) for f in fields(Audit)}
         tensors |= {name: getattr(self, name) for name in ("latents", "seen", "ri", "evaluations", "gain")}
         if self.joints is not None:
@@ -425,12 +424,13 @@ class Path:
         """Read a path that `save` wrote; with a ``source`` it can be decoded and reported on.
 
         Raises:
+            InputError: ``file`` is no path.
             MissingDataError: no such file.
             DataError: the file is damaged, or is not a saved path.
         """
         from safetensors import safe_open
 
-        target = FilePath(file)
+        target = file_path("file", file)
         if not target.is_file():
             raise MissingDataError(f"no path file at {target}")
         try:

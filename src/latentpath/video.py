@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 
 from . import webp
-from ._validate import describe, real_number
+from ._validate import file_path, real_number
 from .errors import InputError, MissingDataError, missing
 from .sheets import Sheet, enlarged
 from .value_range import Bytes, ValueRange, inferred_range, pixels
@@ -175,12 +175,10 @@ def target(file: str | os.PathLike[str], suffixes: tuple[str, ...]) -> FilePath:
     """The path of a file to be written.
 
     Raises:
-        InputError: its suffix is not one of these, or it is a folder.
+        InputError: it is no path, its suffix is not one of these, or it is a folder.
         MissingDataError: it would be in a folder that does not exist.
     """
-    if not isinstance(file, str | os.PathLike):
-        raise InputError(f'file must be a path, such as "film.gif"; got {describe(file)}.')
-    found = FilePath(file)
+    found = file_path("file", file)
     if found.suffix.lower() not in suffixes:
         raise InputError(
             f"the file's name must end in {', '.join(suffixes[:-1])} or {suffixes[-1]}, got {found.name!r}"

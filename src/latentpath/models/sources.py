@@ -30,12 +30,13 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsIndex
 
 from safetensors import SafetensorError, safe_open
 from torch import nn
 from torch.distributions import Distribution
 
+from .._validate import file_path, whole_number
 from ..callables import training_parts
 from ..errors import GeneratorError, InputError, MissingDataError
 from .classifier import DigitClassifier
@@ -51,7 +52,7 @@ _HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
 
 def load(
-    name: str | os.PathLike[str], *, prior: Distribution | str | None = None, latent_dim: int | None = None
+    name: str | os.PathLike[str], *, prior: Distribution | str | None = None, latent_dim: SupportsIndex | None = None
 ) -> Model:
     """The model called ``name``: shipped, in a folder, ``package.module:attr``, or "org/name" on the Hub.
 
@@ -66,8 +67,8 @@ def load(
         A `Model`, in eval mode.
 
     Raises:
-        InputError: nothing is called so, code cannot be imported or makes something else, or the prior is missing or
-            over vectors of another length.
+        InputError: nothing is called so, the name is no text and no path, code cannot be imported or makes something
+            else, or the prior is missing or over vectors of another length.
         GeneratorError: a network of yours that is in training mode.
         MissingDataError: a folder or a file of it is not there, or the Hub does not give it.
         DataError: its files are damaged, not of latentpath, or name a prior that is code.
@@ -82,7 +83,9 @@ def load(
         >>> load("torch:tanh", prior="normal", latent_dim=2)
         Model('torch:tanh', builtin_function_or_method, no description)
     """
-    text, folder = os.fspath(name), Path(name).expanduser()
+    folder, text = file_path("name", name).expanduser(), os.fspath(name)
+    if latent_dim is not None:
+        latent_dim = whole_number("latent_dim", latent_dim, 1)
     if name in available():
         model = read_model(WEIGHTS / text, prior)
     elif text and folder.is_dir():
