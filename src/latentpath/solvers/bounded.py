@@ -148,7 +148,7 @@ def solve_bounded(
 def _measure_anew(
     rows: Tensor, state: State, facts: Audit, problem: Problem, line: Tensor, audit: Callable[[Tensor], Audit]
 ) -> Audit:
-    """Audits the paths ``rows``, of which the solve has seen the points on the wall a hair inside; returns ``facts``."""
+    """Audits the paths ``rows``, whose points on the wall the solve has seen a hair inside; returns the ``facts``."""
     if len(rows) == 0:
         return facts
     found, straight = audit(state.latents[rows]), audit(line[rows])
@@ -192,7 +192,8 @@ def _polish(
         finer.latents = with_interior(state.latents[rows], around.latents(finer.latents)[:, 1:-1])
     hidden = _hidden(finer.seen, found)
     settled = (state.outcome[rows] == Outcome.CONVERGED) & (found.cost > (1 - _LOWER) * facts.cost[rows])
-    found = replace(found, cost=torch.where(settled & hidden, torch.inf, found.cost))  # a little cheaper, and seen less well: no better
+    # a little cheaper, and seen less well: no better
+    found = replace(found, cost=torch.where(settled & hidden, torch.inf, found.cost))
     finer.outcome[settled] = int(Outcome.CONVERGED)
     ended = (finer.outcome == Outcome.BUDGET_SPENT) & (max_evaluations >= _POLISH)  # the polish, not what it may spend
     if not listen.stopped:
