@@ -99,6 +99,21 @@ def test_deterministic_for_a_seed_and_the_global_state_is_left_alone() -> None:
     assert not torch.equal(one.minima, other.minima)
 
 
+def test_a_seed_is_the_same_wherever_it_is_given() -> None:
+    ends = polar(2, 0), polar(2, 80)
+    found = [
+        lp.interpolate(identity, normal_index(2), *ends, segments=12, **options).minima
+        for options in (
+            {"restarts": 4, "seed": 5},
+            {"restarts": lp.Restarts(4, seed=5)},
+            {"restarts": lp.Restarts(4, seed=5), "seed": 5},
+        )
+    ]
+    for minima in found:
+        assert minima is not None
+        assert torch.equal(minima, found[0])
+
+
 def test_never_worse_and_a_batch_is_a_loop() -> None:
     torch.manual_seed(3)
     prior = lp.priors.standard_normal(3, dtype=torch.float64)
@@ -242,7 +257,8 @@ def test_the_budget_bounds_everything(budget: int) -> None:
         ({"restarts": 0}, "restarts must be a whole number of at least 1"),
         ({"restarts": True}, "restarts must be a whole number of at least 1"),
         ({"restarts": 4, "seed": -1}, "seed must be a whole number of at least 0"),
-        ({"restarts": lp.Restarts(seed=1), "seed": 2}, "set it there"),
+        ({"restarts": lp.Restarts(seed=1), "seed": 2}, "Set it there"),
+        ({"restarts": lp.Restarts(seed=3), "seed": 0}, "seed=3"),
     ],
 )
 def test_bad_input(options: dict[str, object], message: str) -> None:

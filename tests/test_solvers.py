@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
+import math
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 import latentpath as lp
 from closed_forms import Case, cases, flat, identity, sphere, stereographic, tensor
+from latentpath.errors import InputError
 from latentpath.solvers import LBFGS, Adam, GradientDescent, Multilevel, Problem, Progress, Solver, solve
 from latentpath.solvers.preconditioner import Metric, Preconditioner
 from latentpath.solvers.tridiagonal import BlockTridiagonal
@@ -312,6 +316,95 @@ def test_finest_level_starts_from_the_better_of_two() -> None:
     while not solver.done(state):
         state = solver.step(problem, state)
     assert float(state.energy) <= float(problem.evaluate(line).energy)
+
+
+@pytest.mark.parametrize("tol", [math.nan, math.inf, 0, -1, True, "1e-3", None])
+def test_a_solver_refuses_a_tolerance_that_is_not_above_0_and_finite(name: str, tol: Any) -> None:
+    with pytest.raises(InputError, match="tol"):
+        inspect.unwrap(type(make(name)).__init__)(object.__new__(type(make(name))), tol)
+
+
+@pytest.mark.parametrize(
+    ("solver", "options"),
+    [
+        (LBFGS, {"memory": 0}),
+        (LBFGS, {"memory": 2.5}),
+        (LBFGS, {"memory": True}),
+        (Multilevel, {"memory": -3}),
+        (Multilevel, {"coarse_evaluations": -1}),
+        (Multilevel, {"coarse_evaluations": 0}),
+        (Adam, {"rate": math.inf}),
+        (Adam, {"rate": math.nan}),
+        (Adam, {"rate": -0.1}),
+        (Adam, {"betas": (2, 2)}),
+        (Adam, {"betas": (0.9, 1.0)}),
+        (Adam, {"betas": (math.nan, 0.9)}),
+        (Adam, {"betas": (0.9,)}),
+        (Adam, {"betas": 0.9}),
+        (GradientDescent, {"step": 0}),
+        (GradientDescent, {"step": -math.inf}),
+    ],
+)
+def test_a_solver_refuses_an_option_out_of_range(solver: Any, options: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=next(iter(options))):
+        inspect.unwrap(solver.__init__)(object.__new__(solver), **options)
+
+
+@pytest.mark.parametrize("whole", [np.int64(5), np.uint8(5)])
+def test_a_solver_takes_the_integers_of_numpy(whole: Any) -> None:
+    assert LBFGS(memory=whole).memory == 5
+
+
+def test_judging_predicts_the_gain_of_a_preconditioned_step(name: str) -> None:
+    """For paths that have ended too, whose preconditioner a solver may have dropped."""
+    start, end = endpoints(4, seed=13)
+    end[2] = start[2]
+    problem, solver = curved_problem(), make(name, 1e-12)
+    state = solver.init(problem, lp.lerp(start, end, 4))
+    for _ in range(4):
+        solver.step(problem, state)
+    assert int(state.outcome[2]) == lp.Outcome.CONVERGED
+    rows = torch.tensor([3, 1])
+    state.outcome[rows] = int(lp.Outcome.BUDGET_SPENT)
+    state.iteration = 25  # preconditioners are made anew in this iteration
+    state.judge(rows, math.inf)
+    direction = Preconditioner.of(state.metric.rows(rows), state.stiffness[rows]).apply(state.gradient[rows])
+    slope = (state.gradient[rows] * direction).flatten(1).sum(-1)
+    assert torch.allclose(state.gain[rows], slope / (4 * state.energy[rows]))
+    assert (state.outcome[rows] == lp.Outcome.CONVERGED).all()
+
+
+class _Sketcher(LBFGS):
+    """A solver of a user's own, with an attribute that another solver has for a purpose of its own."""
+
+    draft = "a note to myself"
+
+
+def test_a_solver_may_have_attributes_of_its_own() -> None:
+    case = sphere(3)
+    plain, own = (
+        lp.interpolate(case.generator, case.index, case.start, case.end, segments=12, solver=solver)
+        for solver in (LBFGS(), _Sketcher())
+    )
+    assert torch.equal(plain.latents, own.latents)
+
+
+def test_a_tolerance_beside_a_solver_that_carries_another_is_refused() -> None:
+    case = sphere(3)
+
+    def solve_with(**options: Any) -> lp.Path:
+        return lp.interpolate(case.generator, case.index, case.start, case.end, segments=12, **options)
+
+    with pytest.raises(InputError, match="tol=0.01"):
+        solve_with(solver=LBFGS(1e-2), tol=1e-3)
+    with pytest.raises(InputError, match="tol"):
+        lp.interpolate_through(
+            case.generator, case.index, torch.stack([case.start, case.end]), solver=Multilevel(), tol=1e-2
+        )
+    assert solve_with(solver=LBFGS(1e-2), tol=1e-2).settings["tol"] == 1e-2
+    assert solve_with(solver=LBFGS(1e-2)).settings["tol"] == 1e-2
+    assert solve_with(solver="lbfgs", tol=1e-2).settings["tol"] == 1e-2
+    assert solve_with().settings["tol"] == 1e-3
 
 
 def test_first_order_methods_need_many_times_the_work() -> None:

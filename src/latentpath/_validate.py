@@ -11,7 +11,7 @@ import math
 import operator
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, SupportsIndex
+from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar
 
 from torch import Tensor
 
@@ -20,6 +20,7 @@ from .errors import InputError
 __all__ = [
     "SEED",
     "Whole",
+    "agreed",
     "check_points",
     "check_polylines",
     "chosen_rows",
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 else:
     Whole = SupportsIndex
 """A field of a frozen class that takes any whole number and, once `whole_number` has checked it, holds an `int`."""
+
+T = TypeVar("T")
 
 _LONGEST = 60  # characters of a value in a message
 
@@ -185,6 +188,32 @@ def _as_real(value: Any) -> float | None:
         return float(value)
     except (TypeError, ValueError, RuntimeError):  # a complex tensor, and one without data
         return None
+
+
+def agreed(name: str, given: Any, carried: T, carrier: object) -> T:
+    """Returns the value of an argument that another argument carries; None stands for a value that is not given.
+
+    Args:
+        name: of the argument.
+        given: what the caller passed for it.
+        carried: the value that ``carrier`` has.
+        carrier: the object beside which the argument was given.
+
+    Raises:
+        InputError: ``given`` is neither None nor equal to ``carried``.
+
+    Example:
+        >>> from latentpath._validate import agreed
+        >>> agreed("tol", None, 1e-3, object()), agreed("tol", 1e-3, 1e-3, object())
+        (0.001, 0.001)
+    """
+    if given is not None and given != carried:
+        kind = type(carrier).__name__
+        raise InputError(
+            f"{name} must be left out beside a {kind}, which carries {name}={carried!r}; got {describe(given)}. "
+            "Set it there."
+        )
+    return carried
 
 
 def chosen_rows(name: str, which: Any, count: int) -> list[int]:

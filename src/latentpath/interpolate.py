@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ._progress import Report, progress_bar
-from ._validate import real_number, whole_number
+from ._validate import agreed, real_number, whole_number
 from .audit import Audit
 from .callables import without_autocast
 from .checks import check_endpoints, check_generator, checked_index
@@ -48,6 +48,7 @@ SOLVERS: dict[str, Callable[[float], Solver[Any]]] = {
     "adam": Adam,
     "gradient_descent": GradientDescent,
 }
+_TOL = 1e-3
 _BUDGET, _CPU_POINTS, _GPU_POINTS, _VALUES = 1000, 512, 4096, 2**26
 
 
@@ -61,11 +62,11 @@ def interpolate(
     alpha: float | None = None,
     embed: Embed = None,
     solver: Solver[Any] | str | None = None,
-    tol: SupportsFloat = 1e-3,
+    tol: SupportsFloat | None = None,
     max_evaluations: SupportsFloat | None = None,
     max_points: SupportsIndex | None = None,
     restarts: SupportsIndex | Literal["auto"] | Restarts | None = None,
-    seed: SupportsIndex = 0,
+    seed: SupportsIndex | None = None,
     strict: bool = False,
     callback: Callback | None = None,
     progress: bool | None = None,
@@ -97,8 +98,8 @@ def interpolate(
             coarse to fine, the default), ``"lbfgs"``, ``"adam"``, ``"gradient_descent"`` (the paper's).
         tol: the relative gain in cost that is not worth more work: a path has converged when its predicted gain stays
             below a fiftieth of this, or is below this and falls slowly. On smooth generators the cost is then about
-            this close to the local minimum; on ones with kinks (ReLU) one or two per cent may be left. A solver
-            instance carries its own.
+            this close to the local minimum; on ones with kinks (ReLU) one or two per cent may be left. None for 0.001,
+            or for the tolerance that a solver instance carries.
         max_evaluations: path evaluations each path may spend; None for 1,000 from each start. The finest level is
             always reached, and the audit comes on top (``path.audit.decoded`` says how many points it decoded).
         max_points: the most points the generator is given in one call; None for 512 on a CPU, whose cache is small, and
@@ -107,7 +108,7 @@ def interpolate(
             (until more find nothing lower) or a `Restarts`; None for the straight line alone. The path never costs
             more than that one's. A start along a graph of prior samples needs scipy, from the extra
             ``search``.
-        seed: of the starts; a `Restarts` carries its own.
+        seed: of the starts; None for 0, or for the seed that a `Restarts` carries.
         strict: raise `SolveError` unless every path has converged, to a finite cost.
         callback: called with a `Progress` after every step; a true answer stops, and every path keeps the best it has.
         progress: whether to show a progress bar; None shows one on a terminal or in a notebook, once the solve takes
@@ -117,7 +118,8 @@ def interpolate(
         A `Path`; a single pair is a batch of one.
 
     Raises:
-        InputError: an argument of the wrong shape, dtype, device or range, NaN or infinite endpoints, an endpoint
+        InputError: an argument of the wrong shape, dtype, device or range, ``tol`` or ``seed`` beside an object that
+            carries another one, NaN or infinite endpoints, an endpoint
             where the index is 0, or a graph without a prior to sample.
         MissingDependencyError: a graph was asked for, and scipy is not installed.
         GeneratorError: a generator that is in training mode, random, coupled over the batch, not differentiable, or not
@@ -216,10 +218,10 @@ def _reporting(report: Report, callback: Callback | None) -> Callback:
 def check_options(
     *,
     segments: SupportsIndex,
-    tol: SupportsFloat,
+    tol: SupportsFloat | None = None,
     max_evaluations: SupportsFloat | None = None,
     max_points: SupportsIndex | None = None,
-) -> tuple[int, float, float | None, int | None]:
+) -> tuple[int, float | None, float | None, int | None]:
     """Refuses numbers that no solve can have, and returns the others; a command asks before it reads or inverts.
 
     Raises:
@@ -230,7 +232,8 @@ def check_options(
         max_evaluations = real_number("max_evaluations", max_evaluations, least=1, below=math.inf, advice=advice)
     if max_points is not None:
         max_points = whole_number("max_points", max_points, 2, advice="A segment has two ends.")
-    tol = real_number("tol", tol, above=0, below=math.inf)
+    if tol is not None:
+        tol = real_number("tol", tol, above=0, below=math.inf)
     return whole_number("segments", segments, 2), tol, max_evaluations, max_points
 
 
@@ -260,19 +263,20 @@ def insist(path: Path) -> None:
         raise SolveError(" ".join([f"strict: {shown}.", *advice, "The error's .path holds what was found."]), path)
 
 
-def _solver(solver: Solver[Any] | str | None, tol: float) -> Solver[Any]:
+def _solver(solver: Solver[Any] | str | None, tol: float | None) -> Solver[Any]:
     if solver is None:
-        return Multilevel(tol)
+        solver = "multilevel"
     if isinstance(solver, str):
         if solver not in SOLVERS:
             raise InputError(
                 f"unknown solver {solver!r}: choose from {sorted(SOLVERS)} or pass one of latentpath.solvers"
             )
-        return SOLVERS[solver](tol)
+        return SOLVERS[solver](_TOL if tol is None else tol)
     if isinstance(solver, type):
         raise InputError(f"solver is a class: pass an instance, {solver.__name__}(...)")
     if not all(callable(getattr(solver, name, None)) for name in ("init", "step", "done")):
         raise InputError(
             f"solver must be a name or have init, step and done (see latentpath.solvers), got {type(solver).__name__}"
         )
+    agreed("tol", tol, getattr(solver, "tol", None), solver)
     return solver

@@ -6,11 +6,15 @@ when a path has gone without a new best for a while; a path whose step has becom
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import SupportsFloat
 
 import torch
 from torch import Tensor
 
+from .._validate import real_number
+from ..errors import InputError
 from .problem import Problem
 from .protocol import CAUTION, Base, Outcome, State, with_interior
 
@@ -46,7 +50,10 @@ class Adam(Base[AdamState]):
     Args:
         tol: the predicted relative gain in cost below which a path has converged.
         rate: the first step size, in latent units.
-        betas: the memories of the two moments.
+        betas: the memories of the two moments, each at least 0 and below 1.
+
+    Raises:
+        InputError: an argument out of range.
 
     Example:
         >>> import torch, latentpath as lp
@@ -63,8 +70,14 @@ class Adam(Base[AdamState]):
         'converged'
     """
 
-    def __init__(self, tol: float = 1e-3, rate: float = 0.02, betas: tuple[float, float] = (0.9, 0.999)) -> None:
-        self.tol, self.rate, self.betas = tol, rate, betas
+    def __init__(
+        self, tol: SupportsFloat = 1e-3, rate: SupportsFloat = 0.02, betas: tuple[float, float] = (0.9, 0.999)
+    ) -> None:
+        pair = isinstance(betas, tuple | list) and len(betas) == 2
+        if not pair or not all(isinstance(beta, int | float) and 0 <= beta < 1 for beta in betas):
+            raise InputError(f"`betas` must be two numbers of at least 0 and below 1; got {betas!r}.")
+        self.tol = real_number("tol", tol, above=0, below=math.inf)
+        self.rate, self.betas = real_number("rate", rate, above=0, below=math.inf), betas
 
     def init(self, problem: Problem, latents: Tensor) -> AdamState:
         base = State.begin(problem, latents)

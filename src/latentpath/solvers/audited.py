@@ -26,6 +26,7 @@ from ..audit import Audit, hides
 from ..curves import arc_length, at_arc, even_arc, subdivide
 from ..energy import chords, decode, times
 from .lbfgs import LBFGS, LBFGSState
+from .multilevel import Multilevel
 from .problem import Problem, Quadrature
 from .protocol import CAUTION, LITTLE, Callback, Outcome, Progress, Solver, State, run, solve, with_interior
 
@@ -84,8 +85,9 @@ def solve_audited(
     most = math.inf if max_evaluations is None else max_evaluations
     refiner = LBFGS(getattr(solver, "tol", 1e-3))
     rule = Quadrature.plain(latents)
-    state = solve(getattr(solver, "draft", solver), problem, latents, max_evaluations=max_evaluations, callback=listen)
-    if hasattr(solver, "draft") and not stopped:
+    draft = solver.draft if isinstance(solver, Multilevel) else None
+    state = solve(draft or solver, problem, latents, max_evaluations=max_evaluations, callback=listen)
+    if draft is not None and not stopped:
         rows = _finish(solver, problem, state, rule, gap, most, listen)
         if len(rows) and not stopped:
             finer = solve_on(rows, state.latents[rows])

@@ -6,11 +6,14 @@ that does not lower its energy enough is refused and the size halved; after each
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import SupportsFloat
 
 import torch
 from torch import Tensor
 
+from .._validate import real_number
 from .problem import Problem
 from .protocol import CAUTION, Base, Outcome, State, with_interior
 
@@ -34,6 +37,9 @@ class GradientDescent(Base[GradientDescentState]):
         tol: the predicted relative gain in cost below which a path has converged.
         step: the first step size, relative to the one that would move the path by its own extent; it adapts.
 
+    Raises:
+        InputError: an argument that is not above 0 and finite.
+
     Example:
         >>> import torch, latentpath as lp
         >>> prior = lp.priors.standard_normal(2)
@@ -49,8 +55,9 @@ class GradientDescent(Base[GradientDescentState]):
         'converged'
     """
 
-    def __init__(self, tol: float = 1e-3, step: float = 0.01) -> None:
-        self.tol, self.first = tol, step
+    def __init__(self, tol: SupportsFloat = 1e-3, step: SupportsFloat = 0.01) -> None:
+        self.tol = real_number("tol", tol, above=0, below=math.inf)
+        self.first = real_number("step", step, above=0, below=math.inf)
 
     def init(self, problem: Problem, latents: Tensor) -> GradientDescentState:
         base = State.begin(problem, latents)

@@ -15,12 +15,14 @@ lower the cost by another one or two per cent.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, SupportsFloat, SupportsIndex
 
 import torch
 from torch import Tensor
 
+from .._validate import real_number, whole_number
 from .preconditioner import Metric, Preconditioner
 from .problem import Evaluation, Problem, Quadrature
 from .protocol import CAUTION, LITTLE, Base, Outcome, State, predicted_gain, with_interior
@@ -73,13 +75,20 @@ class LBFGSState(State):
     tried: Tensor
     taken: Tensor
 
+    def preconditioned(self, rows: Tensor) -> Tensor:
+        """The preconditioned gradients of ``rows``, which may have ended: ``preconditioner`` has the live ones only."""
+        return Preconditioner.of(self.metric.rows(rows), self.stiffness[rows]).apply(self.gradient[rows])
+
 
 class LBFGS(Base[LBFGSState]):
     """Batched, preconditioned L-BFGS with a line search per path.
 
     Args:
         tol: the relative gain in cost below which a path has converged.
-        memory: the number of past steps that shape the inverse Hessian.
+        memory: the number of past steps that shape the inverse Hessian, at least 1.
+
+    Raises:
+        InputError: an argument out of range.
 
     Example:
         >>> import torch, latentpath as lp
@@ -95,8 +104,9 @@ class LBFGS(Base[LBFGSState]):
         'converged'
     """
 
-    def __init__(self, tol: float = 1e-3, memory: int = 6) -> None:
-        self.tol, self.memory = tol, memory
+    def __init__(self, tol: SupportsFloat = 1e-3, memory: SupportsIndex = 6) -> None:
+        self.tol = real_number("tol", tol, above=0, below=math.inf)
+        self.memory = whole_number("memory", memory, 1)
 
     def init(
         self,

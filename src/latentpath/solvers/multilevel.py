@@ -8,12 +8,15 @@ refined and the initial polyline.
 
 from __future__ import annotations
 
+import math
 from copy import copy
 from dataclasses import dataclass
+from typing import SupportsFloat, SupportsIndex
 
 import torch
 from torch import Tensor
 
+from .._validate import real_number, whole_number
 from ..curves import arc_length, at_arc, even_arc
 from .lbfgs import LBFGS, LBFGSState
 from .problem import Problem
@@ -37,8 +40,11 @@ class Multilevel(Base[MultilevelState]):
 
     Args:
         tol: the relative gain in cost below which a path has converged; five times that on the coarse levels.
-        memory: the number of past steps that shape the inverse Hessian.
-        coarse_evaluations: the most evaluations of a coarse path on each level.
+        memory: the number of past steps that shape the inverse Hessian, at least 1.
+        coarse_evaluations: the most evaluations of a coarse path on each level, at least 1.
+
+    Raises:
+        InputError: an argument out of range.
 
     Example:
         >>> import torch, latentpath as lp
@@ -50,10 +56,13 @@ class Multilevel(Base[MultilevelState]):
         'converged'
     """
 
-    def __init__(self, tol: float = 1e-3, memory: int = 6, coarse_evaluations: int = 16) -> None:
-        self.tol, self.coarse_evaluations = tol, coarse_evaluations
+    def __init__(
+        self, tol: SupportsFloat = 1e-3, memory: SupportsIndex = 6, coarse_evaluations: SupportsIndex = 16
+    ) -> None:
+        self.tol = real_number("tol", tol, above=0, below=math.inf)
+        self.coarse_evaluations = whole_number("coarse_evaluations", coarse_evaluations, 1)
+        self.inner, self.coarse = LBFGS(self.tol, memory), LBFGS(_COARSER * self.tol, memory)
         self.fine_evaluations: int | None = None
-        self.inner, self.coarse = LBFGS(tol, memory), LBFGS(_COARSER * tol, memory)
 
     @property
     def draft(self) -> Multilevel:

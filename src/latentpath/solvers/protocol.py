@@ -193,11 +193,14 @@ class State:
 
     def judge(self, rows: Tensor, tol: float) -> None:
         """Predict the gain of a preconditioned step for ``rows``; end those where it is below ``tol``."""
+        self.gain[rows] = predicted_gain(self.energy[rows], self.gradient[rows], self.preconditioned(rows))
+        self.outcome[rows[self.gain[rows] <= tol]] = int(Outcome.CONVERGED)
+
+    def preconditioned(self, rows: Tensor) -> Tensor:
+        """The preconditioned gradients of ``rows``, ``(n, K-1, D)``."""
         if self.iteration % _REFRESH == 0:
             self.preconditioner.put(rows, Preconditioner.of(self.metric.rows(rows), self.stiffness[rows]))
-        direction = self.preconditioner.rows(rows).apply(self.gradient[rows])
-        self.gain[rows] = predicted_gain(self.energy[rows], self.gradient[rows], direction)
-        self.outcome[rows[self.gain[rows] <= tol]] = int(Outcome.CONVERGED)
+        return self.preconditioner.rows(rows).apply(self.gradient[rows])
 
 
 def predicted_gain(energy: Tensor, gradient: Tensor, direction: Tensor) -> Tensor:

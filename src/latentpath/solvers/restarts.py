@@ -42,7 +42,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from .._validate import SEED, Whole, whole_number
+from .._validate import SEED, Whole, agreed, whole_number
 from ..audit import Audit
 from ..counts import counted, plural
 from ..curves import lerp
@@ -113,16 +113,15 @@ class Restarts:
 
     @classmethod
     def of(cls, asked: object, seed: object) -> Restarts:
-        """What the front door was asked for.
+        """The search that the arguments ``restarts`` and ``seed`` of `latentpath.interpolate` ask for.
 
         Raises:
-            InputError: anything else, or a seed beside a `Restarts`, which carries its own.
+            InputError: an argument out of range, or a seed beside a `Restarts` that carries another one.
         """
         if isinstance(asked, Restarts):
-            if seed not in (0, asked.seed):
-                raise InputError(f"seed={seed} was given with Restarts(seed={asked.seed}): set it there")
+            agreed("seed", seed, asked.seed, asked)
             return asked
-        return cls(1 if asked is None else asked, seed=seed)  # type: ignore[arg-type]
+        return cls(1 if asked is None else asked, seed=0 if seed is None else seed)  # type: ignore[arg-type]
 
     def check(self, index: object) -> None:
         """Refuse a graph where there is no prior to sample, or no scipy.
