@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import math
+from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor
 
 import latentpath as lp
@@ -112,6 +116,104 @@ def test_a_seed_is_the_same_wherever_it_is_given() -> None:
     for minima in found:
         assert minima is not None
         assert torch.equal(minima, found[0])
+
+
+def rbf_decoder(seed: int, centres: int = 60) -> tuple[Callable[[Tensor], Tensor], Tensor, Tensor]:
+    """Mean and standard deviation of a decoder whose precision is a radial basis function network, and two centres.
+
+    As in Arvanitidis, Hansen and Hauberg 2018, "Latent space oddity": far from the centres, which lie along five sixths
+    of a circle, the standard deviation is large, and so is every step in data.
+    """
+    random = torch.Generator().manual_seed(seed)
+    angle = 5 * torch.rand(centres, generator=random, dtype=torch.float64)
+    around = torch.stack([2 * angle.cos(), 2 * angle.sin()], dim=1)
+    around += 0.15 * torch.randn(centres, 2, generator=random, dtype=torch.float64)
+    first = 0.7 * torch.randn(2, 16, generator=random, dtype=torch.float64)
+    second = 0.25 * torch.randn(16, 10, generator=random, dtype=torch.float64)
+    bias = torch.randn(16, generator=random, dtype=torch.float64)
+    weights = torch.rand(centres, 10, generator=random, dtype=torch.float64) + 0.5
+
+    def decode(z: Tensor) -> Tensor:
+        near = torch.exp(-4 * (z[..., None, :] - around).square().sum(-1))
+        return torch.cat([torch.tanh(z @ first + bias) @ second, (near @ weights + 0.01).rsqrt()], dim=-1)
+
+    return decode, around[angle.argmin()], around[angle.argmax()]
+
+
+@pytest.mark.parametrize("seed", [0, 2])
+def test_auto_finds_what_any_number_of_starts_finds_on_a_decoder_of_variances(seed: int) -> None:
+    decode, start, end = rbf_decoder(seed)
+    found = {
+        starts: float(lp.interpolate(decode, flat, start, end, restarts=starts).cost) for starts in (4, 8, 16, "auto")
+    }
+    assert found["auto"] <= min(found.values()) * (1 + 1e-6)
+
+
+@settings(max_examples=6)
+@given(seed=st.integers(0, 10_000), kind=st.sampled_from(["decoder", "mixture", "normal"]))
+def test_more_starts_never_find_less_and_auto_finds_as_much_as_any(seed: int, kind: str) -> None:
+    random = torch.Generator().manual_seed(seed)
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=random, dtype=torch.float64)
+
+    prior: torch.distributions.Distribution = lp.priors.standard_normal(2, dtype=torch.float64)
+    one, two, bias = 1.5 * normal(2, 12), normal(12, 6), normal(12)
+    generator: Callable[[Tensor], Tensor] = rbf_decoder(seed)[0]
+    if kind != "decoder":
+        generator = lambda z: torch.tanh(z @ one + bias) @ two  # noqa: E731
+    if kind == "mixture":
+        components = torch.distributions.Normal(1.5 * normal(5, 2), torch.full((5, 2), 0.35, dtype=torch.float64))
+        prior = torch.distributions.MixtureSameFamily(
+            torch.distributions.Categorical(torch.ones(5, dtype=torch.float64)),
+            torch.distributions.Independent(components, 1),
+        )
+    start, end = normal(2, 2)
+    index = lp.RealismIndex(prior, samples=1000)
+    costs = [
+        float(lp.interpolate(generator, index, start, end, segments=6, restarts=starts, seed=seed, tol=1e-2).cost)
+        for starts in (1, 3, 7, "auto")
+    ]
+    for fewer, more in pairwise(costs):
+        assert more <= fewer * (1 + 1e-6)
+
+
+def test_auto_tries_nothing_where_nothing_can_be_lower() -> None:
+    """A straight line at the mode's price is as cheap as any path: here along the diagonal of a box."""
+    prior = lp.priors.uniform_box(2, 0.0, 1.0, dtype=torch.float64)
+    generator = lambda z: z @ tensor(1, 2, -1, 0, 1, 3).view(2, 3)  # noqa: E731
+    ends = tensor(0.1, 0.1), tensor(0.9, 0.9)
+    path = lp.interpolate(generator, prior, *ends, restarts="auto")
+    assert str(path.found) == "no other start was tried"
+    bent = lp.interpolate(lambda z: torch.cat([z, z.square()], -1), prior, *ends, restarts="auto")
+    assert "16 starts" in str(bent.found)
+
+
+@pytest.mark.parametrize("budget", [30, 60, 90, 120, 200])
+def test_a_limited_auto_finds_as_much_as_limited_numbers(budget: int) -> None:
+    decode, start, end = rbf_decoder(3)
+    index = normal_index(2)
+    found = {
+        starts: float(
+            lp.interpolate(decode, index, start, end, segments=20, restarts=starts, max_evaluations=budget).cost
+        )
+        for starts in (1, 2, 4, 8, "auto")
+    }
+    assert found["auto"] <= min(found.values()) * 1.001
+
+
+def test_single_precision_under_a_default_of_double_precision() -> None:
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        prior = lp.priors.semicircle(dtype=torch.float32)
+        start, end = prior.component_distribution.mean[[0, 2]].float()
+        path = lp.interpolate(lambda z: torch.sin(z[:, :5]), prior, start, end, segments=12, restarts=5)
+    finally:
+        torch.set_default_dtype(before)
+    assert path.latents.dtype == torch.float32
+    assert path.minima is not None
+    assert path.minima.shape == (1, 5)
 
 
 def test_never_worse_and_a_batch_is_a_loop() -> None:

@@ -105,7 +105,7 @@ def interpolate(
         max_points: the most points the generator is given in one call; None for 512 on a CPU, whose cache is small, and
             4,096 elsewhere, fewer where the generator's output is large.
         restarts: from how many starts to search for a lower minimum, the straight line among them: a number, ``"auto"``
-            (until more find nothing lower) or a `Restarts`; None for the straight line alone. The path never costs
+            (16, unless nothing can be lower) or a `Restarts`; None for the straight line alone. The path never costs
             more than that one's. A start along a graph of prior samples needs scipy, from the extra
             ``search``.
         seed: of the starts; None for 0, or for the seed that a `Restarts` carries.

@@ -5,12 +5,12 @@ from .audited import solve_audited
 from .bounded import solve_bounded
 from .coordinates import Coordinates
 from .gradient_descent import GradientDescent
+from .graph import graph_paths
 from .lbfgs import LBFGS
 from .multilevel import Multilevel
 from .problem import Problem
 from .protocol import Callback, Outcome, Progress, Solver, State, solve
 from .restarts import Minima, Restarts, search
-from .starts import graph_paths
 
 __all__ = [
     "LBFGS",

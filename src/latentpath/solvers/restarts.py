@@ -8,16 +8,22 @@ auto-encoders the energy had one minimum from every start tried; for GANs it had
    the mean price of every segment in the energy, so that thin barriers are seen. They are ranked by an honest
    cost, :math:`\sum_j \bar w_j |G(y_{j+1}) - G(y_j)|` over the parts :math:`y` of every segment with the mean price on
    each; a start counts as it was where the solver made it dearer.
-3. The two best are refined on all ``K`` segments where they promise something: lower than the coarse minimum of the
-   straight line by 1 % or more, or lower already than the solved one is. The cheapest of all by the audit is kept.
-   (Two, since the coarse ranks are right to a few per cent only; more while all of them cross a wall.)
+3. Those that promise something are refined on all ``K`` segments: lower than the coarse minimum of the straight line by
+   1 % or more, or lower already than the solved one is. A start with two or more cheaper ones *before it* is left
+   out, since coarse ranks are right to a few per cent; so is one that costs what an earlier one does. Where all of
+   them cross a wall, others follow, until one does not. The cheapest of all by the audit is kept.
+
+What is done with a start depends on those before it and not on those after it. So more starts never find less, for a
+given seed and as long as the evaluations are not limited; ``"auto"`` takes all 16, but for pairs where no path can
+cost less than the straight line's does: :math:`-\log\alpha\,|G(b) - G(a)|`, the price at the mode times the distance
+of the ends. Where evaluations are limited, the starts are as many as leave something for refinement.
 
 The starts, in this order:
 
 ====================== ===============================================================================================
 the straight line      as in the paper
 through the mode       start, the point of highest index known (samples, means of the prior), end: straight, a kink
-along a graph          the shortest path over samples of the prior (see `graph_paths`); it needs scipy
+along a graph          the shortest path over samples of the prior (see `latentpath.solvers.graph`); it needs scipy
 near a sample          :math:`x(t) = (1-t)a + tb + \lambda \sin(\pi t)\,(s - \tfrac{a+b}2)`, ``s`` a sample of the
                        prior, :math:`\lambda` in turn 0.15 and 0.3
 bends                  for an index without a prior: the line plus :math:`\pm |b - a| \sum_m c_m \sin(m \pi t)`
@@ -32,7 +38,6 @@ start of infinite cost, across a wall, is dropped.
 
 from __future__ import annotations
 
-import importlib.util
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -45,25 +50,19 @@ from torch import Tensor
 from .._validate import SEED, Whole, agreed, whole_number
 from ..audit import Audit
 from ..counts import counted, plural
-from ..curves import lerp
+from ..energy import chords, decode
 from ..errors import InputError, missing
 from ..index import PriorIndex
-from ..index.rules import draw
 from .audited import solve_audited
-from .lbfgs import LBFGS
-from .preconditioner import Metric
-from .problem import Problem, Quadrature
-from .protocol import Callback, Outcome, Progress, Solver, State, run, with_interior
-from .starts import bends, graph_edges, graph_paths, resampled, resampling_points, segment_costs
+from .candidates import Candidates, Listener, has_scipy
+from .problem import Problem
+from .protocol import Callback, Outcome, Solver, State
 
-__all__ = ["Minima", "Restarts", "search", "spread"]
+__all__ = ["Listener", "Minima", "Restarts", "adopt_cheaper", "affordable", "search", "spread"]
 
-_COARSER, _COARSEST, _EVALUATIONS = 4, 4, 15.0
-_PARTS = 4  # of a segment, to rank by cost
-_LOWER, _DIFFERENT = 0.01, 0.002  # relative: what is worth a solve on all segments; what is another minimum
-_REFINED, _LEAST = 2, 4  # the most that are refined, and the fewest path evaluations that is begun with
-_MOST, _ROUND = 16, 4  # "auto": the most starts, and how many at a time
-_BUMPS = (0.15, 0.3)
+_LEAST = 4  # path evaluations: a solve on all segments is not begun with fewer
+_MOST = 16  # starts of "auto"
+_SAME = 0.01  # relative: what is hardly cheaper
 
 
 @dataclass(frozen=True)
@@ -71,11 +70,12 @@ class Restarts:
     """How to search for lower minima than the straight line's.
 
     Attributes:
-        starts: how many, the straight line included; ``"auto"`` takes four at a time, until four more have found
-            nothing lower by 1 %, and at most 16.
+        starts: how many, the straight line included; ``"auto"`` takes 16, but none where no path can cost less than
+            the straight line's does.
         graph: whether one of them is the shortest path over samples of the prior; None: where there is a prior and
             scipy, from three starts on, but for an index that runs the generator (`ScoreIndex`).
-        samples: of the prior, at least 2.
+        samples: of the prior, at least 2; the graph goes over the means of its components and, where these samples
+            leave a part of the prior uncovered, over a quarter more, too.
         seed: of the samples and bends.
 
     Raises:
@@ -137,7 +137,7 @@ class Restarts:
                 "graph=True needs a prior that can be sampled, and a callable index has none: pass the distribution "
                 "or a RealismIndex as the prior, or leave graph out"
             )
-        if not _has_scipy():
+        if not has_scipy():
             raise missing("scipy", "search", "Restarts(graph=True)")
 
 
@@ -213,26 +213,74 @@ def search(
     """
     listen = Listener(callback)
     state, facts = solve_audited(solver, problem, latents, audit, max_evaluations=max_evaluations, callback=listen)
-    single, total = facts.cost.clone(), math.inf if max_total is None else max_total
-    hunt = _Hunt(problem, latents, restarts, index, listen)
-    hunt.run(total - state.evaluations)
-    state.evaluations += hunt.evaluations
-    tol = getattr(solver, "tol", 1e-3)
-    for number, (best, costs) in enumerate(hunt.best(restarts.most)):
-        promising = (costs < (1 - _LOWER) * hunt.costs[:, 0]) | (costs < (1 - tol) * single)
-        if number >= _REFINED:  # only where those before are drawn across a wall on K segments
-            promising &= facts.cost.isinf() & costs.isfinite()
-        for rows, most in affordable(promising, total - state.evaluations, max_evaluations):
-            if listen.stopped:
-                break
-            begin = resampled(best[rows], problem, latents.shape[1] - 1)
-            finer, found = solve_audited(solver, problem, begin, audit, max_evaluations=most, callback=listen)
-            state.evaluations[rows] += finer.evaluations
-            facts = adopt_cheaper(state, facts, rows, finer, found)
+    single, total = facts.cost.nan_to_num(math.inf, math.inf), math.inf if max_total is None else max_total
+    starts = Candidates(problem, latents, restarts.most, restarts.graph, restarts.samples, restarts.seed, index, listen)
+    left = total - state.evaluations
+    left = left - torch.minimum(state.evaluations, left / 2)  # for refinement, which takes what the first solve took
+    if restarts.starts == "auto":
+        state.evaluations += 1 / latents.shape[1]
+        left = torch.where(single <= (1 + _tol(solver)) * _least(problem, latents, index), 0, left)
+    if not listen.stopped:
+        starts.solve(left)
+    state.evaluations += starts.evaluations
+    facts = _refine(solver, problem, starts, state, facts, audit, max_evaluations, total, listen)
     lowered = torch.where(facts.cost < single, torch.where(single.isfinite(), 1 - facts.cost / single, 1), 0)
-    ranked = hunt.costs.sort(-1).values
+    ranked = starts.costs.sort(-1).values
     relative = torch.where(ranked == ranked[:, :1], torch.where(ranked.isinf(), torch.inf, 1), ranked / ranked[:, :1])
     return state, facts, Minima(torch.where(ranked.isnan(), torch.nan, relative), lowered)
+
+
+def _refine(
+    solver: Solver[Any],
+    problem: Problem,
+    starts: Candidates,
+    state: State,
+    facts: Audit,
+    audit: Callable[[Tensor], Audit],
+    most: float | None,
+    total: float,
+    listen: Listener,
+) -> Audit:
+    """Solves the promising starts on all segments, cheapest first; returns the audit of the best, which ``state`` holds."""
+    refined = torch.full_like(starts.costs, math.nan)
+    single = facts.cost.nan_to_num(math.inf, math.inf)
+
+    def solve(wanted: Tensor, which: Tensor) -> None:
+        nonlocal facts
+        for rows, limit in affordable(wanted, total - state.evaluations, most):
+            if listen.stopped:
+                return
+            spent = starts.evaluations[rows].clone()
+            begin = starts.polylines(rows, which[rows])
+            state.evaluations[rows] += starts.evaluations[rows] - spent
+            finer, found = solve_audited(solver, problem, begin, audit, max_evaluations=limit, callback=listen)
+            state.evaluations[rows] += finer.evaluations
+            refined[rows, which[rows]] = found.cost.nan_to_num(math.inf, math.inf)
+            facts = adopt_cheaper(state, facts, rows, finer, found)
+
+    chosen = starts.promising(single, _tol(solver))
+    for _ in range(int(chosen.sum(-1).max())):
+        cost, which = torch.where(chosen, starts.costs, math.inf).min(-1)
+        solve(cost.isfinite(), which)
+        chosen[torch.arange(len(which), device=which.device), which] = False
+    for number in range(1, starts.number):
+        wanted = single.isinf() & starts.next_across_a_wall(number, refined)
+        if bool(wanted.any()):
+            solve(wanted, torch.full_like(wanted, number, dtype=torch.long))
+    return facts
+
+
+def _least(problem: Problem, latents: Tensor, index: object) -> Tensor:
+    r"""A lower bound ``(B,)`` for the cost of any path: :math:`-\log\alpha` times the distance of the ends in data."""
+    if not isinstance(index, PriorIndex):
+        return torch.zeros_like(latents[:, 0, 0])
+    with torch.no_grad():
+        size = chords(decode(latents[:, [0, -1]], problem.to_data, max_points=problem.max_points))[:, 0]
+    return -math.log(index.alpha) * size
+
+
+def _tol(solver: Solver[Any]) -> float:
+    return float(getattr(solver, "tol", 1e-3))
 
 
 def affordable(wanted: Tensor, left: Tensor, most: float | None) -> Iterator[tuple[Tensor, float]]:
@@ -245,163 +293,15 @@ def affordable(wanted: Tensor, left: Tensor, most: float | None) -> Iterator[tup
         yield row, float(left[row])
 
 
-class Listener:
-    """A callback that remembers whether it was asked to stop, and then keeps saying so."""
-
-    def __init__(self, callback: Callback | None) -> None:
-        self.callback, self.stopped = callback, False
-
-    def __call__(self, progress: Progress) -> bool:
-        self.stopped = self.stopped or bool(self.callback is not None and self.callback(progress))
-        return self.stopped
-
-
 def adopt_cheaper(state: State, facts: Audit, rows: Tensor, finer: State, found: Audit) -> Audit:
     """Take over into ``state`` those of the paths ``rows`` that the audit finds cheaper; returns the audit with theirs.
 
     One that is hardly cheaper has found the same minimum again, more exactly drawn: where it has stalled, for the
     solver could not draw it any better than its start did, the outcome stays what it was.
     """
-    chosen = found.cost < facts.cost[rows]
-    same = (finer.outcome == Outcome.STALLED) & (found.cost >= (1 - _LOWER) * facts.cost[rows])
+    chosen = found.cost < facts.cost[rows].nan_to_num(math.inf, math.inf)
+    same = (finer.outcome == Outcome.STALLED) & (found.cost >= (1 - _SAME) * facts.cost[rows])
     outcome = torch.where(same, state.outcome[rows], finer.outcome)
     good = state.keep(rows, chosen, finer.latents, finer)
     state.gain[good], state.outcome[good] = finer.gain[chosen], outcome[chosen]
     return facts.with_rows(good, found.rows(chosen))
-
-
-class _Hunt:
-    """The starts of all pairs and what became of them on the coarse level.
-
-    Attributes:
-        costs: of every start, ``(B, n)``; infinite where it was dropped, NaN where it was not tried.
-        found: the coarse polylines, ``(B, n, k+1, D)``.
-        evaluations: path evaluations spent, ``(B,)``.
-    """
-
-    def __init__(self, problem: Problem, line: Tensor, restarts: Restarts, index: object, listen: Listener) -> None:
-        self.problem, self.restarts, self.listen = problem, restarts, listen
-        self.start, self.end, self.points = line[:, 0], line[:, -1], line.shape[1]
-        self.segments = min(self.points - 1, max(_COARSEST, (self.points - 1) // _COARSER))
-        self.unit = (self.segments + 1) / self.points
-        self.index = index if isinstance(index, PriorIndex) else None
-        count, most = len(line), restarts.most
-        self.costs = line.new_full((count, most), math.nan)
-        self.found = line.new_zeros(count, most, self.segments + 1, line.shape[-1])
-        self.evaluations = line.new_zeros(count)
-
-    def run(self, left: Tensor) -> None:
-        """Try the starts of the pairs that have evaluations ``left`` ``(B,)``, as many at a time as are asked for."""
-        line = lerp(self.start, self.end, self.segments)
-        most = self.restarts.most
-        at_once = _ROUND if self.restarts.starts == "auto" else most
-        rows = torch.arange(len(line), device=line.device)
-        tries: Tensor | None = None
-        for first in range(0, most, at_once):
-            last = min(first + at_once, most)
-            rows = rows[left[rows] - self.evaluations[rows] >= self._price(last - first, first == 0, len(line))]
-            if len(rows) == 0 or self.listen.stopped:
-                return
-            if tries is None:  # what follows is needed at all
-                metric, work = self.problem.metric(line)
-                self.evaluations += self.unit * work
-                tries = self._starts(line)
-            before = self._lowest(rows)
-            self._solve(rows, first, tries[rows, first:last], metric.rows(rows))
-            bar = self.costs[rows, 0] if first == 0 else before
-            rows = rows[self._lowest(rows) < (1 - _LOWER) * bar]
-            if self.restarts.starts != "auto":
-                return
-
-    def best(self, number: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """One after the other the cheapest coarse polylines ``(B, k+1, D)`` of each pair, and their cost ``(B,)``.
-
-        The cost is infinite where there is none any more; one that costs what a cheaper one does is passed over.
-        """
-        costs = self.costs.nan_to_num(math.inf, math.inf)
-        every = torch.arange(len(costs), device=costs.device)
-        for _ in range(number):
-            cheapest, which = costs.min(-1)
-            yield self.found[every, which], cheapest
-            costs = torch.where(costs <= (1 + _DIFFERENT) * cheapest[:, None], torch.inf, costs)
-
-    def _lowest(self, rows: Tensor) -> Tensor:
-        return self.costs[rows].nan_to_num(math.inf, math.inf).amin(-1)
-
-    def _price(self, starts: int, first: bool, pairs: int) -> float:
-        """About the path evaluations of the next round."""
-        graph = graph_edges(self.restarts.samples) / 2 / self.points / pairs if first and self._graphed() else 0.0
-        return starts * (_EVALUATIONS + 1) * self.unit + starts + graph
-
-    def _solve(self, rows: Tensor, first: int, starts: Tensor, metric: Metric) -> None:
-        """The starts ``(b, n, k+1, D)`` of ``rows``, all in one batch, ``first`` the number of the first of them."""
-        count, number = starts.shape[:2]
-        flat = starts.flatten(0, 1)
-        costs = segment_costs(self.problem, flat, _PARTS).sum(-1)
-        each = torch.arange(count, device=flat.device).repeat_interleave(number)
-        solver = LBFGS(1e-3)
-        state = solver.init(self.problem, flat, unit=self.unit, metric=metric.rows(each), rule=Quadrature.plain(flat))
-        state = run(solver, self.problem, state, max_evaluations=_EVALUATIONS * self.unit, callback=self.listen)
-        solved = segment_costs(self.problem, state.latents, _PARTS).sum(-1)
-        better = solved < costs
-        last = first + number
-        self.found[rows, first:last] = torch.where(better[:, None, None], state.latents, flat).unflatten(0, (count, -1))
-        costs = torch.where(better, solved, costs).nan_to_num(math.inf, math.inf)
-        self.costs[rows, first:last] = costs.unflatten(0, (count, -1))
-        measured = 2 * (self.segments * _PARTS + 1) / 2 / self.points
-        self.evaluations[rows] += state.evaluations.unflatten(0, (count, -1)).sum(-1) + number * measured
-
-    def _starts(self, line: Tensor) -> Tensor:
-        """All starts ``(B, n, k+1, D)``, the straight line first."""
-        most, found = self.restarts.most, [line]
-        if self.index is None:
-            found += list(bends(line, most - 1, self.restarts.seed))
-            return torch.stack(found, dim=1)
-        known = draw(self.index.prior, self.index.dim, self.restarts.samples, self.restarts.seed).to(line)
-        nodes = torch.cat([known, *(mean.to(line) for mean in _means(self.index.prior))])
-        if most > 1 + (self.restarts.graph is True):
-            mode = nodes[self.problem.log_index(nodes).argmax()].expand_as(self.start)
-            kinked = torch.stack([self.start, mode, self.end], dim=1)
-            found.append(resampled(kinked, self.problem, self.segments))
-            self.evaluations += resampling_points(2) / 2 / self.points
-        if self._graphed():
-            found.append(self._along_graph(nodes))
-        middle = torch.lerp(self.start, self.end, 0.5)
-        hump = torch.sin(math.pi * torch.linspace(0, 1, self.segments + 1, device=line.device).to(line))[:, None]
-        for i in range(most - len(found)):
-            near = line + _BUMPS[i % 2] * hump * (known[i % len(known)] - middle)[:, None]
-            found.append(with_interior(line, near[:, 1:-1]))
-        return torch.stack(found, dim=1)
-
-    def _graphed(self) -> bool:
-        if self.index is None or self.restarts.graph is False:
-            return False
-        cheap = not self.index.decodes  # a graph asks it some ten thousand times
-        return self.restarts.graph is True or (cheap and self.restarts.most >= 3 and _has_scipy())
-
-    def _along_graph(self, nodes: Tensor) -> Tensor:
-        """The shortest paths over the graph, with ``k`` segments ``(B, k+1, D)``."""
-        paths, decoded = graph_paths(self.problem, nodes, self.start, self.end)
-        self.evaluations += decoded / 2 / self.points / len(paths)
-        found = []
-        for path in paths:
-            found.append(resampled(path[None], self.problem, self.segments)[0])
-            self.evaluations += resampling_points(len(path) - 1) / 2 / self.points / len(paths)
-        return torch.stack(found)
-
-
-def _has_scipy() -> bool:
-    return importlib.util.find_spec("scipy") is not None
-
-
-def _means(prior: object) -> list[Tensor]:
-    """The mean of a prior and those of its components, ``(m, D)`` each, as far as it has any."""
-    found = []
-    for part in (prior, getattr(prior, "component_distribution", None)):
-        try:
-            mean = getattr(part, "mean", None)
-        except NotImplementedError:
-            continue
-        if isinstance(mean, Tensor):
-            found.append(mean.detach().reshape(-1, mean.shape[-1]))
-    return found
