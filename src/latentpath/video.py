@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 
 from . import webp
-from ._validate import file_path, real_number
+from ._validate import describe, file_path, real_number
 from .errors import InputError, MissingDataError, missing
 from .sheets import Sheet, enlarged
 from .value_range import Bytes, ValueRange, inferred_range, pixels

@@ -204,7 +204,8 @@ def _reached(nodes: Tensor, middle: Tensor, labels: Tensor, point: Tensor) -> Te
     order = distance.argsort()
     central = middle[distance[middle].argsort()]
     apart = _first_of_each(labels, distance)
-    return torch.cat([order[:_NEIGHBOURS], central[:_NEIGHBOURS], apart[:_NEIGHBOURS]]).unique()
+    joined: Tensor = torch.cat([order[:_NEIGHBOURS], central[:_NEIGHBOURS], apart[:_NEIGHBOURS]]).unique()
+    return joined
 
 
 def _first_of_each(labels: Tensor, values: Tensor) -> Tensor:
@@ -244,7 +245,7 @@ def _joined(points: Tensor, number: int) -> Tensor:
         found.append(far.topk(min(number + 1, len(points)), largest=False).indices)
     nearest = torch.cat(found)
     own = torch.arange(len(points), device=points.device).repeat_interleave(nearest.shape[1])
-    edges = torch.stack([own, nearest.flatten()]).sort(0).values.unique(dim=1)
+    edges: Tensor = torch.stack([own, nearest.flatten()]).sort(0).values.unique(dim=1)
     return edges[:, edges[0] != edges[1]]
 
 
