@@ -207,7 +207,9 @@ def test_keyframes_of_two_meanings_are_refused_and_both_can_be_said() -> None:
     assert one.latents.shape == (1, 7, 6)
 
 
-@pytest.mark.parametrize("generator", [bent, twice, torch.nn.Linear(2, 3, dtype=torch.float64).eval()], ids=repr)
+@pytest.mark.parametrize(
+    "generator", [bent, twice, torch.nn.Linear(2, 3, dtype=torch.float64).eval()], ids=["bent", "twice", "linear"]
+)
 def test_a_list_is_the_stack_where_only_one_meaning_is_possible(generator: Callable[[Tensor], Tensor]) -> None:
     stops, prior = drawn(6, 6).reshape(2, 3, 2), lp.priors.standard_normal(2, dtype=torch.float64)
     stacked = lp.interpolate_through(generator, prior, stops, segments=6)

@@ -64,7 +64,7 @@ def test_every_kind_of_whole_number_is_the_same_python_number(kind, value):
         int,
         object(),
     ],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )
 def test_what_is_no_whole_number_is_refused(value):
     with pytest.raises(InputError, match="whole number"):

@@ -48,7 +48,9 @@ def describe(value: object) -> str:
     """Returns a few words for ``value`` in a message: the value where it is short, its kind and shape for an array."""
     shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
     if shape is not None and (len(shape) > 0 or isinstance(value, Tensor)):
-        return f"{type(value).__name__} {tuple(shape)} of {dtype}"
+        single = isinstance(value, Tensor) and len(shape) == 0 and not value.is_meta
+        held = f" that holds {value.item()}" if single else ""  # type: ignore[attr-defined]
+        return f"{type(value).__name__} of shape {tuple(shape)} and {dtype}{held}"
     shown = repr(value)
     return shown if len(shown) <= _LONGEST else type(value).__name__
 

@@ -27,8 +27,9 @@ from torch import Tensor
 from torch.distributions import Categorical, Distribution, MixtureSameFamily, MultivariateNormal, constraints
 
 from ._progress import progress_bar
+from ._validate import describe
 from .counts import counted
-from .errors import InputError, describe, missing
+from .errors import InputError, missing
 
 __all__ = ["SubspaceDensity", "fit"]
 

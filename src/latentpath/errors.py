@@ -30,7 +30,6 @@ __all__ = [
     "SolveError",
     "TrainingError",
     "WriteError",
-    "describe",
     "install_command",
     "missing",
     "require",
@@ -167,16 +166,3 @@ def _pip() -> str:
     if found is not None and Path(found).absolute().parent == Path(sys.executable).parent:
         return "pip"
     return f"{shlex.quote(sys.executable)} -m pip"
-
-
-def describe(value: object) -> str:
-    """What came, in the words of an error: type, shape or size, and the value of a single number; never the data."""
-    shape = getattr(value, "shape", None)
-    if shape is not None and not isinstance(value, type):
-        one = f": {value.item()}" if len(shape) == 0 and hasattr(value, "item") else ""
-        held = f"{getattr(value, 'dtype', '')} " if hasattr(value, "dtype") else ""
-        kind = "tensor" if type(value).__name__ in ("Tensor", "Parameter") else type(value).__name__
-        return f"a {held}{kind} of shape {tuple(shape)}{one}"
-    if isinstance(value, list | tuple | dict | set):
-        return f"a {type(value).__name__} of {len(value)}"
-    return f"{type(value).__name__} {repr(value)[:80]}"

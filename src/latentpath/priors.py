@@ -34,8 +34,9 @@ from torch.distributions import (
     constraints,
 )
 
+from latentpath._validate import describe
 from latentpath.density_fit import SubspaceDensity, fit
-from latentpath.errors import InputError, describe
+from latentpath.errors import InputError
 
 __all__ = [
     "SubspaceDensity",

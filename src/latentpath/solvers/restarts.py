@@ -241,7 +241,7 @@ def _refine(
     total: float,
     listen: Listener,
 ) -> Audit:
-    """Solves the promising starts on all segments, cheapest first; returns the audit of the best, which ``state`` holds."""
+    """Solves the promising starts on all segments, cheapest first; ``state`` gets the best, whose audit is returned."""
     refined = torch.full_like(starts.costs, math.nan)
     single = facts.cost.nan_to_num(math.inf, math.inf)
 
