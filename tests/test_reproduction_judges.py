@@ -314,5 +314,5 @@ def test_errors_at_the_door() -> None:
         judge(a_model(), {"line": frames}, classifier="mnist-dcgan-semicircle")
     with pytest.raises(InputError, match="makes no images"):
         judge(Model(lambda z: z, priors.standard_normal(2)), {"line": torch.zeros(2, 3, 2)})
-    with pytest.raises(InputError, match="at least 2, got 1"):
+    with pytest.raises(InputError, match="at least 2"):
         even_in_data(torch.zeros(1, 3, 2), Spread(), 1)

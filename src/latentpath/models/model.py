@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from ..callables import in_weights_dtype, out_of_memory, without_autocast
+from ..callables import any_precision, in_weights_dtype, out_of_memory, without_autocast
 from ..errors import InputError
 from ..value_range import ValueRange, checked_range, declare_range, extent, own_range, usual_range
 from .sampling import as_taken, draw
@@ -99,7 +99,8 @@ class Model:
         if self.prior is None:
             return (-1.0, 1.0), ""
         latents = as_taken(self, draw(self.prior, _LOOKED_AT, torch.Generator().manual_seed(0)))
-        made = [self.generator(chunk) for chunk in latents.split(_AT_ONCE)]
+        decode = any_precision(self.generator)
+        made = [decode(chunk) for chunk in latents.split(_AT_ONCE)]
         if not isinstance(made[0], Tensor) or made[0].ndim != 4 or made[0].shape[1] not in (1, 3):
             return (-1.0, 1.0), ""
         found, doubt = usual_range(*extent(made))
