@@ -66,7 +66,7 @@ def test_where_energy_and_audit_agree_nothing_is_spent() -> None:
     plain = solve(Multilevel(), problem, lp.lerp(case.start, case.end)[None], max_evaluations=1000)
     path = lp.interpolate(case.generator, case.index, case.start, case.end)
     assert float(path.cost) == pytest.approx(float((2 * plain.energy).sqrt()), rel=1e-3)
-    assert float(path.evaluations) <= float(plain.evaluations) + 2  # the look at the midpoints
+    assert float(path.evaluations) <= float(plain.evaluations) + 2.3  # the looks at the midpoints and off the plane
 
 
 def test_one_hard_pair_costs_the_others_nothing() -> None:
@@ -86,7 +86,8 @@ def test_the_refined_energy_is_half_the_squared_cost_at_constant_speed(parts: in
     path = lp.interpolate(identity, index, START, END, segments=24, tol=1e-5)
     line = path.resample(24, "metric").latents
     problem = Problem(identity, index)
-    measured = Quadrature(torch.full((1, 24), parts), torch.ones(1, 24, dtype=torch.float64))
+    one = torch.ones(1, 24, dtype=torch.float64)
+    measured = Quadrature(torch.full((1, 24), parts), one, one)
     found = problem.evaluate(line, measured)
     cost = lp.audit(line, identity, index, tolerance=1e-6).cost
     assert float((2 * found.energy).sqrt()) == pytest.approx(float(cost), rel=5e-3)

@@ -5,8 +5,8 @@ regions while the segment *jumps* a barrier of low index, or a bend of the gener
 below the cost, and a solver that reports it reports success for a bad path. The audit cuts every segment into 8, 16,
 ... parts until its length in data space settles, extrapolates what finer parts would add, and integrates the price over
 each part on a grid of its own, of 128, 256, ... cells to a segment: the index costs next to nothing beside the
-generator, so a barrier is found even where it is much thinner than a part. A point of the grid where the index is 0
-makes the cost infinite.
+generator, so a barrier is found even where it is much thinner than a part. A point of the grid where the index is 0,
+or a point where the generator gives NaN or infinity, makes the cost infinite.
 
 An index that runs the generator itself (`ScoreIndex`) is as dear as the generator, and bends where it bends: its grid
 begins with twice as many cells as there are parts, and is refined by the same rule.
@@ -14,6 +14,7 @@ begins with twice as many cells as there are parts, and is refined by the same r
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
 
 import torch
@@ -117,7 +118,7 @@ class _Ruler:
         segments = latents.shape[1] - 1
         data = decode(subdivide(latents, parts), self.generator, self.embed, self.max_points)
         logs = self.log_index(subdivide(latents, cells))
-        sizes = [chords(data[:, ::step]) for step in (1, 2, 4)]
+        sizes = [_finite_or_wall(chords(data[:, ::step])) for step in (1, 2, 4)]
 
         def per_segment(values: Tensor) -> Tensor:
             return values.reshape(len(values) * segments, -1).sum(-1)
@@ -126,13 +127,18 @@ class _Ruler:
             cost=torch.stack([per_segment(self._integral(logs, size)) for size in sizes], dim=-1),
             length=torch.stack([per_segment(size) for size in sizes], dim=-1),
             coarse=per_segment(self._integral(logs[:, ::2], sizes[0])),
-            chord=per_segment(chords(data[:, ::parts])),
+            chord=per_segment(_finite_or_wall(chords(data[:, ::parts]))),
         )
 
     @staticmethod
     def _integral(logs: Tensor, size: Tensor) -> Tensor:
         """The size of every part ``(n, p)`` times its mean price, from logs ``(n, p * cells + 1)``."""
         return times(mean_prices(logs, (logs.shape[1] - 1) // size.shape[1]), size)
+
+
+def _finite_or_wall(size: Tensor) -> Tensor:
+    """The sizes, infinite where the generator gives NaN or infinity: a path that passes there has crossed a wall."""
+    return size.nan_to_num(math.inf, math.inf)
 
 
 def _excess(values: Tensor, segments: int) -> Tensor:

@@ -20,6 +20,7 @@ No outcome improves: points that were not solved for are not called converged be
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import torch
@@ -87,7 +88,7 @@ def _gain_of_legs(latents: Tensor, problem: Problem) -> tuple[Tensor, Tensor]:
     if segments == 1:
         return torch.zeros_like(total), total
     share = (cost / total[:, None]).nan_to_num(1 / segments, 0, 0).clamp_min(_LEAST_SHARE / segments)
-    rule = Quadrature(Quadrature.plain(latents).parts, (segments * share).rsqrt())
+    rule = replace(Quadrature.plain(latents), weight=1 / (segments * share))
     return State.begin(problem, latents, rule=rule).gain, total
 
 

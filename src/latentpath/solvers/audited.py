@@ -25,10 +25,12 @@ from torch import Tensor
 from ..audit import Audit, hides
 from ..curves import arc_length, at_arc, even_arc, subdivide
 from ..energy import chords, decode, times
+from .grading import graded
 from .lbfgs import LBFGS, LBFGSState
 from .multilevel import Multilevel
 from .problem import Problem, Quadrature
-from .protocol import CAUTION, LITTLE, Callback, Outcome, Progress, Solver, State, run, solve, with_interior
+from .protocol import CAUTION, LITTLE, Callback, Listener, Outcome, Solver, State, run, solve, with_interior
+from .saddles import bends_off_saddles
 
 __all__ = ["GAP", "solve_audited"]
 
@@ -39,6 +41,7 @@ _ROUNDS, _ROUND = 8, 40.0  # rounds of refinement, and the most path evaluations
 _ORDER = 2.5  # by which a chord's error falls when halved: 4 where the generator is smooth, 2 where it has many kinks
 _BENT, _MOST_PARTS = 0.1, 64  # of its cost: what a segment may hide that is not measured; and its most parts
 _JUMP = 1.5  # of what the energy shows: above, it is a jump, which a full solve and audit should see first
+_LEAST = 4  # path evaluations: another start is not begun with fewer
 _STEADY = 0.9  # of the energy's cost: below, the speed is uneven
 _CLEARLY, _CHEAPER, _TIE = 0.95, 1 - 1e-5, 1 - 2e-3
 
@@ -53,7 +56,7 @@ def solve_audited(
     max_evaluations: float | None = None,
     callback: Callback | None = None,
 ) -> tuple[State, Audit]:
-    """`solve`, then refine and solve on until what the energy shows and what the audit finds agree to ``gap``.
+    """`solve`, then refines and solves on until what the energy shows and what the audit finds agree to ``gap``.
 
     Args:
         solver: any `Solver`, for the first solve; what follows is done by `LBFGS` with the same ``tol``.
@@ -67,12 +70,33 @@ def solve_audited(
     Returns:
         The state, whose paths are ``UNRESOLVED`` where the audit still finds more than ``gap``, and their audit.
     """
-    stopped = False
+    listen = Listener(callback)
+    most = math.inf if max_evaluations is None else max_evaluations
+    state, facts = _solved(solver, problem, latents, audit, gap, most, listen)
+    tol = getattr(solver, "tol", 1e-3)
+    able = (state.evaluations + _LEAST <= most) & facts.cost.isfinite() & (facts.cost > 0) & (not listen.stopped)
+    rows = able.nonzero()[:, 0]
+    off, bent, work = bends_off_saddles(problem, state.latents[rows], tol)
+    state.evaluations[rows] += work
+    rows = rows[off]
+    if len(rows) > 0:
+        left = float((most - state.evaluations[rows]).min())
+        finer, found = _solved(solver, problem, bent, audit, gap, left, listen)
+        state.evaluations[rows] += finer.evaluations
+        facts = _adopt(state, facts, rows, finer, found, found.cost < (1 - tol) * facts.cost[rows])
+    return state, facts
 
-    def listen(progress: Progress) -> bool:
-        nonlocal stopped
-        stopped = stopped or bool(callback is not None and callback(progress))
-        return stopped
+
+def _solved(
+    solver: Solver[Any],
+    problem: Problem,
+    latents: Tensor,
+    audit: Callable[[Tensor], Audit],
+    gap: float,
+    most: float,
+    listen: Listener,
+) -> tuple[State, Audit]:
+    """`solve_audited` from one start; ``most`` are the path evaluations that each path may spend."""
 
     def solve_on(rows: Tensor, begin: Tensor) -> LBFGSState:
         """Solve ``rows`` on from ``begin``, as finely measured as is known to be needed."""
@@ -82,14 +106,13 @@ def solve_audited(
         state.evaluations[rows] += finer.evaluations
         return finer
 
-    most = math.inf if max_evaluations is None else max_evaluations
     refiner = LBFGS(getattr(solver, "tol", 1e-3))
     rule = Quadrature.plain(latents)
     draft = solver.draft if isinstance(solver, Multilevel) else None
-    state = solve(draft or solver, problem, latents, max_evaluations=max_evaluations, callback=listen)
-    if draft is not None and not stopped:
+    state = solve(draft or solver, problem, latents, max_evaluations=most, callback=listen)
+    if draft is not None and not listen.stopped:
         rows = _finish(solver, problem, state, rule, gap, most, listen)
-        if len(rows) and not stopped:
+        if len(rows) and not listen.stopped:
             finer = solve_on(rows, state.latents[rows])
             _keep(state, rows, finer, finer.energy.isfinite())
     facts = audit(state.latents)
@@ -97,7 +120,7 @@ def solve_audited(
     for _ in range(_ROUNDS):
         hiding, uneven, left = _hiding(now, seen, gap), _uneven(now), most - state.evaluations
         rows = ((hiding | uneven | _unfinished(now, left)) & (left >= 2)).nonzero().squeeze(-1)
-        if len(rows) == 0 or stopped:
+        if len(rows) == 0 or listen.stopped:
             break
         walled = ~seen.cost[rows].isfinite()  # drawn across a wall between its points: from the beginning, then
         begin = torch.where(walled[:, None, None], latents[rows], now.latents[rows])
@@ -118,10 +141,28 @@ def solve_audited(
         best = facts.cost[rows]
         honest = ~_hiding(finer, found, gap) & (found.cost <= (1 + gap) * best)
         facts = _adopt(state, facts, rows, finer, found, finer.energy.isfinite() & ((found.cost < best) | honest))
+
+    def measure(rows: Tensor, polylines: Tensor) -> None:
+        ends, middle = _measured(problem, polylines)
+        rule.parts[rows], rule.scale[rows] = 1, 1.0
+        _refine(rule, rows, ends, middle, middle + (middle - ends) / (_ORDER - 1))
+        state.evaluations[rows] += 1
+
+    facts = graded(
+        problem,
+        state,
+        facts,
+        rule,
+        tol=refiner.tol,
+        solve_on=solve_on,
+        measure=measure,
+        audit=audit,
+        left=lambda: most - state.evaluations if not listen.stopped else torch.zeros_like(state.evaluations),
+    )
     facts = _never_worse(state, facts, problem, latents, audit, rule)
     tunnels = hides(facts.segment_cost, state.seen).any(-1)
     failed = (state.outcome == Outcome.CONVERGED) & (_hiding(state, facts, gap) | tunnels)
-    if not stopped:
+    if not listen.stopped:
         failed |= _unfinished(state, most - state.evaluations)
     state.outcome[failed] = int(Outcome.UNRESOLVED)
     return state, facts
@@ -151,6 +192,7 @@ def _never_worse(
     state.outcome[stalled] = int(Outcome.STALLED)
     rows = rows[cheaper]
     if len(rows):
+        rule.weight[rows] = 1.0
         _refine(rule, rows, *_measured(problem, latents[rows]), facts.segment_cost[rows])
         every = torch.ones_like(rows, dtype=torch.bool)
         state.keep(rows, every, latents[rows], problem.evaluate(latents[rows], rule.rows(rows)))

@@ -20,27 +20,16 @@ from ..index.rules import draw
 from .graph import component_means, graph_paths, graph_points, points_decoded
 from .lbfgs import LBFGS
 from .problem import Problem, Quadrature
-from .protocol import Callback, Progress, run, with_interior
+from .protocol import Progress, run, with_interior
 from .starts import bends, resampled, resampling_points, segment_costs
 
-__all__ = ["Candidates", "Listener", "has_scipy"]
+__all__ = ["Candidates", "has_scipy"]
 
 _COARSER, _COARSEST, _EVALUATIONS = 4, 4, 15.0
 _PARTS = 4  # of a segment, to rank by cost
 _LOWER, _DIFFERENT = 0.01, 0.002  # relative: what is worth a solve on all segments; what is another minimum
 _REFINED = 2  # a start is refined where fewer than so many before it are cheaper
 _BUMPS = (0.15, 0.3)
-
-
-class Listener:
-    """A callback that remembers whether it was asked to stop, and then keeps saying so."""
-
-    def __init__(self, callback: Callback | None) -> None:
-        self.callback, self.stopped = callback, False
-
-    def __call__(self, progress: Progress) -> bool:
-        self.stopped = self.stopped or bool(self.callback is not None and self.callback(progress))
-        return self.stopped
 
 
 class Candidates:

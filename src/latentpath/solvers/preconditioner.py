@@ -36,6 +36,7 @@ __all__ = ["Metric", "Preconditioner"]
 
 _WHOLE, _RANK, _TANGENTS, _FEWEST, _MOST = 32, 16, 192, 4, 8
 _RIDGE, _WEIGHT_FLOOR, _VALUES = 0.05, 0.02, 2**22
+_UNSEEN = 1e-4  # of the mean eigenvalue of the metric: below, the data do not see a direction
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,18 @@ class Metric:
         share = turned.diagonal(dim1=-2, dim2=-1).sum(-1) / relative.diagonal(dim1=-2, dim2=-1).sum(-1)
         rest = torch.where(usable[:, None], outside / unit[:, None] + _RIDGE, 1)
         return cls(unit, relative, turned, span, torch.stack([rest, rest * share], dim=-1)[..., None, None])
+
+    @property
+    def degenerate(self) -> Tensor:
+        """True for the paths along which the data hardly see some direction of the latents, everywhere, ``(b,)``.
+
+        The least eigenvalue of C there is below 1e-4 of its mean one; on the shipped models it is well above.
+        """
+        least = torch.linalg.eigvalsh(self.metric.double())[..., 0].amax(-1)
+        if self.rest is not None:
+            least = torch.minimum(least, self.rest[:, :, 0, 0, 0].double().amax(-1))
+        unseen: Tensor = least < _RIDGE + _UNSEEN
+        return unseen
 
     def rows(self, rows: Tensor) -> Metric:
         """That of some of the paths."""

@@ -55,25 +55,28 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Quadrature:
-    """How the segments of ``b`` paths are measured, where equation 3 hides something.
+    r"""How the segments of ``b`` paths are measured, where equation 3 hides something.
 
     Attributes:
         parts: in how many parts, ``(b, K)``, each by its chord and mean price. 1 costs the generator nothing.
         scale: what the cost so measured is multiplied by, ``(b, K)``.
+        weight: of each in the energy, :math:`\tfrac12 K \sum_i weight_i\, seen_i^2`, ``(b, K)``: the mean share of the
+            curve's parameter over its own. Equation 3 gives all the same, 1.
     """
 
     parts: Tensor
     scale: Tensor
+    weight: Tensor
 
     @classmethod
     def plain(cls, latents: Tensor) -> Quadrature:
         """Every segment of ``latents`` ``(b, K+1, D)`` in one part."""
         one = torch.ones_like(latents[:, 1:, 0])
-        return cls(one.long(), one)
+        return cls(one.long(), one, one.clone())
 
     def rows(self, rows: Tensor) -> Quadrature:
         """That of some of the paths."""
-        return Quadrature(self.parts[rows], self.scale[rows])
+        return Quadrature(self.parts[rows], self.scale[rows], self.weight[rows])
 
 
 class Problem:
@@ -116,13 +119,14 @@ class Problem:
                 self._at_ends(latents[rows], work.rows(rows))
         else:
             for piece in self._pieces(rule.parts, dim):
-                self._in_parts(latents, piece, rule.parts.flatten()[piece], rule.scale.flatten()[piece], work)
-        energy = 0.5 * segments * work.seen.square().sum(-1)
+                self._in_parts(latents, piece, rule, work)
+        weight = 1.0 if rule is None else rule.weight
+        energy = 0.5 * segments * (weight * work.seen.square()).sum(-1)
         bad = work.walled | ~energy.isfinite() | ~work.gradient.isfinite().flatten(1).all(-1)
         return Evaluation(
             energy=torch.where(bad, torch.inf, energy),
             gradient=torch.where(bad[:, None, None], 0, work.gradient[:, 1:-1]),
-            stiffness=segments * work.price.square().nan_to_num(0.0, 0.0, 0.0),
+            stiffness=segments * weight * work.price.square().nan_to_num(0.0, 0.0, 0.0),
             seen=work.seen,
         )
 
@@ -182,8 +186,9 @@ class Problem:
         stops = list(accumulate(size for size in sizes if size > 0))
         return [slice(start, stop) for start, stop in pairwise([0, *stops])]
 
-    def _in_parts(self, latents: Tensor, piece: slice, number: Tensor, scale: Tensor, work: _Work) -> None:
-        """The segments ``piece`` of all paths in a row, in ``number`` parts each; neighbours share their points."""
+    def _in_parts(self, latents: Tensor, piece: slice, rule: Quadrature, work: _Work) -> None:
+        """The segments ``piece`` of all paths in a row, in parts; neighbours share their points."""
+        number, scale, weight = (values.flatten()[piece] for values in (rule.parts, rule.scale, rule.weight))
         segments, dim = work.seen.shape[1], latents.shape[-1]
         which = torch.arange(piece.start, piece.stop, device=latents.device)
         row, segment = which // segments, which % segments
@@ -200,7 +205,7 @@ class Problem:
             of, begin = of[begins], share[begins]
             price = self._mean_prices(logs, of, begin, begin + number[of].to(begin).reciprocal()) * scale[of]
             seen = torch.zeros_like(scale).index_add(0, of, times(price, size[begins]))
-            (slope,) = torch.autograd.grad(0.5 * segments * seen.square().sum(), ends)
+            (slope,) = torch.autograd.grad(0.5 * segments * (weight * seen.square()).sum(), ends)
         flat = work.gradient.view(-1, dim)
         flat.index_add_(0, row * (segments + 1) + segment, slope[:, 0])
         flat.index_add_(0, row * (segments + 1) + segment + 1, slope[:, 1])

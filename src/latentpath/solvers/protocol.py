@@ -32,6 +32,7 @@ __all__ = [
     "LITTLE",
     "Base",
     "Callback",
+    "Listener",
     "Outcome",
     "Progress",
     "Solver",
@@ -264,6 +265,17 @@ class Progress:
 
 Callback = Callable[[Progress], bool | None]
 """Called after every step; a true answer stops the solve, and every path keeps the best it has."""
+
+
+class Listener:
+    """A callback that remembers whether it was asked to stop, and then keeps saying so."""
+
+    def __init__(self, callback: Callback | None) -> None:
+        self.callback, self.stopped = callback, False
+
+    def __call__(self, progress: Progress) -> bool:
+        self.stopped = self.stopped or bool(self.callback is not None and self.callback(progress))
+        return self.stopped
 
 
 def solve(

@@ -54,9 +54,9 @@ from ..energy import chords, decode
 from ..errors import InputError, missing
 from ..index import PriorIndex
 from .audited import solve_audited
-from .candidates import Candidates, Listener, has_scipy
+from .candidates import Candidates, has_scipy
 from .problem import Problem
-from .protocol import Callback, Outcome, Solver, State
+from .protocol import Callback, Listener, Outcome, Solver, State
 
 __all__ = ["Listener", "Minima", "Restarts", "adopt_cheaper", "affordable", "search", "spread"]
 
