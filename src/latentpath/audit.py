@@ -24,12 +24,25 @@ from torch import Tensor
 from ._validate import check_polylines, real_number
 from .callables import without_autocast
 from .curves import subdivide
-from .energy import Embed, Generator, Index, blocks, chords, decode, mean_prices, prices, times
+from .energy import (
+    Embed,
+    Generator,
+    Index,
+    blocks,
+    chords,
+    decode,
+    mean_prices,
+    points_to_data,
+    prices,
+    pushforward,
+    times,
+)
 from .index import PriorIndex, as_log_index
 
-__all__ = ["Audit", "audit", "hides"]
+__all__ = ["Audit", "audit", "below_resolution", "hides"]
 
 _PARTS, _CELLS, _DECODED_CELLS, _DOUBLINGS, _VALUES = 8, 128, 16, 6, 2**22
+_RESOLVED = 300  # roundings of the data: shorter chords are not trusted (test_resolution.py)
 _DOUBT = 0.25  # of what extrapolation adds: its error, on a DCGAN a fifth at most
 _TUNNEL_OF_PATH, _TUNNEL_OF_SEGMENT = 0.01, 0.25
 
@@ -50,6 +63,8 @@ class Audit:
         tunnels: True where a segment hides, behind its endpoints, more than 1 % of the path's cost and more than a
             quarter of what it seems to cost, ``(..., K)``.
         decoded: the points that the audit had the generator decode, ``(...)``.
+        limited: True where chords are so short that the generator's rounding shows in them, ``(...)``: lengths are then
+            measured by its Jacobian, and the energy says little.
         settled: False where the cost of some segment still moved at the finest subdivision, 512 parts and 8,192 cells,
             or is not a number, ``(...)``.
     """
@@ -64,6 +79,7 @@ class Audit:
     tunnels: Bool[Tensor, "*batch K"]
     settled: Bool[Tensor, "*batch"]
     decoded: Float[Tensor, "*batch"]
+    limited: Bool[Tensor, "*batch"]
 
     def rows(self, rows: Tensor | list[int]) -> Audit:
         """Selects polylines of a batch ``(B, K+1, D)`` by their rows."""
@@ -86,12 +102,14 @@ class _Measured:
         length: likewise.
         coarse: the cost by all parts and half the cells, ``(n,)``.
         chord: the distance of the two ends, ``(n,)``.
+        limited: whether the lengths come from the Jacobian, ``(n,)``.
     """
 
     cost: Tensor
     length: Tensor
     coarse: Tensor
     chord: Tensor
+    limited: Tensor
 
     def update(self, rows: Tensor, other: _Measured) -> None:
         for mine, theirs in zip(vars(self).values(), vars(other).values(), strict=True):
@@ -119,6 +137,13 @@ class _Ruler:
         data = decode(subdivide(latents, parts), self.generator, self.embed, self.max_points)
         logs = self.log_index(subdivide(latents, cells))
         sizes = [_finite_or_wall(chords(data[:, ::step])) for step in (1, 2, 4)]
+        chord = _finite_or_wall(chords(data[:, ::parts]))
+        limited = below_resolution(data, sizes[0])
+        if bool(limited.any()):
+            speeds = self._speeds(latents[limited], parts)
+            for step, size in zip((1, 2, 4), sizes, strict=True):
+                size[limited] = speeds.unflatten(-1, (-1, step)).sum(-1)
+            chord[limited] = speeds.unflatten(-1, (segments, -1)).sum(-1)
 
         def per_segment(values: Tensor) -> Tensor:
             return values.reshape(len(values) * segments, -1).sum(-1)
@@ -127,13 +152,46 @@ class _Ruler:
             cost=torch.stack([per_segment(self._integral(logs, size)) for size in sizes], dim=-1),
             length=torch.stack([per_segment(size) for size in sizes], dim=-1),
             coarse=per_segment(self._integral(logs[:, ::2], sizes[0])),
-            chord=per_segment(_finite_or_wall(chords(data[:, ::parts]))),
+            chord=per_segment(chord),
+            limited=limited.repeat_interleave(segments),
         )
+
+    def _speeds(self, latents: Tensor, parts: int) -> Tensor:
+        """The lengths of all parts by the midpoint rule for the Jacobian's, ``(n, s * parts)``: no cancellation."""
+        ends = subdivide(latents, parts)
+        middle, step = 0.5 * (ends[:, 1:] + ends[:, :-1]), latents.diff(dim=1).repeat_interleave(parts, 1) / parts
+        points, tangents = middle.flatten(0, 1), step.flatten(0, 1)
+        to_data = points_to_data(self.generator, self.embed)
+        found = [
+            pushforward(to_data, points[b], tangents[b]).norm(dim=-1) for b in blocks(len(points), self.max_points)
+        ]
+        return _finite_or_wall(torch.cat(found).unflatten(0, middle.shape[:2]))
 
     @staticmethod
     def _integral(logs: Tensor, size: Tensor) -> Tensor:
         """The size of every part ``(n, p)`` times its mean price, from logs ``(n, p * cells + 1)``."""
         return times(mean_prices(logs, (logs.shape[1] - 1) // size.shape[1]), size)
+
+
+def below_resolution(data: Float[Tensor, "B P M"], size: Float[Tensor, "B K"]) -> Bool[Tensor, " B"]:
+    """The polylines whose chords are so short that the generator's rounding shows in them.
+
+    A chord is a difference: where the values carry a relative error of some twenty roundings, it must be some hundred
+    times as long to be right to a per cent. The rounding is that of the narrowest type which holds all values exactly:
+    a generator in half precision shows in what it makes.
+
+    Args:
+        data: decoded points ``(B, P, M)``.
+        size: lengths of chords between some of them, ``(B, K)``.
+    """
+    precision = torch.finfo(data.dtype).eps
+    for dtype in (torch.bfloat16, torch.float16, torch.float32):
+        if torch.finfo(dtype).eps > precision and torch.equal(data.to(dtype).to(data.dtype), data):
+            precision = torch.finfo(dtype).eps
+            break
+    scale = data.norm(dim=-1).mean(-1)
+    short: Tensor = size.mean(-1) < _RESOLVED * precision * scale
+    return short
 
 
 def _finite_or_wall(size: Tensor) -> Tensor:
@@ -236,6 +294,7 @@ def audit(
             tunnels=hides(segment_cost, apparent),
             settled=~(rough | coarse).reshape(*batch, segments).any(-1),
             decoded=decoded.reshape(*batch, segments).sum(-1),
+            limited=facts.limited.reshape(*batch, segments).any(-1),
         )
 
 
@@ -252,6 +311,7 @@ def _nothing(by_path: Tensor, by_segment: Tensor) -> Audit:
         tunnels=by_segment.bool(),
         settled=by_path.bool(),
         decoded=by_path,
+        limited=by_path.bool(),
     )
 
 

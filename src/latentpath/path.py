@@ -259,8 +259,13 @@ class Path:
         return (
             f"Path({counted(count, 'path')} of {counted(points - 1, 'segment')} in {counted(dim, 'dimension')}; "
             f"mean cost {float(self.cost.mean()):.4g}, "
-            f"{evaluations:.1f} {plural(evaluations, 'evaluation')}; {ended})"
+            f"{evaluations:.1f} {plural(evaluations, 'evaluation')}; {ended}{self._limits()})"
         )
+
+    def _limits(self) -> str:
+        """Says how many paths the generator's rounding limits; empty where it limits none."""
+        limited = int(self.audit.limited.sum())
+        return f"; {limited} limited by the generator's rounding" if limited else ""
 
     def bind(self, source: Source) -> Path:
         """The same path with a source, so that a loaded one can be decoded, resampled and reported on.
@@ -440,6 +445,9 @@ class Path:
                     raise DataError(f"{target} is a safetensors file, but not a path saved by latentpath")
                 tensors = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118
             about = json.loads(metadata["about"])
+            tensors.setdefault(
+                "audit.limited", torch.zeros_like(tensors["audit.settled"])
+            )  # files of before it was told
             facts = {f.name: tensors.pop(f"audit.{f.name}") for f in fields(Audit)}
             minima = {f.name: tensors.pop(f"found.{f.name}") for f in fields(Minima) if f"found.{f.name}" in tensors}
             outcome = tuple(Outcome[name] for name in about["outcome"])

@@ -22,12 +22,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..audit import Audit, hides
+from ..audit import Audit, below_resolution, hides
 from ..curves import arc_length, at_arc, even_arc, subdivide
 from ..energy import chords, decode, times
 from .grading import graded
 from .lbfgs import LBFGS, LBFGSState
-from .multilevel import Multilevel
+from .multilevel import Multilevel, resampled
 from .problem import Problem, Quadrature
 from .protocol import CAUTION, LITTLE, Callback, Listener, Outcome, Solver, State, run, solve, with_interior
 from .saddles import bends_off_saddles
@@ -119,7 +119,8 @@ def _solved(
     now, seen = _copy(state), facts
     for _ in range(_ROUNDS):
         hiding, uneven, left = _hiding(now, seen, gap), _uneven(now), most - state.evaluations
-        rows = ((hiding | uneven | _unfinished(now, left)) & (left >= 2)).nonzero().squeeze(-1)
+        rough = (uneven | _unfinished(now, left)) & ~seen.limited  # of rounding, no round makes anything
+        rows = ((hiding | rough) & (left >= 2)).nonzero().squeeze(-1)
         if len(rows) == 0 or listen.stopped:
             break
         walled = ~seen.cost[rows].isfinite()  # drawn across a wall between its points: from the beginning, then
@@ -141,6 +142,7 @@ def _solved(
         best = facts.cost[rows]
         honest = ~_hiding(finer, found, gap) & (found.cost <= (1 + gap) * best)
         facts = _adopt(state, facts, rows, finer, found, finer.energy.isfinite() & ((found.cost < best) | honest))
+    facts = _without_jitter(state, facts, problem, audit, rule)
 
     def measure(rows: Tensor, polylines: Tensor) -> None:
         ends, middle = _measured(problem, polylines)
@@ -160,12 +162,37 @@ def _solved(
         left=lambda: most - state.evaluations if not listen.stopped else torch.zeros_like(state.evaluations),
     )
     facts = _never_worse(state, facts, problem, latents, audit, rule)
+    stuck = facts.limited & (state.outcome == Outcome.STALLED) | facts.limited & _unfinished(
+        state, most - state.evaluations
+    )
+    state.outcome[stuck] = int(Outcome.CONVERGED)  # as far as the generator's rounding lets the energy show
     tunnels = hides(facts.segment_cost, state.seen).any(-1)
     failed = (state.outcome == Outcome.CONVERGED) & (_hiding(state, facts, gap) | tunnels)
     if not listen.stopped:
         failed |= _unfinished(state, most - state.evaluations)
     state.outcome[failed] = int(Outcome.UNRESOLVED)
     return state, facts
+
+
+def _without_jitter(
+    state: State, facts: Audit, problem: Problem, audit: Callable[[Tensor], Audit], rule: Quadrature
+) -> Audit:
+    """Draws paths whose energy is rounding with fewer corners, where the audit finds that cheaper; returns it."""
+    segments = state.latents.shape[1] - 1
+    for fewer in (segments // 2, segments // 4, segments // 8):
+        rows = facts.limited.nonzero()[:, 0]
+        if len(rows) == 0 or fewer < 1:
+            break
+        drawn = resampled(resampled(state.latents[rows], fewer), segments)
+        found = audit(drawn)
+        cheaper = found.cost < facts.cost[rows]
+        good = rows[cheaper]
+        if len(good):
+            every = torch.ones_like(good, dtype=torch.bool)
+            state.keep(good, every, drawn[cheaper], problem.evaluate(drawn[cheaper], rule.rows(good)))
+            facts = facts.with_rows(good, found.rows(cheaper))
+            state.evaluations[good] += 1
+    return facts
 
 
 def _never_worse(
@@ -278,8 +305,9 @@ def _measured(problem: Problem, latents: Tensor) -> tuple[Tensor, Tensor]:
     with torch.no_grad():
         data = decode(subdivide(latents, 2), problem.to_data, max_points=problem.max_points)
         price = problem.mean_prices(latents)
-    half: Tensor = chords(data).reshape(*price.shape, 2).sum(-1)
-    return times(price, chords(data[:, ::2])), times(price, half)
+    size, parts = chords(data[:, ::2]), chords(data)
+    half = torch.where(below_resolution(data, parts)[:, None], size, parts.reshape(*price.shape, 2).sum(-1))
+    return times(price, size), times(price, half)
 
 
 def _refine(rule: Quadrature, rows: Tensor, ends: Tensor, middle: Tensor, cost: Tensor) -> None:

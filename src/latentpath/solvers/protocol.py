@@ -58,7 +58,8 @@ class Outcome(IntEnum):
 
     RUNNING = 0
     CONVERGED = 1
-    """The predicted gain, or the observed one, fell below the tolerance, and the audit agrees with the energy."""
+    """The predicted gain, or the observed one, fell below the tolerance, and the audit agrees with the energy; or the
+    energy shows nothing but the generator's rounding, which ``audit.limited`` says."""
     BUDGET_SPENT = 2
     """The evaluations allowed were used up first, or the caller asked to stop."""
     STALLED = 3
