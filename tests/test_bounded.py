@@ -239,6 +239,15 @@ def test_coordinates_are_those_of_the_support(case: Bounded) -> None:
         assert bool(((far > tensor(1, 2)) & (far < tensor(4, 6))).all())
 
 
+def test_components_with_supports_of_their_own_have_no_common_coordinates() -> None:
+    low, high = (torch.stack([tensor(a, a), tensor(b, b)]) for a, b in ((0.0, 0.5), (1.0, 1.5)))
+    boxes = Independent(Uniform(low, high), 1)
+    index = lp.RealismIndex(MixtureSameFamily(Categorical(tensor(0.5, 0.5)), boxes), alpha=0.9)
+    assert Coordinates.of(index) is None
+    path = lp.interpolate(wavy, index, tensor(0.6, 0.9), tensor(0.9, 0.6), segments=10)
+    assert bool(path.cost.isfinite().all())
+
+
 def test_scores_have_no_walls() -> None:
     index = lp.ScoreIndex(lambda z: -z.square().sum(-1), pair(Uniform, 0.0, 1.0))
     assert Coordinates.of(index) is None

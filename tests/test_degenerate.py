@@ -51,6 +51,18 @@ def test_a_curve_through_a_hole_costs_infinitely_much() -> None:
     assert facts.tunnels.tolist() == [False, False, True, False, False]
 
 
+def test_a_hole_that_the_audit_steps_over_is_found() -> None:
+    start, end = tensor(-1.2, 0.4), tensor(1.3, 0.3)
+    wide, narrow = punched(tensor(0.3, 0.1), 0.15), punched(tensor(0.0, 0.31), 0.003)
+
+    def generator(z: Tensor) -> Tensor:
+        return wide(z) + 0 * narrow(z)
+
+    path = lp.interpolate(generator, NORMAL, start, end)
+    assert path.cost.isfinite().all()
+    assert generator(lp.curves.subdivide(path.latents[0], 1000)).isfinite().all()
+
+
 @settings(max_examples=15, deadline=None)
 @given(st.floats(-1, 1), st.floats(-0.8, 0.8), st.floats(0.05, 0.3), st.integers(0, 100))
 def test_a_path_never_costs_more_than_the_line(x: float, y: float, radius: float, seed: int) -> None:

@@ -279,7 +279,7 @@ GENERATORS = {
     "gradient NaN": (lambda z: torch.where(z > 99, z, z.clamp(max=0).mul(0).sqrt() * 0 + 1), ["gradient"]),
     "NaN": (lambda z: z / 0 * 0, ["NaN or infinity"]),
     "infinite": (lambda z: z + math.inf, ["NaN or infinity"]),
-    "NaN halfway only": (lambda z: (z[:, :1] - 0.8).square().sub(1e-6).sqrt() * z, ["NaN or infinity"]),
+    "no values": (lambda z: z[:, :0], ["at least one value", "(3, 0)"]),
     "one number": (lambda z: z.sum(), ["(N, D) to (N, ...)", "()"]),
     "no trailing dimension": (lambda z: z[:, 0], ["(N, D) to (N, ...)", "(3,)"]),
     "a point lost": (lambda z: z[1:], ["(N, D) to (N, ...)", "(2, 2)"]),
@@ -294,6 +294,16 @@ GENERATORS = {
 @pytest.mark.parametrize(("generator", "says"), GENERATORS.values(), ids=GENERATORS.keys())
 def test_generators_that_cannot_be_interpolated_are_refused(generator, says):
     refused(GeneratorError, says, generator)
+
+
+def test_a_generator_that_is_not_finite_across_every_way_gives_infinite_cost():
+    def slab(z):
+        return torch.where((z[:, :1] - 0.8).abs() < 0.05, math.nan, z)
+
+    start, end = torch.tensor([0.0, 0.2], dtype=F64), torch.tensor([1.6, 0.1], dtype=F64)
+    path = lp.interpolate(slab, priors.standard_normal(2, dtype=F64), start, end, segments=10)
+    assert float(path.cost) == math.inf
+    assert path.outcome[0] is not lp.Outcome.CONVERGED
 
 
 def test_a_generator_with_weights_of_another_dtype_is_refused():

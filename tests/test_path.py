@@ -484,3 +484,9 @@ def test_saving_onto_a_folder_is_refused_in_plain_words(tmp_path):
     with pytest.raises(lp.LatentPathError, match="is a folder"):
         path.save(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("source", [None, picture, (picture, INDEX)], ids=["None", "a generator", "a pair"])
+def test_bind_refuses_anything_but_a_source(path, source):
+    with pytest.raises(InputError, match="Source"):
+        path.bind(source)

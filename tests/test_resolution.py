@@ -126,3 +126,40 @@ def test_the_precision_of_data_shows_in_their_values() -> None:
     assert not below_resolution(data.float().double(), size).any()
     assert bool(below_resolution(data.half().double(), size).all())
     assert bool(below_resolution(data.bfloat16().double(), size).all())
+
+
+@pytest.mark.parametrize("seed", [2, 5, 11])
+@pytest.mark.parametrize("dtype", HALF)
+def test_half_precision_is_never_worse_than_the_line(seed: int, dtype: torch.dtype) -> None:
+    generator = network(seed, 6, 24, 96).to(dtype)
+    for apart in (1.0, 1e-2, 1e-4):
+        start, end = ends(seed, 6, apart)
+        path = lp.interpolate(generator, standard_normal(6), start, end)
+        line = lp.audit(lp.lerp(start, end), generator, path.source.index)
+        assert bool((path.cost <= line.cost * (1 + 1e-3)).all())
+        if apart == 1.0:
+            assert bool((true_cost(path.latents, generator) <= 1.03 * best_cost(start, end, generator)).all())
+
+
+def test_quantised_values_limit_the_resolution() -> None:
+    network_of_pixels = network(7, 4, 16, 48).double()
+
+    def pixels(z: Tensor) -> Tensor:
+        data = network_of_pixels(z)
+        return data + ((127.5 * data).round() / 127.5 - data).detach()
+
+    start, end = (values.double() for values in ends(8, 4, 1.0, pairs=2))
+    index = lp.RealismIndex(standard_normal(4, dtype=torch.float64), alpha=ALPHA)
+    path = lp.interpolate(pixels, index, start, end)
+    assert bool(path.audit.limited.all())
+    exact = lp.audit(path.latents, network_of_pixels, index)
+    assert not exact.limited.any()
+    assert torch.allclose(path.cost, exact.cost, rtol=0.01)
+    best = lp.interpolate(network_of_pixels, index, start, end)
+    assert bool((exact.cost <= 1.03 * best.cost).all())
+
+
+def test_even_steps_and_dead_values_are_no_quantisation() -> None:
+    line = lp.lerp(torch.zeros(2, dtype=torch.float64), torch.ones(2, dtype=torch.float64), 40)[None]
+    dead = torch.cat([line, line.clamp_min(0.5), torch.zeros_like(line)], dim=-1)
+    assert not below_resolution(dead, dead.diff(dim=1).norm(dim=-1)).any()

@@ -43,6 +43,7 @@ __all__ = ["Audit", "audit", "below_resolution", "hides"]
 
 _PARTS, _CELLS, _DECODED_CELLS, _DOUBLINGS, _VALUES = 8, 128, 16, 6, 2**22
 _RESOLVED = 300  # roundings of the data: shorter chords are not trusted (test_resolution.py)
+_WATCHED, _WHOLE, _STARTS = 64, 0.01, 3  # values looked at; of a step; how often a quantised value rests or moves on
 _DOUBT = 0.25  # of what extrapolation adds: its error, on a DCGAN a fifth at most
 _TUNNEL_OF_PATH, _TUNNEL_OF_SEGMENT = 0.01, 0.25
 
@@ -184,14 +185,36 @@ def below_resolution(data: Float[Tensor, "B P M"], size: Float[Tensor, "B K"]) -
         data: decoded points ``(B, P, M)``.
         size: lengths of chords between some of them, ``(B, K)``.
     """
+    scale = data.norm(dim=-1).mean(-1)
+    rounding = torch.maximum(_precision(data) * scale, _quantum(data) * data.shape[-1] ** 0.5)
+    short: Tensor = size.mean(-1) < _RESOLVED * rounding
+    return short
+
+
+def _precision(data: Tensor) -> float:
+    """The relative rounding of the narrowest type that holds all values exactly."""
     precision = torch.finfo(data.dtype).eps
     for dtype in (torch.bfloat16, torch.float16, torch.float32):
         if torch.finfo(dtype).eps > precision and torch.equal(data.to(dtype).to(data.dtype), data):
-            precision = torch.finfo(dtype).eps
-            break
-    scale = data.norm(dim=-1).mean(-1)
-    short: Tensor = size.mean(-1) < _RESOLVED * precision * scale
-    return short
+            return torch.finfo(dtype).eps
+    return precision
+
+
+def _quantum(data: Tensor) -> Tensor:
+    """The step of quantised values such as pixels, ``(B,)``; 0 where values are not quantised.
+
+    Along a path a quantised value stays the same for a while, then changes by a whole number of steps.
+    """
+    change = data[..., :: max(1, data.shape[-1] // _WATCHED)].diff(dim=1).abs()
+    change = change.nan_to_num(0.0, 0.0)
+    changes = change > 0
+    step = change.masked_fill(~changes, torch.inf).amin((1, 2))
+    multiple = change / step[:, None, None]
+    whole = ((multiple - multiple.round()).abs() <= _WHOLE).all(-1).all(-1)
+    moving = changes.any(1, keepdim=True)
+    starts = (changes[:, 1:] != changes[:, :-1]).sum((1, 2))
+    resting = starts >= _STARTS * moving.sum((1, 2))
+    return torch.where(whole & resting & step.isfinite(), step, 0)
 
 
 def _finite_or_wall(size: Tensor) -> Tensor:

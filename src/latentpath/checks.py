@@ -153,11 +153,10 @@ def check_generator(generator: Generator, embed: Embed, start: Tensor, end: Tens
     if isinstance(generator, nn.Module):
         _check_module(generator, start)
     a, b = start[:_PAIRS], end[:_PAIRS]
-    data = _Probe("the generator", "(N, D)", any_precision(generator), max_points).check(
-        torch.cat([a, b, torch.lerp(a, b, 0.5)])
-    )
+    points, ends = torch.cat([a, b, torch.lerp(a, b, 0.5)]), 2 * len(a)
+    data = _Probe("the generator", "(N, D)", any_precision(generator), max_points).check(points, ends)
     if callable(embed):
-        data = _Probe("embed", "(N, ...)", any_precision(embed), max_points).check(data)
+        data = _Probe("embed", "(N, ...)", any_precision(embed), max_points).check(data, ends)
     return data[0].numel()
 
 
@@ -167,16 +166,26 @@ class _Probe:
     def __init__(self, name: str, takes: str, function: Callable[[Tensor], Tensor], max_points: int | None) -> None:
         self.name, self.takes, self.function, self.max_points = name, takes, function, max_points
 
-    def check(self, points: Tensor) -> Tensor:
-        """What the map makes of ``points``, once nothing speaks against it."""
+    def check(self, points: Tensor, ends: int) -> Tensor:
+        """Returns the values at ``points``, or at those of them that lie outside holes of the map.
+
+        The first ``ends`` points are the ends of paths, where values and gradient must be finite.
+        """
         with torch.enable_grad():
             leaf = points.clone().requires_grad_()
             found = self._run(leaf)
+            finite = found.detach().flatten(1).isfinite().all(-1)
+            if not bool(finite[:ends].all()):
+                raise GeneratorError(f"{self.name} returns NaN or infinity at the endpoints")
             slope = self._slope(found, leaf)
+        if not bool(finite.all()):
+            return self.check(points[finite], ends)
+        if slope is not None and not bool(slope.isfinite().all()):
+            if not bool(slope[:ends].isfinite().all()):
+                raise GeneratorError(f"{self.name} has a gradient that is NaN or infinite at the endpoints")
+            return self.check(points[slope.flatten(1).isfinite().all(-1)], ends)
         found = found.detach()
         with torch.no_grad():
-            if not bool(found.isfinite().all()):
-                raise GeneratorError(f"{self.name} returns NaN or infinity at the endpoints or between them")
             largest = float(found.abs().max().clamp_min(torch.finfo(found.dtype).tiny))
             if float((self._run(points) - found).abs().max()) > _SAME * largest:
                 raise GeneratorError(
@@ -192,8 +201,6 @@ class _Probe:
                 f"{self.name} is not differentiable: its gradient is 0 at every point tried, though its output "
                 "changes (rounding inside?)"
             )
-        if not bool(slope.isfinite().all()):
-            raise GeneratorError(f"{self.name} has a gradient that is NaN or infinite at the endpoints or between them")
         return found
 
     def _run(self, points: Tensor) -> Tensor:
@@ -219,6 +226,8 @@ class _Probe:
                 f"{self.name} must map {self.takes} to (N, ...) with at least one dimension after the first, it made "
                 f"{tuple(found.shape)} of {tuple(points.shape)}"
             )
+        if found[0].numel() == 0:
+            raise GeneratorError(f"{self.name} must return at least one value a point, it made {tuple(found.shape)}")
         if not found.is_floating_point():
             raise GeneratorError(
                 f"{self.name} must return floating point values, it returned {found.dtype}: skip the conversion to "

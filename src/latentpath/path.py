@@ -13,7 +13,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from ._validate import chosen_rows, file_path, whole_number
+from ._validate import chosen_rows, describe, file_path, whole_number
 from .audit import Audit, hides
 from .callables import without_autocast
 from .counts import counted, plural
@@ -272,7 +272,12 @@ class Path:
 
         Where the source gives the points another energy than they had, its generator, index or embedding is another
         one: the path is then audited and judged anew.
+
+        Raises:
+            InputError: ``source`` is no `latentpath.Source`.
         """
+        if not isinstance(source, Source):
+            raise InputError(f"source must be lp.Source(generator, index, ...); got {describe(source)}.")
         mine = self.source
         if mine is not None and (mine.generator, mine.index, mine.embed) == (
             source.generator,

@@ -26,10 +26,12 @@ from ..audit import Audit, below_resolution, hides
 from ..curves import arc_length, at_arc, even_arc, subdivide
 from ..energy import chords, decode, times
 from .grading import graded
+from .holes import without_holes
 from .lbfgs import LBFGS, LBFGSState
-from .multilevel import Multilevel, resampled
+from .multilevel import Multilevel
 from .problem import Problem, Quadrature
 from .protocol import CAUTION, LITTLE, Callback, Listener, Outcome, Solver, State, run, solve, with_interior
+from .rounding import without_jitter
 from .saddles import bends_off_saddles
 
 __all__ = ["GAP", "solve_audited"]
@@ -71,6 +73,7 @@ def solve_audited(
         The state, whose paths are ``UNRESOLVED`` where the audit still finds more than ``gap``, and their audit.
     """
     listen = Listener(callback)
+    audit = problem.watched(audit)
     most = math.inf if max_evaluations is None else max_evaluations
     state, facts = _solved(solver, problem, latents, audit, gap, most, listen)
     tol = getattr(solver, "tol", 1e-3)
@@ -142,7 +145,7 @@ def _solved(
         best = facts.cost[rows]
         honest = ~_hiding(finer, found, gap) & (found.cost <= (1 + gap) * best)
         facts = _adopt(state, facts, rows, finer, found, finer.energy.isfinite() & ((found.cost < best) | honest))
-    facts = _without_jitter(state, facts, problem, audit, rule)
+    facts = without_jitter(state, facts, problem, audit, rule, refiner.tol, listen)
 
     def measure(rows: Tensor, polylines: Tensor) -> None:
         ends, middle = _measured(problem, polylines)
@@ -162,6 +165,8 @@ def _solved(
         left=lambda: most - state.evaluations if not listen.stopped else torch.zeros_like(state.evaluations),
     )
     facts = _never_worse(state, facts, problem, latents, audit, rule)
+    if problem.has_holes:
+        facts = without_holes(state, facts, problem, latents, audit, rule)
     stuck = facts.limited & (state.outcome == Outcome.STALLED) | facts.limited & _unfinished(
         state, most - state.evaluations
     )
@@ -172,27 +177,6 @@ def _solved(
         failed |= _unfinished(state, most - state.evaluations)
     state.outcome[failed] = int(Outcome.UNRESOLVED)
     return state, facts
-
-
-def _without_jitter(
-    state: State, facts: Audit, problem: Problem, audit: Callable[[Tensor], Audit], rule: Quadrature
-) -> Audit:
-    """Draws paths whose energy is rounding with fewer corners, where the audit finds that cheaper; returns it."""
-    segments = state.latents.shape[1] - 1
-    for fewer in (segments // 2, segments // 4, segments // 8):
-        rows = facts.limited.nonzero()[:, 0]
-        if len(rows) == 0 or fewer < 1:
-            break
-        drawn = resampled(resampled(state.latents[rows], fewer), segments)
-        found = audit(drawn)
-        cheaper = found.cost < facts.cost[rows]
-        good = rows[cheaper]
-        if len(good):
-            every = torch.ones_like(good, dtype=torch.bool)
-            state.keep(good, every, drawn[cheaper], problem.evaluate(drawn[cheaper], rule.rows(good)))
-            facts = facts.with_rows(good, found.rows(cheaper))
-            state.evaluations[good] += 1
-    return facts
 
 
 def _never_worse(
@@ -208,7 +192,7 @@ def _never_worse(
         size = chords(decode(latents[:, ::runs], problem.to_data, max_points=problem.max_points))
         lowest = problem.mean_prices(latents).unflatten(-1, (-1, runs)).amin(-1)
         apparent = times(lowest, size).sum(-1)
-    doubtful = ~(facts.cost <= _CLEARLY * apparent)
+    doubtful = ~(facts.cost <= _CLEARLY * apparent) | facts.limited  # chords of rounding are no bound from below
     rows = (doubtful & (state.latents != latents).flatten(1).any(-1)).nonzero()[:, 0]
     if len(rows) == 0:
         return facts

@@ -63,7 +63,10 @@ class Coordinates:
         bijection = _bijection(index.prior)
         if bijection is None or _is_identity(bijection):
             return None
-        (dim,) = bijection.inverse_shape(torch.Size([index.dim]))
+        shape = bijection.inverse_shape(torch.Size([index.dim]))
+        if len(shape) != 1:  # the components of a mixture have supports of their own
+            return None
+        (dim,) = shape
         device = draw(index.prior, index.dim, 2, index.seed).device
         probe = torch.linspace(-1, 1, dim, dtype=_wide(device), device=device)
         low, middle, high = bijection(probe - 1), bijection(probe), bijection(probe + 1)

@@ -2,12 +2,14 @@ r"""The energy of a batch of polylines, evaluated in blocks."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from itertools import accumulate, pairwise
 
 import torch
 from torch import Tensor
 
+from ..audit import Audit
 from ..callables import leaf_and_view
 from ..curves import subdivide
 from ..energy import (
@@ -92,12 +94,16 @@ class Problem:
         embed: the space in which lengths are measured (see `latentpath.energy`).
         max_points: the most points the generator is given in one call; None for all at once. A path with more points
             than that is evaluated in pieces that overlap by one point.
+
+    Attributes:
+        has_holes: True once the generator was found not to be finite somewhere.
     """
 
     def __init__(self, generator: Generator, index: Index, embed: Embed = None, max_points: int | None = None) -> None:
         self.to_data = points_to_data(generator, embed)
         self.log_index = as_log_index(index)
         self.max_points = max_points
+        self.has_holes = False
         self.cells = _DECODED_CELLS if isinstance(index, PriorIndex) and index.decodes else _CELLS
 
     def evaluate(self, latents: Tensor, rule: Quadrature | None = None) -> Evaluation:
@@ -137,6 +143,19 @@ class Problem:
             logs = self.log_index(latents)
         return torch.where(_walled(logs) | ~found.isfinite(), torch.inf, found)
 
+    def watched(self, audit: Callable[[Tensor], Audit]) -> Callable[[Tensor], Audit]:
+        """Returns ``audit``, whose infinite lengths set ``has_holes``."""
+
+        def watching(latents: Tensor) -> Audit:
+            found = audit(latents)
+            self._watch(found.length)
+            return found
+
+        return watching
+
+    def _watch(self, length: Tensor) -> None:
+        self.has_holes = self.has_holes or not bool(length.isfinite().all())
+
     def _at_ends(self, latents: Tensor, work: _Work) -> None:
         """Some paths, as in equation 3.
 
@@ -156,6 +175,7 @@ class Problem:
                 work.gradient[rows, span] += slope
         if logs.requires_grad:
             work.gradient += torch.autograd.grad(0.5 * (stiffness * length.square()).sum(), leaf)[0]
+        self._watch(length)
         work.price[:] = price.detach()
         work.seen[:] = times(work.price, length)
         work.walled |= _walled(logs) | (work.price == torch.inf).any(-1)
@@ -211,6 +231,7 @@ class Problem:
         flat.index_add_(0, row * (segments + 1) + segment + 1, slope[:, 1])
         length, found = torch.zeros_like(scale).index_add(0, of, size.detach()[begins]), seen.detach()
         work.seen.view(-1)[piece] = found
+        self._watch(size.detach())
         still = scale * prices(logs.detach()[:, [0, -1]])[:, 0]
         work.price.view(-1)[piece] = torch.where(length > 0, found / length, still)
         work.walled[row[_walled(logs)]] = True
