@@ -490,3 +490,22 @@ def test_saving_onto_a_folder_is_refused_in_plain_words(tmp_path):
 def test_bind_refuses_anything_but_a_source(path, source):
     with pytest.raises(InputError, match="Source"):
         path.bind(source)
+
+
+def saved_generator(z):
+    """The generator of the saved paths below."""
+    return torch.cat([z, z.square(), z.prod(-1, keepdim=True)], -1)
+
+
+@pytest.mark.parametrize(
+    ("name", "costs"), [("", [2.0342, 2.6367, 8.0671]), ("-keyframes", [10.9613])], ids=["starts", "keyframes"]
+)
+def test_paths_of_the_first_format_load(name, costs):
+    file = FilePath(__file__).parent / "files" / f"path-format-1{name}.safetensors"
+    loaded = lp.Path.load(file, lp.Source(saved_generator, lp.RealismIndex(priors.standard_normal(2, dtype=F64), 0.9)))
+    assert loaded.cost.tolist() == pytest.approx(costs, abs=1e-4)
+    assert all(outcome is lp.Outcome.CONVERGED for outcome in loaded.outcome)
+    anew = lp.audit(loaded.latents, saved_generator, loaded.source.index)
+    assert torch.allclose(anew.cost, loaded.cost, rtol=1e-9)
+    assert torch.allclose(anew.segment_cost, loaded.audit.segment_cost, rtol=1e-9)
+    assert loaded.frames(5).shape == (len(costs), 5, 5)

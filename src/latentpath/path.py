@@ -267,7 +267,7 @@ class Path:
         limited = int(self.audit.limited.sum())
         return f"; {limited} limited by the generator's rounding" if limited else ""
 
-    def bind(self, source: Source) -> Path:
+    def bind(self, source: Source | Any) -> Path:
         """The same path with a source, so that a loaded one can be decoded, resampled and reported on.
 
         Where the source gives the points another energy than they had, its generator, index or embedding is another
