@@ -79,7 +79,7 @@ def methods() -> list[Method]:
     return found
 
 
-class _Plain(solvers.Problem):
+class _Plain(solvers.Objective):
     """The energy for the baselines, whose evaluations count and nothing else.
 
     The library's stopping rule, which is out of force here, asks for a preconditioner that is not theirs.

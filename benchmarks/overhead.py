@@ -63,7 +63,7 @@ def measure(problem: Problem, way: str, repeats: int, most: float, max_points: i
 def solve(problem: Problem, generator: Generator, way: str, most: float, max_points: int | None) -> float:
     """Solve it the default way; returns the evaluations, as the library counts them."""
     if way == "solver":
-        energy = solvers.Problem(generator, problem.index, max_points=max_points)
+        energy = solvers.Objective(generator, problem.index, max_points=max_points)
         state = solvers.solve(solvers.Multilevel(_TOL), energy, problem.line, max_evaluations=most)
         return float(state.evaluations.mean())
     path = lp.interpolate(

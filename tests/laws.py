@@ -10,7 +10,7 @@ from torch import Tensor
 
 import latentpath as lp
 from closed_forms import normal_index, stereographic
-from latentpath.solvers import LBFGS, Adam, GradientDescent, Multilevel, Problem, Solver
+from latentpath.solvers import LBFGS, Adam, GradientDescent, Multilevel, Objective, Solver
 
 SOLVERS: dict[str, Callable[[float], Solver[Any]]] = {
     "multilevel": Multilevel,
@@ -20,9 +20,9 @@ SOLVERS: dict[str, Callable[[float], Solver[Any]]] = {
 }
 
 
-def curved_problem(dim: int = 3) -> Problem:
+def curved_objective(dim: int = 3) -> Objective:
     """A curved generator and an index with a mode."""
-    return Problem(stereographic, lp.RealismIndex(normal_index(dim).prior, alpha=0.9))
+    return Objective(stereographic, lp.RealismIndex(normal_index(dim).prior, alpha=0.9))
 
 
 def endpoints(pairs: int, dim: int = 3, seed: int = 0) -> tuple[Tensor, Tensor]:

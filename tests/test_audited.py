@@ -12,8 +12,8 @@ from torch import Tensor
 
 import latentpath as lp
 from closed_forms import identity, sphere, tensor
-from latentpath.solvers import Multilevel, Problem, search, solve, solve_audited
-from latentpath.solvers.problem import Quadrature
+from latentpath.solvers import Multilevel, Objective, search, solve, solve_audited
+from latentpath.solvers.objective import Quadrature
 
 
 def ridge(width: float, height: float, end: float) -> Callable[[Tensor], Tensor]:
@@ -34,7 +34,7 @@ def test_a_thin_barrier_is_gone_around_and_not_jumped(width: float, height: floa
     """Equation 3 sees next to nothing of the barrier: its solution jumps it, at a cost that it does not know."""
     index = ridge(width, height, end=1.2)
     line = lp.lerp(START, END)[None]
-    jumped = lp.audit(solve(Multilevel(), Problem(identity, index), line).latents, identity, index)
+    jumped = lp.audit(solve(Multilevel(), Objective(identity, index), line).latents, identity, index)
     assert float((2 * jumped.energy).sqrt()) < 0.5 * float(jumped.cost)
 
     path = lp.interpolate(identity, index, START, END)
@@ -62,7 +62,7 @@ def test_a_barrier_without_a_way_around_is_priced_right() -> None:
 
 def test_where_energy_and_audit_agree_nothing_is_spent() -> None:
     case = sphere(5)
-    problem = Problem(case.generator, case.index)
+    problem = Objective(case.generator, case.index)
     plain = solve(Multilevel(), problem, lp.lerp(case.start, case.end)[None], max_evaluations=1000)
     path = lp.interpolate(case.generator, case.index, case.start, case.end)
     assert float(path.cost) == pytest.approx(float((2 * plain.energy).sqrt()), rel=1e-3)
@@ -85,7 +85,7 @@ def test_the_refined_energy_is_half_the_squared_cost_at_constant_speed(parts: in
     index = ridge(0.3, 3.0, end=100.0)
     path = lp.interpolate(identity, index, START, END, segments=24, tol=1e-5)
     line = path.resample(24, "metric").latents
-    problem = Problem(identity, index)
+    problem = Objective(identity, index)
     one = torch.ones(1, 24, dtype=torch.float64)
     measured = Quadrature(torch.full((1, 24), parts), one, one)
     found = problem.evaluate(line, measured)
@@ -182,7 +182,7 @@ def test_the_audits_that_a_caller_holds_stay_as_they_were(restarts: int | None) 
         return facts
 
     starts, ends = torch.stack([START, tensor(0.5, 0.0)]), torch.stack([END, tensor(0.9, 0.3)])
-    line, problem = lp.lerp(starts, ends, 12), Problem(identity, index)
+    line, problem = lp.lerp(starts, ends, 12), Objective(identity, index)
     if restarts is None:
         _, facts = solve_audited(Multilevel(), problem, line, audit, max_evaluations=200)
     else:

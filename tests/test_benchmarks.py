@@ -36,7 +36,7 @@ def problem():
 
 
 def energy(problem, generator):
-    return lp.solvers.Problem(generator, problem.index, max_points=15)
+    return lp.solvers.Objective(generator, problem.index, max_points=15)
 
 
 # --- counting ---------------------------------------------------------------------------------------------------------
@@ -62,7 +62,7 @@ def test_products_of_others_do_not_count(problem):
     def log_index(z: Tensor) -> Tensor:
         return -1 - (z @ torch.ones(3, 50)).square().sum(-1)
 
-    found = lp.solvers.Problem(meter.generator, log_index).evaluate(problem.line)
+    found = lp.solvers.Objective(meter.generator, log_index).evaluate(problem.line)
     found.gradient @ torch.ones(3, 100)
     assert meter.flops == 2 * problem.flops
     with meter.counting(False):

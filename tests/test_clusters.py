@@ -14,8 +14,8 @@ from torch.distributions import Categorical, Distribution, Independent, MixtureS
 
 import latentpath as lp
 from closed_forms import flat, identity, tensor
-from latentpath.solvers import Problem, graph_paths
-from latentpath.solvers.graph import _bridges, _clusters, _edges, component_means, graph_points
+from latentpath.solvers import Objective, graph_paths
+from latentpath.solvers.sample_graph import _bridges, _clusters, _edges, component_means, graph_points
 
 
 def mixture(means: Tensor, width: float, weights: Tensor | None = None) -> MixtureSameFamily:
@@ -149,7 +149,7 @@ def test_one_cluster_has_no_bridges_and_repeated_points_do_no_harm() -> None:
     nodes = torch.rand(40, 2, dtype=torch.float64)
     assert _bridges(nodes, torch.zeros(40, dtype=torch.long)).shape == (2, 0)
     repeated = torch.cat([tensor(0, 0).expand(9, 2), tensor(3, 0).expand(9, 2)])
-    (path,), _ = graph_paths(Problem(identity, flat), repeated, tensor(-1, 0)[None], tensor(4, 0)[None])
+    (path,), _ = graph_paths(Objective(identity, flat), repeated, tensor(-1, 0)[None], tensor(4, 0)[None])
     assert float(path.diff(dim=0).norm(dim=1).sum()) == pytest.approx(5.0)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 import latentpath as lp
 from closed_forms import flat, tensor
 from latentpath.priors import standard_normal
-from latentpath.solvers import Problem
+from latentpath.solvers import Objective
 from latentpath.solvers.saddles import bends_off_saddles
 
 NORMAL = standard_normal(2, dtype=torch.float64)
@@ -139,7 +139,7 @@ def test_a_hill_on_the_line_of_symmetry_is_gone_around() -> None:
 
 def test_paths_that_use_every_direction_are_not_probed() -> None:
     random = torch.Generator().manual_seed(0)
-    problem = Problem(lambda z: z, flat)
+    problem = Objective(lambda z: z, flat)
     bent = torch.randn(3, 21, 4, generator=random, dtype=torch.float64)
     rows, _, work = bends_off_saddles(problem, bent, 1e-3)
     assert len(rows) == 0

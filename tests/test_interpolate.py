@@ -543,7 +543,7 @@ def test_the_budget_is_what_the_generator_was_asked():
     counted, points = Counted(curved), 33
     state = lp.solvers.solve(
         lp.solvers.GradientDescent(1e-9),
-        lp.solvers.Problem(counted, lp.RealismIndex(PRIOR)),
+        lp.solvers.Objective(counted, lp.RealismIndex(PRIOR)),
         lp.lerp(START, END, points - 1)[None],
         max_evaluations=20,
     )

@@ -14,7 +14,7 @@ import latentpath as lp
 from latentpath.errors import GeneratorError, InputError
 from latentpath.index.rules import draw
 from latentpath.invert import InversionProgress
-from latentpath.solvers.points import PointDescent
+from latentpath.solvers.point_descent import PointDescent
 
 SHIPPED = "mnist-dcgan-semicircle"
 

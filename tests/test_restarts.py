@@ -17,9 +17,9 @@ from torch import Tensor
 import latentpath as lp
 from closed_forms import flat, identity, normal_index, polar, tensor
 from latentpath.errors import InputError, MissingDependencyError
-from latentpath.solvers import Problem, Progress, graph_paths
-from latentpath.solvers.restarts import spread
-from latentpath.solvers.starts import _shares, bends, resampled
+from latentpath.solvers import Objective, Progress, graph_paths
+from latentpath.solvers.initial_paths import _shares, bends, resampled
+from latentpath.solvers.multistart import spread
 
 
 def two_valleys(z: Tensor) -> Tensor:
@@ -263,7 +263,7 @@ def test_there_is_nothing_lower_in_a_ball() -> None:
 def test_a_graph_over_a_flat_plane_gives_the_straight_line() -> None:
     nodes = torch.rand(60, 2, dtype=torch.float64)
     start, end = torch.rand(2, 5, 2, dtype=torch.float64)
-    paths, _ = graph_paths(Problem(identity, flat), nodes, start, end)
+    paths, _ = graph_paths(Objective(identity, flat), nodes, start, end)
     for path, a, b in zip(paths, start, end, strict=True):
         assert torch.equal(path, torch.stack([a, b]))
 
@@ -275,10 +275,10 @@ def test_a_graph_finds_the_cheapest_way_through_given_points() -> None:
         return torch.where(z[..., 1] >= 1, -1.0, -10.0).to(z)
 
     nodes = torch.stack([tensor(0, 1), tensor(2, 1), tensor(4, 1), tensor(2, 0.5)])
-    (path,), _ = graph_paths(Problem(identity, log_index), nodes, tensor(-0.1, 1)[None], tensor(4.1, 1.2)[None])
+    (path,), _ = graph_paths(Objective(identity, log_index), nodes, tensor(-0.1, 1)[None], tensor(4.1, 1.2)[None])
     direct = float(torch.cat([path.diff(dim=0).norm(dim=-1).sum()[None]]))
     assert direct == pytest.approx(math.hypot(4.2, 0.2))
-    (path,), _ = graph_paths(Problem(identity, log_index), nodes, tensor(0, 0)[None], tensor(4, 0)[None])
+    (path,), _ = graph_paths(Objective(identity, log_index), nodes, tensor(0, 0)[None], tensor(4, 0)[None])
     assert path.tolist() == [[0, 0], [0, 1], [4, 1], [4, 0]] or path.tolist() == [
         [0, 0],
         [0, 1],
@@ -290,14 +290,14 @@ def test_a_graph_finds_the_cheapest_way_through_given_points() -> None:
 
 def test_corners_stay_where_they_are() -> None:
     corner = torch.stack([tensor(0, 0), tensor(1, 3), tensor(1.5, 3), tensor(4, 0)])[None]
-    found = resampled(corner, Problem(identity, flat), 9)
+    found = resampled(corner, Objective(identity, flat), 9)
     assert found.shape == (1, 10, 2)
     for point in corner[0]:
         assert (found[0] - point).norm(dim=-1).min() < 1e-12
     assert float(found.diff(dim=1).norm(dim=-1).sum()) == pytest.approx(float(corner.diff(dim=1).norm(dim=-1).sum()))
     assert _shares(tensor(0.0, 1.0, 3.0)[None], 11).tolist() == [[1, 3, 7]]
     many = torch.rand(1, 30, 2, dtype=torch.float64)
-    assert resampled(many, Problem(identity, flat), 6).shape == (1, 7, 2)
+    assert resampled(many, Objective(identity, flat), 6).shape == (1, 7, 2)
 
 
 def test_bends_come_in_opposite_pairs_and_scale_with_the_distance() -> None:

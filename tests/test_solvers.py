@@ -15,10 +15,10 @@ from torch import Tensor
 import latentpath as lp
 from closed_forms import Case, cases, flat, identity, sphere, stereographic, tensor
 from latentpath.errors import InputError
-from latentpath.solvers import LBFGS, Adam, GradientDescent, Multilevel, Problem, Progress, Solver, solve
+from latentpath.solvers import LBFGS, Adam, GradientDescent, Multilevel, Objective, Progress, Solver, solve
+from latentpath.solvers.block_tridiagonal import BlockTridiagonal
 from latentpath.solvers.preconditioner import Metric, Preconditioner
-from latentpath.solvers.tridiagonal import BlockTridiagonal
-from laws import SOLVERS, bent, curved_problem, endpoints
+from laws import SOLVERS, bent, curved_objective, endpoints
 
 FIRST_ORDER = ("adam", "gradient descent")
 
@@ -41,7 +41,7 @@ def test_straight_line_in_a_flat_metric(name: str) -> None:
     torch.manual_seed(3)
     matrix = torch.eye(3, dtype=torch.float64) + 0.3 * torch.randn(3, 3, dtype=torch.float64)
     start, end = endpoints(4)
-    problem = Problem(lambda z: z @ matrix, flat)
+    problem = Objective(lambda z: z @ matrix, flat)
     state = solve(make(name, 1e-7), problem, bent(start, end, 8), max_evaluations=3000)
     line = lp.lerp(start, end, 8)
     assert (state.latents - line).abs().max() < 2e-3
@@ -51,7 +51,7 @@ def test_straight_line_in_a_flat_metric(name: str) -> None:
 
 def test_a_line_that_is_optimal_costs_next_to_nothing(name: str) -> None:
     start, end = endpoints(4)
-    state = solve(make(name), Problem(lambda z: 3 * z, flat), lp.lerp(start, end, 50))
+    state = solve(make(name), Objective(lambda z: 3 * z, flat), lp.lerp(start, end, 50))
     assert torch.allclose(state.latents, lp.lerp(start, end, 50), atol=1e-12)
     assert (state.evaluations < 6).all()
     assert (state.outcome == lp.Outcome.CONVERGED).all()
@@ -59,14 +59,14 @@ def test_a_line_that_is_optimal_costs_next_to_nothing(name: str) -> None:
 
 def test_endpoints_are_bit_identical(name: str) -> None:
     start, end = endpoints(5, seed=1)
-    state = solve(make(name), curved_problem(), lp.lerp(start, end, 20), max_evaluations=30)
+    state = solve(make(name), curved_objective(), lp.lerp(start, end, 20), max_evaluations=30)
     assert torch.equal(state.latents[:, 0], start)
     assert torch.equal(state.latents[:, -1], end)
 
 
 def test_energy_is_never_above_the_starts_and_never_rises(name: str) -> None:
     start, end = endpoints(5, seed=2)
-    problem, line = curved_problem(), bent(start, end, 16)
+    problem, line = curved_objective(), bent(start, end, 16)
     seen: list[Progress] = []
     state = solve(make(name), problem, line, max_evaluations=80, callback=seen.append)
     assert (state.energy <= problem.evaluate(line).energy).all()
@@ -78,17 +78,17 @@ def test_energy_is_never_above_the_starts_and_never_rises(name: str) -> None:
 
 def test_time_reversal(name: str) -> None:
     start, end = endpoints(4, seed=4)
-    there = solve(make(name), curved_problem(), lp.lerp(start, end, 12), max_evaluations=100)
-    back = solve(make(name), curved_problem(), lp.lerp(end, start, 12), max_evaluations=100)
+    there = solve(make(name), curved_objective(), lp.lerp(start, end, 12), max_evaluations=100)
+    back = solve(make(name), curved_objective(), lp.lerp(end, start, 12), max_evaluations=100)
     assert torch.allclose(there.energy, back.energy, rtol=1e-6)
     assert torch.allclose(there.latents, back.latents.flip(1), atol=1e-4)
 
 
 def test_a_batch_equals_a_loop(name: str) -> None:
     start, end = endpoints(4, seed=5)
-    together = solve(make(name), curved_problem(), lp.lerp(start, end, 12), max_evaluations=60)
+    together = solve(make(name), curved_objective(), lp.lerp(start, end, 12), max_evaluations=60)
     for i in range(4):
-        alone = solve(make(name), curved_problem(), lp.lerp(start[i : i + 1], end[i : i + 1], 12), max_evaluations=60)
+        alone = solve(make(name), curved_objective(), lp.lerp(start[i : i + 1], end[i : i + 1], 12), max_evaluations=60)
         assert torch.allclose(alone.latents[0], together.latents[i], atol=1e-6)
         assert int(alone.outcome[0]) == int(together.outcome[i])
         assert float(alone.evaluations[0]) == pytest.approx(float(together.evaluations[i]))
@@ -113,7 +113,7 @@ def test_a_converged_path_costs_no_more(name: str) -> None:
         seen.append(len(z))
         return stereographic(z)
 
-    problem = Problem(generator, lp.RealismIndex(lp.priors.standard_normal(3, dtype=torch.float64)))
+    problem = Objective(generator, lp.RealismIndex(lp.priors.standard_normal(3, dtype=torch.float64)))
     solver = make(name)
     state = solver.init(problem, lp.lerp(start, end, 4))
     assert int(state.outcome[0]) == lp.Outcome.CONVERGED
@@ -124,7 +124,7 @@ def test_a_converged_path_costs_no_more(name: str) -> None:
 
 def test_one_step_is_one_evaluation_of_what_runs(name: str) -> None:
     start, end = endpoints(3, seed=7)
-    solver, problem = make(name), curved_problem()
+    solver, problem = make(name), curved_objective()
     state = solver.init(problem, lp.lerp(start, end, 4))  # too few segments for coarser levels
     for _ in range(5):
         running = state.outcome == lp.Outcome.RUNNING
@@ -135,7 +135,7 @@ def test_one_step_is_one_evaluation_of_what_runs(name: str) -> None:
 
 def test_ends_when_the_budget_is_spent(name: str) -> None:
     start, end = endpoints(3, seed=8)
-    state = solve(make(name, 1e-12), curved_problem(), lp.lerp(start, end, 12), max_evaluations=9)
+    state = solve(make(name, 1e-12), curved_objective(), lp.lerp(start, end, 12), max_evaluations=9)
     assert (state.outcome == lp.Outcome.BUDGET_SPENT).all()
     assert (state.evaluations <= 9 + 5).all()
     assert torch.isfinite(state.energy).all()
@@ -143,7 +143,7 @@ def test_ends_when_the_budget_is_spent(name: str) -> None:
 
 def test_a_callback_can_stop_it(name: str) -> None:
     start, end = endpoints(3, seed=8)
-    state = solve(make(name, 1e-12), curved_problem(), lp.lerp(start, end, 16), callback=lambda p: p.iteration >= 3)
+    state = solve(make(name, 1e-12), curved_objective(), lp.lerp(start, end, 16), callback=lambda p: p.iteration >= 3)
     assert (state.outcome == lp.Outcome.BUDGET_SPENT).all()
     assert state.latents.shape == (3, 17, 3)
     assert (state.evaluations < 14).all()
@@ -157,7 +157,7 @@ def test_ends_as_non_finite_where_the_start_is(name: str) -> None:
         return torch.where(inside, -0.5 - 0.1 * z[..., 1].square(), -torch.inf)
 
     start, end = tensor(-1.0, 1.0).repeat(2, 1), torch.stack([tensor(1.0, 1.0), tensor(-1.0, -1.5)])
-    state = solve(make(name), Problem(identity, walled), lp.lerp(start, end, 16), max_evaluations=500)
+    state = solve(make(name), Objective(identity, walled), lp.lerp(start, end, 16), max_evaluations=500)
     assert int(state.outcome[0]) == lp.Outcome.NON_FINITE
     assert torch.equal(state.latents[0], lp.lerp(start, end, 16)[0])
     assert int(state.outcome[1]) == lp.Outcome.CONVERGED
@@ -181,7 +181,7 @@ def test_ends_as_stalled_where_no_step_goes_down(name: str) -> None:
         return -torch.ones(z.shape[:-1], dtype=z.dtype)
 
     start, end = endpoints(1, seed=9)
-    problem = Problem(_Backwards.apply, price)
+    problem = Objective(_Backwards.apply, price)
     begin = bent(start, end, 6)
     state = solve(make(name), problem, begin, max_evaluations=20_000)
     assert int(state.outcome[0]) == lp.Outcome.STALLED
@@ -194,10 +194,10 @@ def test_blocks_change_nothing(limit: int) -> None:
     start, end = endpoints(3, seed=10)
     latents = bent(start, end, 12)
     whole, index = (
-        curved_problem().evaluate(latents),
+        curved_objective().evaluate(latents),
         lp.RealismIndex(lp.priors.standard_normal(3, dtype=torch.float64)),
     )
-    parts = Problem(stereographic, index, max_points=limit).evaluate(latents)
+    parts = Objective(stereographic, index, max_points=limit).evaluate(latents)
     for one, other in zip(vars(whole).values(), vars(parts).values(), strict=True):
         assert torch.allclose(one, other, rtol=1e-12)
 
@@ -208,7 +208,7 @@ def test_the_energy_of_a_problem_is_that_of_the_functional() -> None:
     index = lp.RealismIndex(lp.priors.standard_normal(3, dtype=torch.float64))
     energy = lp.energy(latents, stereographic, index)
     (gradient,) = torch.autograd.grad(energy.sum(), latents)
-    found = Problem(stereographic, index).evaluate(latents.detach())
+    found = Objective(stereographic, index).evaluate(latents.detach())
     assert torch.allclose(found.energy, energy)
     assert torch.allclose(found.gradient, gradient[:, 1:-1])
 
@@ -273,7 +273,7 @@ def test_preconditioner_is_the_gauss_newton_hessian_where_the_generator_turns() 
 
 def test_one_step_solves_a_flat_problem_almost() -> None:
     start, end = endpoints(4, seed=12)
-    problem, solver = Problem(lambda z: 3 * z, flat), LBFGS()
+    problem, solver = Objective(lambda z: 3 * z, flat), LBFGS()
     state = solver.init(problem, bent(start, end, 20))
     line = problem.evaluate(lp.lerp(start, end, 20)).energy
     excess = state.energy - line
@@ -309,7 +309,7 @@ def test_finest_level_starts_from_the_better_of_two() -> None:
     def ridge(z: Tensor) -> Tensor:  # low everywhere except on the line, which the coarse levels are led away from
         return -0.1 - 50 * z[..., 1].square()
 
-    problem = Problem(identity, ridge)
+    problem = Objective(identity, ridge)
     state = solver.init(problem, line)
     state.latents[:, 1:-1, 1] += 1.0
     state.outcome[:] = int(lp.Outcome.CONVERGED)
@@ -359,7 +359,7 @@ def test_judging_predicts_the_gain_of_a_preconditioned_step(name: str) -> None:
     """For paths that have ended too, whose preconditioner a solver may have dropped."""
     start, end = endpoints(4, seed=13)
     end[2] = start[2]
-    problem, solver = curved_problem(), make(name, 1e-12)
+    problem, solver = curved_objective(), make(name, 1e-12)
     state = solver.init(problem, lp.lerp(start, end, 4))
     for _ in range(4):
         solver.step(problem, state)

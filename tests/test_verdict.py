@@ -14,8 +14,8 @@ from torch.distributions import Categorical, Independent, Laplace, MixtureSameFa
 
 import latentpath as lp
 from latentpath.errors import SolveError
-from latentpath.solvers.audited import GAP
 from latentpath.solvers.protocol import LITTLE
+from latentpath.solvers.refinement import GAP
 from latentpath.verdict import gain_of_curve
 
 F64 = torch.float64

@@ -6,13 +6,14 @@ from . import interrupts  # noqa: F401  # first: it answers Ctrl-C while the res
 from . import adapters, priors, solvers
 from .audit import Audit, audit
 from .curves import lerp, slerp
-from .energy import cost, energy, length, metric_tensor
+from .energy import discrete_cost, energy, length
 from .errors import LatentPathError
 from .evaluate import Report, Source
 from .film import film, strip
 from .index import ClassifierIndex, DiscriminatorIndex, KNNIndex, RealismIndex, ScoreIndex, TypicalityIndex
 from .interpolate import interpolate
 from .invert import Inversion, invert
+from .jacobian import metric_tensor
 from .models import Model, load
 from .path import Path
 from .solvers import Outcome, Progress, Restarts
@@ -40,7 +41,7 @@ __all__ = [
     "__version__",
     "adapters",
     "audit",
-    "cost",
+    "discrete_cost",
     "energy",
     "film",
     "interpolate",

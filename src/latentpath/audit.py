@@ -21,25 +21,15 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from ._batching import blocks
 from ._validate import check_polylines, real_number
 from .callables import without_autocast
 from .curves import subdivide
-from .energy import (
-    Embed,
-    Generator,
-    Index,
-    blocks,
-    chords,
-    decode,
-    mean_prices,
-    points_to_data,
-    prices,
-    pushforward,
-    times,
-)
-from .index import PriorIndex, as_log_index
+from .decoding import Embed, Generator, chords
+from .jacobian import pushforward
+from .segment_cost import Index, SegmentCost, discrete_segment_cost, integrated_segment_cost
 
-__all__ = ["Audit", "audit", "below_resolution", "hides"]
+__all__ = ["Audit", "audit", "below_resolution", "is_tunnelling"]
 
 _PARTS, _CELLS, _DECODED_CELLS, _DOUBLINGS, _VALUES = 8, 128, 16, 6, 2**22
 _RESOLVED = 300  # roundings of the data: shorter chords are not trusted (test_resolution.py)
@@ -82,6 +72,15 @@ class Audit:
     decoded: Float[Tensor, "*batch"]
     limited: Bool[Tensor, "*batch"]
 
+    @classmethod
+    def unknown(cls, latents: Tensor) -> Audit:
+        """Returns an audit of polylines ``(..., K+1, D)`` with all zeros: before it is made, or of an empty batch."""
+        by_path, by_segment = latents.new_zeros(latents.shape[:-2]), latents.new_zeros(latents.shape[:-1])[..., 1:]
+        marks = {"tunnels": by_segment.bool(), "settled": by_path.bool(), "limited": by_path.bool()}
+        of_segments = dict.fromkeys(("segment_cost", "segment_length", "steps"), by_segment)
+        of_paths = dict.fromkeys(("cost", "length", "energy", "gap", "decoded"), by_path)
+        return cls(**marks, **of_segments, **of_paths)
+
     def rows(self, rows: Tensor | list[int]) -> Audit:
         """Selects polylines of a batch ``(B, K+1, D)`` by their rows."""
         return Audit(*(getattr(self, field.name)[rows] for field in fields(self)))
@@ -117,13 +116,12 @@ class _Measured:
             mine[rows] = theirs
 
 
-class _Ruler:
-    """Measures the segments of polylines ``(n, s+1, D)`` in blocks that bound the memory, and counts the points."""
+class _Subdivision:
+    """Measures the segments of polylines ``(n, s+1, D)`` in parts, in blocks that bound the memory."""
 
-    def __init__(self, generator: Generator, index: Index, embed: Embed, max_points: int | None) -> None:
-        self.generator, self.embed, self.max_points = generator, embed, max_points
-        self.log_index = as_log_index(index)
-        self.cells = _DECODED_CELLS if isinstance(index, PriorIndex) and index.decodes else _CELLS
+    def __init__(self, costs: SegmentCost) -> None:
+        self.costs, self.max_points = costs, costs.max_points
+        self.cells = _DECODED_CELLS if costs.decodes else _CELLS
 
     def measure(self, latents: Tensor, parts: int, cells: int) -> _Measured:
         segments = latents.shape[1] - 1
@@ -135,8 +133,8 @@ class _Ruler:
 
     def _measure(self, latents: Tensor, parts: int, cells: int) -> _Measured:
         segments = latents.shape[1] - 1
-        data = decode(subdivide(latents, parts), self.generator, self.embed, self.max_points)
-        logs = self.log_index(subdivide(latents, cells))
+        data = self.costs.decoded(subdivide(latents, parts))
+        logs = self.costs.log_index(subdivide(latents, cells))
         sizes = [_finite_or_wall(chords(data[:, ::step])) for step in (1, 2, 4)]
         chord = _finite_or_wall(chords(data[:, ::parts]))
         limited = below_resolution(data, sizes[0])
@@ -150,9 +148,9 @@ class _Ruler:
             return values.reshape(len(values) * segments, -1).sum(-1)
 
         return _Measured(
-            cost=torch.stack([per_segment(self._integral(logs, size)) for size in sizes], dim=-1),
+            cost=torch.stack([per_segment(integrated_segment_cost(logs, size)) for size in sizes], dim=-1),
             length=torch.stack([per_segment(size) for size in sizes], dim=-1),
-            coarse=per_segment(self._integral(logs[:, ::2], sizes[0])),
+            coarse=per_segment(integrated_segment_cost(logs[:, ::2], sizes[0])),
             chord=per_segment(chord),
             limited=limited.repeat_interleave(segments),
         )
@@ -162,16 +160,11 @@ class _Ruler:
         ends = subdivide(latents, parts)
         middle, step = 0.5 * (ends[:, 1:] + ends[:, :-1]), latents.diff(dim=1).repeat_interleave(parts, 1) / parts
         points, tangents = middle.flatten(0, 1), step.flatten(0, 1)
-        to_data = points_to_data(self.generator, self.embed)
         found = [
-            pushforward(to_data, points[b], tangents[b]).norm(dim=-1) for b in blocks(len(points), self.max_points)
+            pushforward(self.costs.to_data, points[b], tangents[b]).norm(dim=-1)
+            for b in blocks(len(points), self.max_points)
         ]
         return _finite_or_wall(torch.cat(found).unflatten(0, middle.shape[:2]))
-
-    @staticmethod
-    def _integral(logs: Tensor, size: Tensor) -> Tensor:
-        """The size of every part ``(n, p)`` times its mean price, from logs ``(n, p * cells + 1)``."""
-        return times(mean_prices(logs, (logs.shape[1] - 1) // size.shape[1]), size)
 
 
 def below_resolution(data: Float[Tensor, "B P M"], size: Float[Tensor, "B K"]) -> Bool[Tensor, " B"]:
@@ -258,7 +251,7 @@ def audit(
         latents: ``(..., K+1, D)``.
         generator: ``(N, D) -> (N, ...)``.
         index: a `RealismIndex`, or a callable that gives ``log(alpha * ri)``.
-        embed: the space in which lengths are measured (see `latentpath.energy`).
+        embed: the space in which lengths are measured (see `latentpath.decoding`).
         tolerance: the relative accuracy of the cost.
         max_points: the most points the generator is given in one call; None for all at once.
 
@@ -281,12 +274,13 @@ def audit(
     tolerance = real_number("tolerance", tolerance, above=0)
     batch, segments = latents.shape[:-2], latents.shape[-2] - 1
     if latents.numel() == 0:
-        return _nothing(latents.new_zeros(batch), latents.new_zeros(*batch, segments))
-    ruler = _Ruler(generator, index, embed, max_points)
+        return Audit.unknown(latents)
+    costs = SegmentCost.of(generator, index, embed, max_points)
+    subdivision = _Subdivision(costs)
     with torch.no_grad():
-        facts = ruler.measure(latents.reshape(-1, *latents.shape[-2:]), _PARTS, ruler.cells)
+        facts = subdivision.measure(latents.reshape(-1, *latents.shape[-2:]), _PARTS, subdivision.cells)
         steps = facts.chord.reshape(*batch, segments)
-        apparent = times(prices(ruler.log_index(latents)), steps)
+        apparent = discrete_segment_cost(costs.log_index(latents), steps)
         energy = 0.5 * segments * apparent.square().sum(-1)
         ends = torch.stack([latents[..., :-1, :], latents[..., 1:, :]], dim=-2).reshape(-1, 2, latents.shape[-1])
         decoded = torch.full_like(facts.coarse, _PARTS + 1 / segments)
@@ -300,7 +294,7 @@ def audit(
                 break
             for rows, parts in ((rough, _PARTS << doubling), (coarse & ~rough, _PARTS)):
                 if bool(rows.any()):
-                    facts.update(rows, ruler.measure(ends[rows], parts, ruler.cells << doubling))
+                    facts.update(rows, subdivision.measure(ends[rows], parts, subdivision.cells << doubling))
                     decoded[rows] += parts + 1
         segment_cost = cost.reshape(*batch, segments)
         segment_length = (facts.length[:, 0] + _excess(facts.length, segments)).reshape(*batch, segments)
@@ -314,34 +308,19 @@ def audit(
             segment_cost=segment_cost,
             segment_length=segment_length,
             steps=steps,
-            tunnels=hides(segment_cost, apparent),
+            tunnels=is_tunnelling(segment_cost, apparent),
             settled=~(rough | coarse).reshape(*batch, segments).any(-1),
             decoded=decoded.reshape(*batch, segments).sum(-1),
             limited=facts.limited.reshape(*batch, segments).any(-1),
         )
 
 
-def _nothing(by_path: Tensor, by_segment: Tensor) -> Audit:
-    """The audit of an empty batch, from tensors without entries ``(...)`` and ``(..., K)``."""
-    return Audit(
-        cost=by_path,
-        length=by_path,
-        energy=by_path,
-        gap=by_path,
-        segment_cost=by_segment,
-        segment_length=by_segment,
-        steps=by_segment,
-        tunnels=by_segment.bool(),
-        settled=by_path.bool(),
-        decoded=by_path,
-        limited=by_path.bool(),
-    )
-
-
-def hides(segment_cost: Float[Tensor, "*batch K"], seen: Float[Tensor, "*batch K"]) -> Bool[Tensor, "*batch K"]:
-    """Where a segment costs more than it is ``seen`` to: by 1 % of the path's cost and by a quarter, or infinitely."""
-    hidden = segment_cost - seen
-    much = (hidden > _TUNNEL_OF_PATH * segment_cost.sum(-1, keepdim=True)) & (hidden > _TUNNEL_OF_SEGMENT * seen)
+def is_tunnelling(
+    segment_cost: Float[Tensor, "*batch K"], discrete: Float[Tensor, "*batch K"]
+) -> Bool[Tensor, "*batch K"]:
+    """Marks segments whose audited cost exceeds the ``discrete`` one by 1 % of the path's cost and by a quarter."""
+    hidden = segment_cost - discrete
+    much = (hidden > _TUNNEL_OF_PATH * segment_cost.sum(-1, keepdim=True)) & (hidden > _TUNNEL_OF_SEGMENT * discrete)
     return much | (hidden == torch.inf)
 
 

@@ -9,12 +9,14 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from ._batching import blocks
 from .callables import any_precision, out_of_memory, training_parts
 from .curves import lerp
-from .energy import ABOVE, Embed, Generator, blocks, points_to_data
+from .decoding import Embed, Generator, points_to_data
 from .errors import GeneratorError, InputError, LatentPathError
 from .index import PriorIndex, RealismIndex, as_log_index
 from .index.foreign import can_be_prior
+from .segment_cost import LOG_INDEX_ROUNDING
 
 __all__ = ["check_endpoints", "check_generator", "checked_index"]
 
@@ -123,7 +125,7 @@ def _check_index(index: PriorIndex | Callable[[Tensor], Tensor], name: str, valu
 
 
 def _check_at_most_0(logs: Tensor, where: str) -> None:
-    if bool((logs.isnan() | (logs > ABOVE)).any()):
+    if bool((logs.isnan() | (logs > LOG_INDEX_ROUNDING)).any()):
         raise InputError(
             f"the index must give log(alpha * ri), at most 0; {where} it gave values from {float(logs.min())} to "
             f"{float(logs.max())}"

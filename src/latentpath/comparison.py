@@ -22,7 +22,8 @@ from . import plots, video
 from .checks import check_endpoints, check_generator
 from .counts import counted
 from .curves import lerp, slerp
-from .energy import chords, decode, energy, even_in_data
+from .decoding import chords, decode
+from .energy import energy, even_in_data
 from .errors import InputError, SolveError
 from .evaluate import Judge, Report, Source, finite
 from .index import RealismIndex

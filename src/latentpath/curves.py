@@ -8,7 +8,7 @@ straight line :math:`(1-t)a + tb` and the spherical one, which turns the directi
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import SupportsIndex
+from typing import Any, SupportsIndex
 
 import torch
 from jaxtyping import Float
@@ -191,3 +191,12 @@ def spaced(
     arc = arc_length(steps(fine))
     inner = at_arc(fine, arc, even_arc(arc, points))[..., 1:-1, :]
     return torch.cat([latents[..., :1, :], inner, latents[..., -1:, :]], dim=-2)
+
+
+def resampled(latents: Float[Tensor, "B P D"], segments: int) -> Float[Tensor, "B Q D"]:
+    """Returns polylines ``(B, K+1, D)`` with ``segments`` segments, at evenly spaced indices; the ends are copied."""
+    options: dict[str, Any] = {"dtype": latents.dtype, "device": latents.device}
+    index = torch.arange(latents.shape[1], **options).expand(latents.shape[:2])
+    targets = torch.linspace(0, latents.shape[1] - 1, segments + 1, **options).expand(len(latents), -1)
+    points = at_arc(latents, index, targets)
+    return torch.cat([latents[:, :1], points[:, 1:-1], latents[:, -1:]], dim=1)

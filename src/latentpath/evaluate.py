@@ -14,14 +14,16 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from ._batching import blocks
 from ._validate import describe
 from .audit import Audit, audit
 from .callables import any_precision, without_autocast
 from .counts import counted
 from .curves import lerp, slerp
-from .energy import Embed, Generator, Index, blocks, chords, decoded_chords, prices, times
+from .decoding import Embed, Generator, chords, decoded_chords
 from .errors import InputError
 from .index import PriorIndex, as_log_index
+from .segment_cost import Index, discrete_segment_cost
 from .solvers import Outcome
 
 __all__ = ["BASELINES", "LABELS", "Judge", "Report", "Row", "Source", "Spacing", "compare", "finite"]
@@ -86,7 +88,7 @@ class Source:
         size = decoded_chords(latents, self.generator, self.embed, self.max_points)
         if spacing == "data":
             return size
-        paid = times(prices(as_log_index(self.index)(latents)), size)
+        paid = discrete_segment_cost(as_log_index(self.index)(latents), size)
         return torch.where(paid.sum(-1, keepdim=True).isfinite(), paid, size)
 
     @torch.no_grad()
@@ -181,7 +183,7 @@ class Report:
     @property
     def advice(self) -> dict[str, str]:
         """What to try for the paths that did not converge, by the name of their outcome."""
-        found = {name: Outcome.named(name).advice for name in self.outcomes}
+        found = {name: Outcome(name).advice for name in self.outcomes}
         return {name: advice for name, advice in found.items() if advice}
 
     def __str__(self) -> str:

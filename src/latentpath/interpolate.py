@@ -17,7 +17,7 @@ from .callables import without_autocast
 from .checks import check_endpoints, check_generator, checked_index
 from .counts import counted
 from .curves import lerp
-from .energy import Embed, Generator
+from .decoding import Embed, Generator
 from .errors import InputError, SolveError
 from .evaluate import Source
 from .path import Path
@@ -29,8 +29,8 @@ from .solvers import (
     GradientDescent,
     Minima,
     Multilevel,
+    Objective,
     Outcome,
-    Problem,
     Progress,
     Restarts,
     Solver,
@@ -76,7 +76,7 @@ def interpolate(
     Minimises the energy of equation 3 over the interior points, from the straight line, and so the length in the metric
     :math:`\log^2(\alpha\,ri)\,J^T J` of Theorem 1; audits what came out. All pairs of the batch are solved together.
     Where a simplex, a box or half-lines bound the prior's support, the unknowns are unconstrained coordinates of it;
-    the path is one of straight segments in the latents all the same (see `latentpath.solvers.bounded`).
+    the path is one of straight segments in the latents all the same (see `latentpath.solvers.bounded_support`).
 
     Args:
         generator: latents ``(N, D)`` to data ``(N, ...)``: any deterministic, differentiable callable that treats the
@@ -150,28 +150,28 @@ def interpolate(
         if max_points is None:
             max_points = points_at_once(start.device, values)
         source = Source(generator, index, embed, max_points)
-        problem = Problem(generator, index, embed, max_points)
+        objective = Objective(generator, index, embed, max_points)
         budget = _BUDGET if max_evaluations is None else max_evaluations
         line = lerp(start, end, segments)
         callback = _reporting(report, callback)
 
         def solve(
-            problem: Problem, begin: Tensor, audit: Callable[[Tensor], Audit], index: Any, callback: Callback | None
+            objective: Objective, begin: Tensor, audit: Callable[[Tensor], Audit], index: Any, callback: Callback | None
         ) -> tuple[State, Audit, Minima | None]:
             if plan.most == 1:
-                return *solve_audited(chosen, problem, begin, audit, max_evaluations=budget, callback=callback), None
+                return *solve_audited(chosen, objective, begin, audit, max_evaluations=budget, callback=callback), None
             limits = {"max_evaluations": budget, "max_total": max_evaluations}
-            return search(chosen, problem, begin, audit, plan, index, **limits, callback=callback)
+            return search(chosen, objective, begin, audit, plan, index, **limits, callback=callback)
 
         coordinates = Coordinates.of(index)
         if coordinates is None:
-            state, facts, minima = solve(problem, line, source.audit, index, callback)
+            state, facts, minima = solve(objective, line, source.audit, index, callback)
         else:
             state, facts, minima = solve_bounded(
                 coordinates,
                 solve,
                 chosen,
-                problem,
+                objective,
                 line,
                 source.audit,
                 max_total=max_evaluations,
@@ -191,8 +191,8 @@ def interpolate(
             state.latents,
             source,
             facts,
-            state.seen,
-            outcome=tuple(Outcome(code) for code in state.outcome.tolist()),
+            state.segment_cost,
+            outcome=Outcome.from_codes(state.outcome),
             evaluations=state.evaluations,
             gain=state.gain,
             settings=settings,

@@ -24,8 +24,8 @@ Latents drawn from the prior have -log ri of 1 on average. Errors are in units o
 
 **How.** 1,000 latents are drawn from the prior and decoded; the ``starts`` nearest ones to each image are where its
 search starts, and the encoder's answer too where there is one. All images and starts descend together by L-BFGS
-(`latentpath.solvers.points`), which needed a third of Adam's evaluations here. Every 40 steps the worse half of each
-image's starts is dropped.
+(`latentpath.solvers.point_descent`), which needed a third of Adam's evaluations here. Every 40 steps the worse half of
+each image's starts is dropped.
 """
 
 from __future__ import annotations
@@ -38,19 +38,20 @@ from typing import SupportsIndex
 import torch
 from torch import Tensor
 
+from ._batching import blocks
 from ._progress import progress_bar
 from ._validate import SEED, real_number, whole_number
 from .callables import any_precision, leaf_and_view, without_autocast
 from .checks import check_generator
 from .counts import counted
-from .energy import Embed, blocks, points_to_data
+from .decoding import Embed, points_to_data
 from .errors import InputError
 from .index import RealismIndex
 from .index.rules import draw
 from .interpolate import points_at_once
 from .models import Model
 from .models.sampling import as_taken
-from .solvers.points import PointDescent
+from .solvers.point_descent import PointDescent
 
 __all__ = ["Inversion", "InversionProgress", "invert"]
 

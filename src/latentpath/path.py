@@ -14,16 +14,18 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from ._validate import chosen_rows, describe, file_path, whole_number
-from .audit import Audit, hides
+from .audit import Audit, is_tunnelling
 from .callables import without_autocast
 from .counts import counted, plural
 from .curves import spaced
-from .energy import chords, energy, prices, times
+from .decoding import chords
+from .energy import energy
 from .errors import DataError, InputError, MissingDataError
 from .evaluate import Judge, Report, Source, Spacing, baseline_polylines, compare
 from .index import as_log_index
+from .segment_cost import discrete_segment_cost
 from .solvers import Minima, Outcome
-from .solvers.restarts import spread
+from .solvers.multistart import spread
 from .verdict import TOL, gain_of_curve, outcome_of_points
 
 __all__ = ["Path", "Spacing"]
@@ -95,7 +97,7 @@ class Path:
         """
         facts = audit or source.audit(latents)
         with torch.no_grad():
-            plain = times(prices(as_log_index(source.index)(latents)), facts.steps) if seen is None else seen
+            plain = discrete_segment_cost(as_log_index(source.index)(latents), facts.steps) if seen is None else seen
         return cls(
             latents,
             facts,
@@ -151,7 +153,7 @@ class Path:
 
         Those of equation 3 at the same points are ``audit.tunnels``: a thin barrier that nothing leads around is there.
         """
-        return hides(self.audit.segment_cost, self.seen)
+        return is_tunnelling(self.audit.segment_cost, self.seen)
 
     @property
     def minima(self) -> Tensor | None:

@@ -35,13 +35,13 @@ from ._progress import progress_bar
 from ._validate import describe, real_number, whole_number
 from .callables import without_autocast
 from .curves import arc_length, at_arc, spaced, subdivide
-from .energy import Generator, chords, decode
+from .decoding import Generator, chords, decode
 from .errors import InputError, SolveError
 from .evaluate import Source
 from .interpolate import insist, interpolate
 from .path import Path, Spacing
 from .solvers import Outcome
-from .solvers.audited import GAP
+from .solvers.configuration import config
 from .verdict import TOL, gain_of_curve, outcome_of_points
 
 __all__ = ["interpolate_through"]
@@ -150,7 +150,9 @@ def interpolate_through(
     seen, gain = _seen(audit.segment_cost, joints, found, count), gain_of_curve(latents, found.source, joints)
     was = found.cost.reshape(count, legs).sum(1) if smooth is None else gain.new_tensor([each.cost for each in facts])
     promised = gain if smooth is None else torch.zeros_like(gain)  # a rounded joint is meant to cost more
-    outcome = outcome_of_points(worst, was, audit, seen, promised, found.settings["tol"] or TOL, GAP)
+    outcome = outcome_of_points(
+        worst, was, audit, seen, promised, found.settings["tol"] or TOL, config().refinement.gap
+    )
     path = Path.measured(
         latents,
         found.source,

@@ -26,13 +26,12 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from .audit import Audit, hides
-from .energy import decoded_chords, times
+from .audit import Audit, is_tunnelling
 from .evaluate import Source
-from .solvers import Outcome, Problem, State
-from .solvers.audited import GAP
-from .solvers.problem import Quadrature
-from .solvers.protocol import LITTLE
+from .segment_cost import price_times_length
+from .solvers import Objective, Outcome, State
+from .solvers.configuration import config
+from .solvers.quadrature import Quadrature
 
 __all__ = ["TOL", "gain_of_curve", "outcome_of_points"]
 
@@ -54,8 +53,8 @@ def gain_of_curve(latents: Tensor, source: Source, joints: Tensor | None = None)
         ``(B,)``: from all legs, weighted by their cost; NaN where the cost is not finite or the generator has no
         gradient; 0 where no point may move.
     """
-    problem = Problem(source.generator, source.index, source.embed, source.max_points)
-    if not _differentiable(problem, latents):
+    objective = Objective(source.generator, source.index, source.embed, source.max_points)
+    if not _differentiable(objective, latents):
         return torch.full_like(latents[:, 0, 0], torch.nan)
     stays = [[0, latents.shape[1] - 1]] * len(latents) if joints is None else joints.tolist()
     legs: dict[int, list[tuple[int, int]]] = {}
@@ -66,30 +65,29 @@ def gain_of_curve(latents: Tensor, source: Source, joints: Tensor | None = None)
     for segments, where in legs.items():
         rows = torch.tensor([row for row, _ in where], device=latents.device)
         polylines = torch.stack([latents[row, start : start + segments + 1] for row, start in where])
-        gain, paid = _gain_of_legs(polylines, problem)
-        saved.index_add_(0, rows, times(gain, paid))
+        gain, paid = _gain_of_legs(polylines, objective)
+        saved.index_add_(0, rows, price_times_length(gain, paid))
         cost.index_add_(0, rows, paid)
     return torch.where(cost.isfinite(), torch.where(cost > 0, saved / cost, 0), torch.nan)
 
 
-def _differentiable(problem: Problem, latents: Tensor) -> bool:
+def _differentiable(objective: Objective, latents: Tensor) -> bool:
     """Whether the generator keeps a graph, which a decoder bound for its frames alone need not."""
     with torch.enable_grad():
-        return problem.to_data(latents[:1, 0].detach().requires_grad_()).requires_grad
+        return objective.to_data(latents[:1, 0].detach().requires_grad_()).requires_grad
 
 
-def _gain_of_legs(latents: Tensor, problem: Problem) -> tuple[Tensor, Tensor]:
+def _gain_of_legs(latents: Tensor, objective: Objective) -> tuple[Tensor, Tensor]:
     """The gain and the cost, ``(b,)`` each, of polylines ``(b, k+1, D)`` between fixed ends."""
     segments = latents.shape[1] - 1
     with torch.no_grad():
-        size = decoded_chords(latents, problem.to_data, None, problem.max_points)
-        cost = times(problem.mean_prices(latents), size)
+        cost = price_times_length(objective.mean_prices(latents), objective.costs.chords(latents))
         total = cost.sum(-1)
     if segments == 1:
         return torch.zeros_like(total), total
     share = (cost / total[:, None]).nan_to_num(1 / segments, 0, 0).clamp_min(_LEAST_SHARE / segments)
-    rule = replace(Quadrature.plain(latents), weight=1 / (segments * share))
-    return State.begin(problem, latents, rule=rule).gain, total
+    quadrature = replace(Quadrature.plain(latents), weight=1 / (segments * share))
+    return State.begin(objective, latents, quadrature=quadrature).gain, total
 
 
 def outcome_of_points(
@@ -106,8 +104,12 @@ def outcome_of_points(
         tol: the relative tolerance that the solve had.
         rise: the relative rise in cost that is let pass.
     """
-    sound = (facts.cost <= (1 + rise) * was) & (facts.cost <= (1 + GAP) * seen.sum(-1)) & ~(gain > LITTLE * tol)
-    sound &= ~hides(facts.segment_cost, seen).any(-1)
+    sound = (
+        (facts.cost <= (1 + rise) * was)
+        & (facts.cost <= (1 + config().refinement.gap) * seen.sum(-1))
+        & ~(gain > config().convergence.creeping_gain * tol)
+    )
+    sound &= ~is_tunnelling(facts.segment_cost, seen).any(-1)
     return tuple(
         Outcome.UNRESOLVED if outcome is Outcome.CONVERGED and not good else outcome
         for outcome, good in zip(before, sound.tolist(), strict=True)

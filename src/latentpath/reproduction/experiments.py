@@ -32,7 +32,7 @@ from ..models import Model
 from ..models.quality import feature_network
 from ..models.registry import digit_classifier
 from ..path import Path
-from ..solvers import GradientDescent, Outcome, Problem
+from ..solvers import GradientDescent, Objective, Outcome
 from .plan import Plan
 
 __all__ = [
@@ -163,13 +163,13 @@ def descents(
 ) -> dict[str, Tensor]:
     """Gradient descent on equation 3 from the straight line, without the audit that `interpolate` lets in."""
     most = points_at_once(start.device, model.generator(start[:1]).numel())
-    problem, solver = Problem(model.generator, index, None, most), GradientDescent(plan.tol)
+    problem, solver = Objective(model.generator, index, None, most), GradientDescent(plan.tol)
     state = solver.init(problem, lerp(start, end, plan.segments))
     while len(state.running) and float(state.evaluations.max()) < plan.descents:
         state = solver.step(problem, state)
         if state.iteration % 20 == 0:
             tell(min(1.0, float(state.evaluations.max()) / plan.descents))
-    outcome = torch.where(state.outcome == Outcome.RUNNING, int(Outcome.BUDGET_SPENT), state.outcome)
+    outcome = torch.where(state.outcome == Outcome.RUNNING.code, Outcome.BUDGET_SPENT.code, state.outcome)
     source = Source(model.generator, index, None, most)
     return _facts(source, state.latents) | {"evaluations": state.evaluations, "outcome": outcome}
 

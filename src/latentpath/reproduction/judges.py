@@ -44,7 +44,8 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from ..energy import chords, even_in_data
+from ..decoding import chords
+from ..energy import even_in_data
 from ..errors import InputError
 from ..models import Model, load
 from ..models.distances import frechet_distances, nearest_distances, neighbour_radii, within_manifold

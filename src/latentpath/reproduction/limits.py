@@ -115,7 +115,7 @@ def resolution(
             (f"{NAMES[name]}: gradient descent: gap", estimate(made["gap"])),
             (f"{NAMES[name]}: gradient descent: evaluations", estimate(made["evaluations"])),
         ]
-        done = int((made["outcome"] == Outcome.CONVERGED).sum())
+        done = int((made["outcome"] == Outcome.CONVERGED.code).sum())
         tunnels = int((made["tunnels"] > 0).sum())
         remarks.append(
             f"{NAMES[name]}: of {pairs} pairs gradient descent had converged for {done} within its "

@@ -219,7 +219,7 @@ def _solved_table(content: Content) -> Iterator[str]:
 
 def _solve_row(of: Solved, kind: str) -> list[str]:
     facts = _solve(of, kind)
-    outcomes = Counter(str(Outcome(code)) for code in facts["outcome"].tolist())
+    outcomes = Counter(map(str, Outcome.from_codes(facts["outcome"])))
     return [
         f"`{of.name}`" if kind == PATH else "",
         str(of.curves[kind].shape[-1]) if kind == PATH else "",

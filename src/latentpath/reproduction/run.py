@@ -320,4 +320,4 @@ def _other_indices(run: Reproduction, name: str, main: Solved) -> dict[str, Any]
 
 
 def _words(outcome: Tensor) -> list[str]:
-    return [str(Outcome(code)) for code in outcome.tolist()]
+    return [str(ended) for ended in Outcome.from_codes(outcome)]

@@ -1,16 +1,17 @@
 """Solvers: one protocol, and those that obey it."""
 
 from .adam import Adam
-from .audited import solve_audited
-from .bounded import solve_bounded
+from .bounded_support import solve_bounded
 from .coordinates import Coordinates
 from .gradient_descent import GradientDescent
-from .graph import graph_paths
 from .lbfgs import LBFGS
 from .multilevel import Multilevel
-from .problem import Problem
-from .protocol import Callback, Outcome, Progress, Solver, State, solve
-from .restarts import Minima, Restarts, search
+from .multistart import Minima, Restarts, search
+from .objective import Objective
+from .outcome import Outcome
+from .protocol import Callback, Progress, Solver, State, solve
+from .refinement import solve_audited
+from .sample_graph import graph_paths
 
 __all__ = [
     "LBFGS",
@@ -20,8 +21,8 @@ __all__ = [
     "GradientDescent",
     "Minima",
     "Multilevel",
+    "Objective",
     "Outcome",
-    "Problem",
     "Progress",
     "Restarts",
     "Solver",

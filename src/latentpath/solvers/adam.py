@@ -15,12 +15,12 @@ from torch import Tensor
 
 from .._validate import real_number
 from ..errors import InputError
-from .problem import Problem
-from .protocol import CAUTION, Base, Outcome, State, with_interior
+from .configuration import config
+from .objective import Objective
+from .outcome import Outcome
+from .protocol import Base, State, with_interior
 
 __all__ = ["Adam", "AdamState"]
-
-_WAIT, _NEGLIGIBLE = 25, 1e-5
 
 
 @dataclass
@@ -79,9 +79,11 @@ class Adam(Base[AdamState]):
         self.tol = real_number("tol", tol, above=0, below=math.inf)
         self.rate, self.betas = real_number("rate", rate, above=0, below=math.inf), betas
 
-    def init(self, problem: Problem, latents: Tensor) -> AdamState:
-        base = State.begin(problem, latents)
-        base.outcome[(base.outcome == Outcome.RUNNING) & (base.gain <= CAUTION**2 * self.tol)] = int(Outcome.CONVERGED)
+    def init(self, objective: Objective, latents: Tensor) -> AdamState:
+        base = State.begin(objective, latents)
+        base.outcome[
+            (base.outcome == Outcome.RUNNING.code) & (base.gain <= config().convergence.gain_share ** 2 * self.tol)
+        ] = Outcome.CONVERGED.code
         return AdamState(
             **vars(base),
             moving=base.latents[:, 1:-1].clone(),
@@ -92,7 +94,7 @@ class Adam(Base[AdamState]):
             since=torch.zeros_like(base.outcome),
         )
 
-    def step(self, problem: Problem, state: AdamState) -> AdamState:
+    def step(self, objective: Objective, state: AdamState) -> AdamState:
         rows = state.running
         b1, b2 = self.betas
         time = state.iteration + 1
@@ -102,7 +104,7 @@ class Adam(Base[AdamState]):
         scaled = state.first[rows] / (1 - b1**time) / ((state.second[rows] / (1 - b2**time)).sqrt() + 1e-12)
         moved = state.moving[rows] - state.rate[rows, None, None] * scaled
         trial = with_interior(state.latents[rows], moved)
-        found = state.evaluate(problem, rows, trial)
+        found = state.evaluate(objective, rows, trial)
         state.iteration = time
 
         finite = found.energy.isfinite()
@@ -110,9 +112,9 @@ class Adam(Base[AdamState]):
         state.slope[rows] = torch.where(finite[:, None, None], found.gradient, state.slope[rows])
         better = found.energy < state.energy[rows]
         state.since[rows] = torch.where(better, 0, state.since[rows] + 1)
-        state.judge(state.keep(rows, better, trial, found), CAUTION * self.tol)
+        state.judge(state.keep(rows, better, trial, found), config().convergence.gain_share * self.tol)
 
-        late = rows[(state.since[rows] >= _WAIT) | ~finite]
+        late = rows[(state.since[rows] >= config().baselines.adam_patience) | ~finite]
         state.rate[late], state.since[late] = 0.5 * state.rate[late], 0
-        state.outcome[late[state.rate[late] < _NEGLIGIBLE * self.rate]] = int(Outcome.STALLED)
+        state.outcome[late[state.rate[late] < config().baselines.adam_negligible * self.rate]] = Outcome.STALLED.code
         return state

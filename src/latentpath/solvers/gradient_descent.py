@@ -14,12 +14,12 @@ import torch
 from torch import Tensor
 
 from .._validate import real_number
-from .problem import Problem
-from .protocol import CAUTION, Base, Outcome, State, with_interior
+from .configuration import config
+from .objective import Objective
+from .outcome import Outcome
+from .protocol import Base, State, with_interior
 
 __all__ = ["GradientDescent", "GradientDescentState"]
-
-_SUFFICIENT, _GROW, _SHRINK, _PATIENCE = 1e-4, 1.25, 0.5, 60
 
 
 @dataclass
@@ -59,25 +59,29 @@ class GradientDescent(Base[GradientDescentState]):
         self.tol = real_number("tol", tol, above=0, below=math.inf)
         self.first = real_number("step", step, above=0, below=math.inf)
 
-    def init(self, problem: Problem, latents: Tensor) -> GradientDescentState:
-        base = State.begin(problem, latents)
+    def init(self, objective: Objective, latents: Tensor) -> GradientDescentState:
+        base = State.begin(objective, latents)
         extent = (latents - latents[:, :1]).flatten(1).norm(dim=-1)
         steepness = base.gradient.flatten(1).norm(dim=-1)
         size = self.first * torch.where(steepness > 0, extent / steepness.clamp_min(torch.finfo(latents.dtype).tiny), 1)
-        base.outcome[(base.outcome == Outcome.RUNNING) & (base.gain <= CAUTION**2 * self.tol)] = int(Outcome.CONVERGED)
+        base.outcome[
+            (base.outcome == Outcome.RUNNING.code) & (base.gain <= config().convergence.gain_share ** 2 * self.tol)
+        ] = Outcome.CONVERGED.code
         return GradientDescentState(**vars(base), step=size, refused=torch.zeros_like(base.outcome))
 
-    def step(self, problem: Problem, state: GradientDescentState) -> GradientDescentState:
+    def step(self, objective: Objective, state: GradientDescentState) -> GradientDescentState:
         rows = state.running
         slope = state.gradient[rows]
         size = state.step[rows]
         trial = with_interior(state.latents[rows], state.latents[rows, 1:-1] - size[:, None, None] * slope)
-        found = state.evaluate(problem, rows, trial)
+        found = state.evaluate(objective, rows, trial)
         state.iteration += 1
-        enough = state.energy[rows] - _SUFFICIENT * size * slope.square().flatten(1).sum(-1)
+        enough = state.energy[rows] - config().line_search.sufficient_decrease * size * slope.square().flatten(1).sum(
+            -1
+        )
         accepted = (found.energy <= enough) & (found.energy < state.energy[rows])
         state.refused[rows] = torch.where(accepted, 0, state.refused[rows] + 1)
-        state.step[rows] = torch.where(accepted, _GROW * size, _SHRINK * size)
-        state.judge(state.keep(rows, accepted, trial, found), CAUTION * self.tol)
-        state.outcome[rows[state.refused[rows] >= _PATIENCE]] = int(Outcome.STALLED)
+        state.step[rows] = torch.where(accepted, config().baselines.growth * size, config().baselines.shrinkage * size)
+        state.judge(state.keep(rows, accepted, trial, found), config().convergence.gain_share * self.tol)
+        state.outcome[rows[state.refused[rows] >= config().baselines.max_refusals]] = Outcome.STALLED.code
         return state

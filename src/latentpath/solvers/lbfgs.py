@@ -1,7 +1,7 @@
 r"""Batched, preconditioned L-BFGS: what the default solver does on every level.
 
-Limited-memory BFGS (Nocedal 1980, "Updating quasi-Newton matrices with limited storage") whose initial inverse Hessian
-is that of Gauss and Newton, block-tridiagonal, from the metric at a few points of the path (`Preconditioner`). Every
+Limited-memory BFGS (`latentpath.solvers.lbfgs_core`) whose initial inverse Hessian is the one of Gauss and Newton,
+block-tridiagonal, from the metric at a few points of the path (`Preconditioner`). Every
 path of a batch has its own history, direction and step length; one evaluation of the batch tries them all, and a path
 whose trial was refused tries a shorter step in the next evaluation while the others go on. On a generator with kinks
 whole steps are often too long; the next one then starts at twice the length that was accepted.
@@ -17,66 +17,55 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple, SupportsFloat, SupportsIndex
+from typing import SupportsFloat, SupportsIndex
 
 import torch
 from torch import Tensor
 
 from .._validate import real_number, whole_number
+from .configuration import config
+from .lbfgs_core import Pair, backtracked, curvature_pair, two_loop
+from .objective import Evaluation, Objective
+from .outcome import Outcome
 from .preconditioner import Metric, Preconditioner
-from .problem import Evaluation, Problem, Quadrature
-from .protocol import CAUTION, LITTLE, Base, Outcome, State, predicted_gain, with_interior
+from .protocol import Base, State, predicted_gain, with_interior
+from .quadrature import Quadrature
 
 __all__ = ["LBFGS", "LBFGSState"]
-
-_SLOW = 0.3  # of the gain predicted a window of steps ago: above, the path no longer converges fast
-_GROWTH = 2.0  # of the accepted step: the next trial, up to 1
-_SUFFICIENT, _SHORTEST, _PATIENCE, _WINDOW, _IDLE, _CALM = 1e-4, 0.1, 12, 3, 20.0, 2
-
-
-class Pair(NamedTuple):
-    """A step of ``n`` paths and what it did: the ``move`` and the ``turn`` of the gradient over it, both ``(n, N)``.
-
-    ``curvature`` is ``1 / (move . turn)``, ``(n,)``, and 0 where there is nothing to learn from it.
-    """
-
-    move: Tensor
-    turn: Tensor
-    curvature: Tensor
 
 
 @dataclass
 class LBFGSState(State):
     """`State`, and for each path: its direction, step length and history.
 
-    What is large is kept for the ``n`` paths that still run, and for no other; so is the preconditioner.
+    What is large is kept for the ``n`` paths that still run; so is the preconditioner.
 
     Attributes:
-        live: their rows, ``(n,)``.
+        active_rows: the rows of these paths, ``(n,)``.
         direction: ``(n, N)`` with ``N = (K-1) * D``.
         history: the last steps, the newest one last.
         step: the length of the next trial along the direction, ``(B,)``.
-        refused: trials refused since the last accepted one, ``(B,)``.
-        calm: accepted steps in a row with a predicted gain below the tolerance, ``(B,)``.
-        marked: the energy when the observed gain was last looked at, ``(B,)``.
-        promised: the gain predicted then, ``(B,)``.
-        tried: evaluations since the first, ``(B,)``.
-        taken: accepted steps, ``(B,)``.
+        refusals: trials refused since the last accepted one, ``(B,)``.
+        small_gain_steps: accepted steps in a row with a predicted gain below the tolerance, ``(B,)``.
+        window_energy: the energy at the beginning of the window of steps, ``(B,)``.
+        window_gain: the gain predicted there, ``(B,)``.
+        trials: evaluations since the first, ``(B,)``.
+        accepted_steps: their number, ``(B,)``.
     """
 
-    live: Tensor
+    active_rows: Tensor
     direction: Tensor
     history: list[Pair]
     step: Tensor
-    refused: Tensor
-    calm: Tensor
-    marked: Tensor
-    promised: Tensor
-    tried: Tensor
-    taken: Tensor
+    refusals: Tensor
+    small_gain_steps: Tensor
+    window_energy: Tensor
+    window_gain: Tensor
+    trials: Tensor
+    accepted_steps: Tensor
 
     def preconditioned(self, rows: Tensor) -> Tensor:
-        """The preconditioned gradients of ``rows``, which may have ended: ``preconditioner`` has the live ones only."""
+        """The preconditioned gradients of ``rows``, of paths that have ended, too: ``preconditioner`` lacks these."""
         return Preconditioner.of(self.metric.rows(rows), self.stiffness[rows]).apply(self.gradient[rows])
 
 
@@ -110,49 +99,53 @@ class LBFGS(Base[LBFGSState]):
 
     def init(
         self,
-        problem: Problem,
+        objective: Objective,
         latents: Tensor,
-        unit: float = 1.0,
+        evaluation_weight: float = 1.0,
         metric: Metric | None = None,
-        rule: Quadrature | None = None,
+        quadrature: Quadrature | None = None,
         found: Evaluation | None = None,
     ) -> LBFGSState:
-        base = State.begin(problem, latents, unit, metric, rule, found)
+        base = State.begin(objective, latents, evaluation_weight, metric, quadrature, found)
         zero = torch.zeros(len(latents), dtype=torch.long, device=latents.device)
         state = LBFGSState(
             **vars(base),
-            live=torch.arange(len(latents), device=latents.device),
+            active_rows=torch.arange(len(latents), device=latents.device),
             direction=latents.new_zeros(len(latents), base.gradient[0].numel()),
             history=[],
             step=latents.new_ones(len(latents)),
-            refused=zero.clone(),
-            calm=zero.clone(),
-            marked=base.energy.clone(),
-            promised=base.gain.clone(),
-            tried=zero.clone(),
-            taken=zero.clone(),
+            refusals=zero.clone(),
+            small_gain_steps=zero.clone(),
+            window_energy=base.energy.clone(),
+            window_gain=base.gain.clone(),
+            trials=zero.clone(),
+            accepted_steps=zero.clone(),
         )
         rows = self._running(state)
-        self._turn(state, rows, torch.ones_like(rows, dtype=torch.bool))
-        state.outcome[rows[state.gain[rows] <= CAUTION**2 * self.tol]] = int(Outcome.CONVERGED)
+        self._set_direction(state, rows, torch.ones_like(rows, dtype=torch.bool))
+        state.outcome[rows[state.gain[rows] <= config().convergence.gain_share ** 2 * self.tol]] = (
+            Outcome.CONVERGED.code
+        )
         return state
 
-    def step(self, problem: Problem, state: LBFGSState) -> LBFGSState:
+    def step(self, objective: Objective, state: LBFGSState) -> LBFGSState:
         rows = self._running(state)
         latents, old, before = state.latents[rows], state.gradient[rows].flatten(1), state.energy[rows]
         size, slope = state.step[rows], (old * state.direction).sum(-1)
         move = size[:, None] * state.direction
         interior = latents[:, 1:-1] + move.view(len(rows), -1, latents.shape[-1])
         trial = with_interior(latents, interior)
-        found = state.evaluate(problem, rows, trial)
+        found = state.evaluate(objective, rows, trial)
         state.iteration += 1
 
-        accepted = (found.energy <= before + _SUFFICIENT * size * slope) & (found.energy < before)
-        self._remember(state, accepted, move, found.gradient.flatten(1) - old)
+        sufficient = before + config().line_search.sufficient_decrease * size * slope
+        accepted = (found.energy <= sufficient) & (found.energy < before)
+        state.history.append(curvature_pair(move, found.gradient.flatten(1) - old, accepted))
+        del state.history[: -self.memory]
         state.keep(rows, accepted, trial, found)
-        self._turn(state, rows, accepted)
-        state.step[rows] = torch.where(accepted, (_GROWTH * size).clamp_max(1.0), size)
-        state.refused[rows] = torch.where(accepted, 0, state.refused[rows])
+        self._set_direction(state, rows, accepted)
+        state.step[rows] = torch.where(accepted, (config().path_descent.growth * size).clamp_max(1.0), size)
+        state.refusals[rows] = torch.where(accepted, 0, state.refusals[rows])
 
         self._judge(state, rows, accepted)
         self._shorten(state, rows, ~accepted, found.energy, slope)
@@ -161,80 +154,69 @@ class LBFGS(Base[LBFGSState]):
     def _running(self, state: LBFGSState) -> Tensor:
         """The rows of the paths still running; what is kept for the others is let go."""
         rows = state.running
-        if torch.equal(rows, state.live):
+        if torch.equal(rows, state.active_rows):
             return rows
-        at = torch.searchsorted(state.live, rows).clamp_max(max(len(state.live) - 1, 0))
-        if len(state.live) and torch.equal(state.live[at], rows):
+        at = torch.searchsorted(state.active_rows, rows).clamp_max(max(len(state.active_rows) - 1, 0))
+        if len(state.active_rows) and torch.equal(state.active_rows[at], rows):
             state.preconditioner, state.direction = state.preconditioner.rows(at), state.direction[at]
-            state.history = [Pair(*(values[at] for values in pair)) for pair in state.history]
-            state.live = rows
+            state.history = [pair.rows(at) for pair in state.history]
+            state.active_rows = rows
             return rows
         # some run again that had ended
-        state.live, state.history = rows, []
+        state.active_rows, state.history = rows, []
         state.preconditioner = Preconditioner.of(state.metric.rows(rows), state.stiffness[rows])
         state.direction = torch.zeros_like(state.gradient[rows].flatten(1))
-        self._turn(state, rows, torch.ones_like(rows, dtype=torch.bool))
+        self._set_direction(state, rows, torch.ones_like(rows, dtype=torch.bool))
         return rows
 
     def _judge(self, state: LBFGSState, rows: Tensor, accepted: Tensor) -> None:
-        """End the paths that promise no more, or have brought no more."""
-        calm = state.gain[rows] <= CAUTION * self.tol
-        state.calm[rows] = torch.where(accepted, torch.where(calm, state.calm[rows] + 1, 0), state.calm[rows])
-        state.tried[rows] += 1
-        state.taken[rows] += accepted
-        due = accepted & (state.taken[rows] % _WINDOW == 0)
-        gained = state.marked[rows] - state.energy[rows]
-        brought = gained / (2 * self.tol * state.energy[rows])  # off the cost, in units of the tolerance
+        """Ends the paths whose predicted gain stays small, or whose observed gain is not worth more work."""
+        descent, convergence = config().path_descent, config().convergence
+        small, count = state.gain[rows] <= convergence.gain_share * self.tol, state.small_gain_steps[rows]
+        state.small_gain_steps[rows] = torch.where(accepted, torch.where(small, count + 1, 0), count)
+        state.trials[rows] += 1
+        state.accepted_steps[rows] += accepted
+        due = accepted & (state.accepted_steps[rows] % descent.window == 0)
+        decrease = state.window_energy[rows] - state.energy[rows]
+        observed = decrease / (2 * self.tol * state.energy[rows])  # relative gain in cost, in units of the tolerance
         gain = state.gain[rows]
-        idle = (gain <= self.tol) & (brought <= _IDLE) | (gain <= LITTLE * self.tol) & (brought <= _WINDOW)
-        idle &= due & (gain >= _SLOW * state.promised[rows])
-        ended = (state.calm[rows] >= _CALM) | idle | (state.energy[rows] == 0)
-        state.outcome[rows[ended]] = int(Outcome.CONVERGED)
-        state.marked[rows[due]], state.promised[rows[due]] = state.energy[rows[due]], state.gain[rows[due]]
+        idle = (gain <= self.tol) & (observed <= descent.idle_gain)
+        idle |= (gain <= convergence.creeping_gain * self.tol) & (observed <= descent.window)
+        idle &= due & (gain >= descent.slow_ratio * state.window_gain[rows])
+        ended = (state.small_gain_steps[rows] >= descent.small_gain_steps) | idle | (state.energy[rows] == 0)
+        state.outcome[rows[ended]] = Outcome.CONVERGED.code
+        state.window_energy[rows[due]], state.window_gain[rows[due]] = state.energy[rows[due]], state.gain[rows[due]]
 
-    def _remember(self, state: LBFGSState, accepted: Tensor, move: Tensor, turn: Tensor) -> None:
-        """Store the pairs of positive curvature; the others would spoil the inverse Hessian."""
-        product = (move * turn).sum(-1)
-        fit = accepted & (product > 1e-10 * move.norm(dim=-1) * turn.norm(dim=-1))
-        move, turn = (torch.where(fit[:, None], values, 0) for values in (move, turn))
-        state.history.append(Pair(move, turn, torch.where(fit, 1 / product, 0)))
-        del state.history[: -self.memory]
-
-    def _turn(self, state: LBFGSState, rows: Tensor, chosen: Tensor) -> None:
+    def _set_direction(self, state: LBFGSState, rows: Tensor, chosen: Tensor) -> None:
         """New directions for the ``chosen`` (a mask) of ``rows``: the two-loop recursion; and their predicted gains."""
         gradient = state.gradient[rows]
-        q, weights = gradient.flatten(1), []
-        for pair in reversed(state.history):
-            weight = pair.curvature * (pair.move * q).sum(-1)
-            q = torch.addcmul(q, weight[:, None], pair.turn, value=-1)
-            weights.append(weight)
-        q = state.preconditioner.apply(q.view_as(gradient)).flatten(1)
-        for pair, weight in zip(state.history, reversed(weights), strict=True):
-            back = pair.curvature * (pair.turn * q).sum(-1)
-            q = torch.addcmul(q, (weight - back)[:, None], pair.move)
+
+        def precondition(direction: Tensor) -> Tensor:
+            return state.preconditioner.apply(direction.view_as(gradient)).flatten(1)
+
+        q = two_loop(gradient.flatten(1), state.history, precondition)
         slope = (gradient.flatten(1) * q).sum(-1)
         q = torch.where((slope < 0)[:, None], q, -q)  # uphill by rounding alone
         state.direction = torch.where(chosen[:, None], q, state.direction)
         gain = predicted_gain(state.energy[rows], gradient, -q)
         state.gain[rows] = torch.where(chosen, gain, state.gain[rows])
 
-    def _shorten(self, state: LBFGSState, rows: Tensor, bad: Tensor, tried: Tensor, slope: Tensor) -> None:
-        """Refused: the minimum of the parabola through what is known, between a tenth and half of the step.
+    def _shorten(self, state: LBFGSState, rows: Tensor, refused: Tensor, trial_energy: Tensor, slope: Tensor) -> None:
+        """Shortens the steps of ``refused`` trials (a mask).
 
-        After too many refusals the history is forgotten once; if even the preconditioned gradient leads nowhere, the
+        After too many refusals the history is forgotten once; where even the preconditioned gradient leads nowhere, the
         path has stalled.
         """
         step = state.step[rows]
-        rise = tried - state.energy[rows] - step * slope
-        parabola = torch.where(rise > 0, -0.5 * slope * step / rise.clamp_min(torch.finfo(step.dtype).tiny), 0.5)
-        state.step[rows] = torch.where(bad, step * parabola.nan_to_num(_SHORTEST).clamp(_SHORTEST, 0.5), step)
-        state.refused[rows] += bad
-        tired = bad & (state.refused[rows] >= _PATIENCE)
-        if not bool(tired.any()):
+        shorter = backtracked(step, slope * step, trial_energy - state.energy[rows])
+        state.step[rows] = torch.where(refused, shorter, step)
+        state.refusals[rows] += refused
+        exhausted = refused & (state.refusals[rows] >= config().line_search.max_refusals)
+        if not bool(exhausted.any()):
             return
         known = torch.stack([pair.curvature for pair in state.history]).any(0)
-        state.outcome[rows[tired & ~known]] = int(Outcome.STALLED)
-        again = tired & known
-        state.history = [Pair(p.move, p.turn, torch.where(again, 0, p.curvature)) for p in state.history]
-        self._turn(state, rows, again)
-        state.step[rows[again]], state.refused[rows[again]] = 1.0, 0
+        state.outcome[rows[exhausted & ~known]] = Outcome.STALLED.code
+        again = exhausted & known
+        state.history = [pair._replace(curvature=torch.where(again, 0, pair.curvature)) for pair in state.history]
+        self._set_direction(state, rows, again)
+        state.step[rows[again]], state.refusals[rows[again]] = 1.0, 0

@@ -17,22 +17,39 @@ import torch
 from torch import Tensor
 
 from .._validate import real_number, whole_number
-from ..curves import arc_length, at_arc, even_arc
+from ..curves import arc_length, at_arc, even_arc, resampled
+from .configuration import config
 from .lbfgs import LBFGS, LBFGSState
-from .problem import Problem
-from .protocol import Base, Outcome, with_interior
+from .objective import Objective
+from .outcome import Outcome
+from .protocol import Base, Phase, with_interior
 
 __all__ = ["Multilevel", "MultilevelState"]
-
-_COARSEST, _HALVINGS, _COARSER, _DRAFT = 4, 3, 5.0, 3
 
 
 @dataclass
 class MultilevelState(LBFGSState):
-    """`LBFGSState` of the present level, and: the ``initial`` polylines ``(B, K+1, D)``, and the ``level``, from 0."""
+    """`LBFGSState` of the present level.
+
+    Attributes:
+        initial: the initial polylines, ``(B, K+1, D)``.
+        levels: the segments of every level, coarsest first.
+        level: the present one, from 0.
+    """
 
     initial: Tensor
+    levels: list[int]
     level: int
+
+    @property
+    def on_finest_level(self) -> bool:
+        """True once the paths have all their segments."""
+        return self.level == len(self.levels) - 1
+
+    @property
+    def phase(self) -> Phase:
+        """The phase that a callback is told."""
+        return "fine level" if self.on_finest_level else "coarse level"
 
 
 class Multilevel(Base[MultilevelState]):
@@ -61,14 +78,14 @@ class Multilevel(Base[MultilevelState]):
     ) -> None:
         self.tol = real_number("tol", tol, above=0, below=math.inf)
         self.coarse_evaluations = whole_number("coarse_evaluations", coarse_evaluations, 1)
-        self.inner, self.coarse = LBFGS(self.tol, memory), LBFGS(_COARSER * self.tol, memory)
+        self.inner, self.coarse = LBFGS(self.tol, memory), LBFGS(config().levels.coarse_tol * self.tol, memory)
         self.fine_evaluations: int | None = None
 
     @property
     def draft(self) -> Multilevel:
-        """The same, as rough on the finest level as on the others."""
+        """The same solver, as rough on the finest level as on the others."""
         rough = copy(self)
-        rough.inner, rough.fine_evaluations = self.coarse, _DRAFT
+        rough.inner, rough.fine_evaluations = self.coarse, config().levels.draft_evaluations
         return rough
 
     @staticmethod
@@ -79,67 +96,55 @@ class Multilevel(Base[MultilevelState]):
             >>> Multilevel.levels(50), Multilevel.levels(5)
             ([6, 12, 25, 50], [5])
         """
-        coarse = [segments >> k for k in range(_HALVINGS, 0, -1)]
-        return [k for k in coarse if k >= _COARSEST] + [segments]
+        coarse = [segments >> k for k in range(config().levels.halvings, 0, -1)]
+        return [k for k in coarse if k >= config().levels.coarsest] + [segments]
 
-    def init(self, problem: Problem, latents: Tensor) -> MultilevelState:
+    def init(self, objective: Objective, latents: Tensor) -> MultilevelState:
         segments = latents.shape[1] - 1
-        first = self.levels(segments)[0]
-        inner = self.inner if first == segments else self.coarse
-        state = inner.init(problem, resampled(latents, first), unit=(first + 1) / (segments + 1))
-        return MultilevelState(**vars(state), initial=latents, level=0)
+        levels = self.levels(segments)
+        inner = self.inner if len(levels) == 1 else self.coarse
+        weight = (levels[0] + 1) / (segments + 1)
+        state = inner.init(objective, resampled(latents, levels[0]), evaluation_weight=weight)
+        return MultilevelState(**vars(state), initial=latents, levels=levels, level=0)
 
-    def step(self, problem: Problem, state: MultilevelState) -> MultilevelState:
-        fine = self._last(state)
-        if bool((state.outcome == Outcome.RUNNING).any()):
-            (self.inner if fine else self.coarse).step(problem, state)
+    def step(self, objective: Objective, state: MultilevelState) -> MultilevelState:
+        fine = state.on_finest_level
+        if len(state.running):
+            (self.inner if fine else self.coarse).step(objective, state)
         most = self.fine_evaluations if fine else self.coarse_evaluations
         if most is not None:
-            tired = (state.outcome == Outcome.RUNNING) & (state.tried >= most)
-            state.outcome[tired] = int(Outcome.BUDGET_SPENT)
-        if fine or bool((state.outcome == Outcome.RUNNING).any()):
+            exhausted = (state.outcome == Outcome.RUNNING.code) & (state.trials >= most)
+            state.outcome[exhausted] = Outcome.BUDGET_SPENT.code
+        if fine or len(state.running):
             return state
-        return self._refine(problem, state)
+        return self._next_level(objective, state)
 
     def done(self, state: MultilevelState) -> bool:
-        return self._last(state) and super().done(state)
+        return state.on_finest_level and super().done(state)
 
-    def _last(self, state: MultilevelState) -> bool:
-        return state.latents.shape == state.initial.shape
-
-    def _refine(self, problem: Problem, state: MultilevelState) -> MultilevelState:
+    def _next_level(self, objective: Objective, state: MultilevelState) -> MultilevelState:
         """The state of the next level. Its metric is measured anew, but on the last level before the finest."""
-        segments = state.initial.shape[1] - 1
-        coarser, finer = self.levels(segments)[state.level : state.level + 2]
-        unit = (finer + 1) / (segments + 1)
-        latents = self._spread(state, finer)
-        spent = state.evaluations
-        found = problem.evaluate(latents)
+        level, segments = state.level + 1, state.levels[-1]
+        coarser, finer = state.levels[state.level], state.levels[level]
+        weight = (finer + 1) / (segments + 1)
+        latents, spent = self._spread(state, finer), state.evaluations
+        found = objective.evaluate(latents)
         if finer == segments:
-            worse = (~(found.energy < problem.energy(state.initial))).nonzero().squeeze(-1)
+            worse = (~(found.energy < objective.energy(state.initial))).nonzero().squeeze(-1)
             latents[worse] = state.initial[worse]
-            found.put(worse, problem.evaluate(latents[worse]))
-            spent = spent + unit / 2  # there, and not back
-            spent[worse] += unit
-        kept = state.level == _HALVINGS - 2
+            found = found.with_rows(worse, objective.evaluate(latents[worse]))
+            spent = spent + weight / 2  # a forward pass alone
+            spent[worse] += weight
+        kept = state.level == config().levels.halvings - 2
         metric = state.metric.finer(finer / coarser) if kept else None
-        new = (self.inner if finer == segments else self.coarse).init(problem, latents, unit, metric, found=found)
+        new = (self.inner if finer == segments else self.coarse).init(objective, latents, weight, metric, found=found)
         new.evaluations += spent
         new.iteration = state.iteration
-        return MultilevelState(**vars(new), initial=state.initial, level=state.level + 1)
+        return MultilevelState(**vars(new), initial=state.initial, levels=state.levels, level=level)
 
     @staticmethod
     def _spread(state: MultilevelState, segments: int) -> Tensor:
         """The present polylines with ``segments`` segments, at equal steps of what the energy sees them cost."""
-        arc = arc_length(torch.where(state.seen.sum(-1, keepdim=True).isfinite(), state.seen, 1))
+        arc = arc_length(torch.where(state.segment_cost.sum(-1, keepdim=True).isfinite(), state.segment_cost, 1))
         points = at_arc(state.latents, arc, even_arc(arc, segments + 1))
         return with_interior(state.latents, points[:, 1:-1])
-
-
-def resampled(latents: Tensor, segments: int) -> Tensor:
-    """Polylines ``(B, K+1, D)`` with ``segments`` segments, at evenly spaced indices; the endpoints are copied."""
-    last = latents.shape[1] - 1
-    at = torch.linspace(0, last, segments + 1, dtype=latents.dtype, device=latents.device)
-    low = at.floor().long().clamp_max(last - 1)
-    points = torch.lerp(latents[:, low], latents[:, low + 1], (at - low)[:, None])
-    return torch.cat([latents[:, :1], points[:, 1:-1], latents[:, -1:]], dim=1)

@@ -1,4 +1,4 @@
-r"""What every solver obeys, and what they share: the state, the outcomes, and the loop.
+r"""The protocol of all solvers, and what they share: the state and the loop.
 
 A solver has three methods, ``init``, ``step`` and ``done``, and keeps everything it knows in an explicit `State`, so a
 progress bar, a web page or a test can drive it step by step. One ``step`` evaluates the energy once for every path
@@ -18,86 +18,30 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import IntEnum
-from typing import Generic, Protocol, TypeVar, runtime_checkable
+from typing import Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor
 
+from .configuration import config
+from .objective import Evaluation, Objective
+from .outcome import Outcome
 from .preconditioner import Metric, Preconditioner
-from .problem import Evaluation, Problem, Quadrature
+from .quadrature import Quadrature
 
 __all__ = [
-    "CAUTION",
-    "LITTLE",
     "Base",
     "Callback",
     "Listener",
-    "Outcome",
     "Progress",
     "Solver",
     "State",
+    "advance",
     "predicted_gain",
     "run",
     "solve",
     "with_interior",
 ]
-
-_REFRESH = 25
-
-CAUTION = 0.02
-"""The share of ``tol`` that the predicted gain must stay below: the prediction is optimistic by up to fifty times."""
-
-
-LITTLE = 20
-"""Times ``tol``: what a path that creeps may still promise."""
-
-
-class Outcome(IntEnum):
-    """How the solve of one path ended."""
-
-    RUNNING = 0
-    CONVERGED = 1
-    """The predicted gain, or the observed one, fell below the tolerance, and the audit agrees with the energy; or the
-    energy shows nothing but the generator's rounding, which ``audit.limited`` says."""
-    BUDGET_SPENT = 2
-    """The evaluations allowed were used up first, or the caller asked to stop."""
-    STALLED = 3
-    """No step lowers the energy any more, and yet the predicted gain is not below the tolerance; or all that was found
-    costs more than the initial path, which is what is returned."""
-    NON_FINITE = 4
-    """The energy of the initial path is infinite or not a number; the path was left as it was."""
-    UNRESOLVED = 5
-    """The audit finds cost that the energy hides, after all refinement that the budget allowed; or the points
-    moved after the solve (resampled, joined), and cost more, hide cost, or promise more gain than a converged path."""
-
-    def __str__(self) -> str:
-        return self.name.lower().replace("_", " ")
-
-    @classmethod
-    def named(cls, text: str) -> Outcome:
-        """The outcome that prints as ``text``; a KeyError where none does."""
-        return cls[text.upper().replace(" ", "_")]
-
-    @property
-    def advice(self) -> str:
-        """What to try next, in a sentence; empty where there is nothing to do.
-
-        Example:
-            >>> from latentpath.solvers import Outcome
-            >>> Outcome.UNRESOLVED.advice, Outcome.CONVERGED.advice
-            ('Give it more segments, and more evaluations if they were limited.', '')
-        """
-        return _ADVICE.get(self, "")
-
-
-_ADVICE = {
-    Outcome.BUDGET_SPENT: "Allow more evaluations, or a larger tol.",
-    Outcome.STALLED: "Compute in float64, allow a larger tol, or smooth the kinks of the generator (ReLU, clamp).",
-    Outcome.NON_FINITE: "Search from several starts (restarts), or lead the path around by a keyframe: the line "
-    "meets points where the index is 0 or the generator is not finite.",
-    Outcome.UNRESOLVED: "Give it more segments, and more evaluations if they were limited.",
-}
 
 
 @dataclass
@@ -114,10 +58,10 @@ class State:
         evaluations: path evaluations spent, ``(B,)``.
         metric: along every path, as last measured.
         preconditioner: from that and the weights that the segments had.
-        unit: path evaluations that one evaluation of every path counts for, ``(B,)``: 1, less on a coarser level, more
-            where segments are measured in parts.
-        rule: how every segment is measured; None for equation 3.
-        seen: the cost of every segment as the energy sees it, ``(B, K)``.
+        evaluation_weight: path evaluations that one evaluation of every path counts for, ``(B,)``: 1, less on a coarser
+            level, more where segments are measured in parts.
+        quadrature: how every segment is measured; None for equation 3.
+        segment_cost: the cost of every segment as the energy sees it, ``(B, K)``.
         iteration: steps taken.
     """
 
@@ -130,35 +74,35 @@ class State:
     evaluations: Tensor
     metric: Metric
     preconditioner: Preconditioner
-    unit: Tensor
-    rule: Quadrature | None
-    seen: Tensor
+    evaluation_weight: Tensor
+    quadrature: Quadrature | None
+    segment_cost: Tensor
     iteration: int
 
     @classmethod
     def begin(
         cls,
-        problem: Problem,
+        objective: Objective,
         latents: Tensor,
-        unit: float = 1.0,
+        evaluation_weight: float = 1.0,
         metric: Metric | None = None,
-        rule: Quadrature | None = None,
+        quadrature: Quadrature | None = None,
         found: Evaluation | None = None,
     ) -> State:
         """Evaluate the initial polylines, unless it is known what is ``found``.
 
         Those of non-finite energy end here, as those of energy 0 do.
         """
-        found, work = found or problem.evaluate(latents, rule), 0.0
+        found, work = found or objective.evaluate(latents, quadrature), 0.0
         if metric is None:
-            metric, work = problem.metric(latents)
+            metric, work = objective.metric(latents)
         preconditioner = Preconditioner.of(metric, found.stiffness)
-        each = torch.full_like(found.energy, unit)
-        if rule is not None:
-            each *= (rule.parts.sum(-1) + 1) / latents.shape[1]
+        each = torch.full_like(found.energy, evaluation_weight)
+        if quadrature is not None:
+            each *= (quadrature.parts.sum(-1) + 1) / latents.shape[1]
         finite = found.energy.isfinite()
-        outcome = torch.where(finite, int(Outcome.RUNNING), int(Outcome.NON_FINITE))
-        outcome = torch.where(found.energy == 0, int(Outcome.CONVERGED), outcome)
+        outcome = torch.where(finite, Outcome.RUNNING.code, Outcome.NON_FINITE.code)
+        outcome = torch.where(found.energy == 0, Outcome.CONVERGED.code, outcome)
         return cls(
             latents=latents.detach().clone(),
             energy=found.energy,
@@ -166,41 +110,64 @@ class State:
             stiffness=found.stiffness,
             gain=predicted_gain(found.energy, found.gradient, preconditioner.apply(found.gradient)),
             outcome=outcome,
-            evaluations=each + unit * work,
+            evaluations=each + evaluation_weight * work,
             metric=metric,
             preconditioner=preconditioner,
-            unit=each,
-            rule=rule,
-            seen=found.seen,
+            evaluation_weight=each,
+            quadrature=quadrature,
+            segment_cost=found.segment_cost,
             iteration=0,
         )
 
-    def evaluate(self, problem: Problem, rows: Tensor, latents: Tensor) -> Evaluation:
+    def evaluate(self, objective: Objective, rows: Tensor, latents: Tensor) -> Evaluation:
         """Evaluate trials ``latents`` of ``rows``, and count it."""
-        self.evaluations[rows] += self.unit[rows]
-        return problem.evaluate(latents, None if self.rule is None else self.rule.rows(rows))
+        self.evaluations[rows] += self.evaluation_weight[rows]
+        return objective.evaluate(latents, None if self.quadrature is None else self.quadrature.rows(rows))
+
+    @property
+    def phase(self) -> Phase:
+        """The phase that a callback is told: the finest level, unless the state knows better."""
+        return "fine level"
+
+    def progress(self, phase: Phase | None = None) -> Progress:
+        """Returns the report for a callback."""
+        return Progress(
+            iteration=self.iteration,
+            evaluations=float(self.evaluations.mean()),
+            running=len(self.running),
+            energy=self.energy,
+            gain=self.gain,
+            latents=self.latents,
+            phase=phase or self.phase,
+        )
 
     @property
     def running(self) -> Tensor:
         """The rows of the paths still running, ``(b,)``."""
-        return (self.outcome == Outcome.RUNNING).nonzero().squeeze(-1)
+        return (self.outcome == Outcome.RUNNING.code).nonzero().squeeze(-1)
 
     def keep(self, rows: Tensor, chosen: Tensor, latents: Tensor, found: Evaluation | State) -> Tensor:
         """Make the ``chosen`` (a mask) of the trials ``latents`` of ``rows`` the best polylines; returns their rows."""
         good = rows[chosen]
         self.latents[good], self.energy[good] = latents[chosen], found.energy[chosen]
         self.gradient[good], self.stiffness[good] = found.gradient[chosen], found.stiffness[chosen]
-        self.seen[good] = found.seen[chosen]
+        self.segment_cost[good] = found.segment_cost[chosen]
+        return good
+
+    def adopt(self, rows: Tensor, chosen: Tensor, finer: State) -> Tensor:
+        """Takes over the ``chosen`` (a mask) of the paths ``rows``, outcomes included; returns the rows of these."""
+        good = self.keep(rows, chosen, finer.latents, finer)
+        self.gain[good], self.outcome[good] = finer.gain[chosen], finer.outcome[chosen]
         return good
 
     def judge(self, rows: Tensor, tol: float) -> None:
         """Predict the gain of a preconditioned step for ``rows``; end those where it is below ``tol``."""
         self.gain[rows] = predicted_gain(self.energy[rows], self.gradient[rows], self.preconditioned(rows))
-        self.outcome[rows[self.gain[rows] <= tol]] = int(Outcome.CONVERGED)
+        self.outcome[rows[self.gain[rows] <= tol]] = Outcome.CONVERGED.code
 
     def preconditioned(self, rows: Tensor) -> Tensor:
         """The preconditioned gradients of ``rows``, ``(n, K-1, D)``."""
-        if self.iteration % _REFRESH == 0:
+        if self.iteration % config().convergence.refresh == 0:
             self.preconditioner.put(rows, Preconditioner.of(self.metric.rows(rows), self.stiffness[rows]))
         return self.preconditioner.rows(rows).apply(self.gradient[rows])
 
@@ -229,9 +196,9 @@ class Solver(Protocol[StateT]):
 
     tol: float
 
-    def init(self, problem: Problem, latents: Tensor) -> StateT: ...
+    def init(self, objective: Objective, latents: Tensor) -> StateT: ...
 
-    def step(self, problem: Problem, state: StateT) -> StateT: ...
+    def step(self, objective: Objective, state: StateT) -> StateT: ...
 
     def done(self, state: StateT) -> bool: ...
 
@@ -240,12 +207,16 @@ class Base(Generic[StateT]):
     """``done`` as every solver here has it."""
 
     def done(self, state: StateT) -> bool:
-        return not bool((state.outcome == Outcome.RUNNING).any())
+        return not bool((state.outcome == Outcome.RUNNING.code).any())
+
+
+Phase = Literal["coarse level", "fine level", "refinement", "search", "audit"]
+"""Where a solve is: on a coarse or the finest level, in a round of refinement, in other starts, or in the audit."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """What a callback is told after every step.
+    """The report that a callback gets after every step.
 
     Attributes:
         iteration: steps taken.
@@ -254,6 +225,7 @@ class Progress:
         energy: of the best polylines so far, ``(B,)``.
         gain: the predicted relative gain in cost, ``(B,)``.
         latents: the best polylines so far, ``(B, P, D)``, with fewer points on a coarser level; not to be changed.
+        phase: the phase of the solve.
     """
 
     iteration: int
@@ -262,6 +234,7 @@ class Progress:
     energy: Tensor
     gain: Tensor
     latents: Tensor
+    phase: Phase = "fine level"
 
 
 Callback = Callable[[Progress], bool | None]
@@ -281,7 +254,7 @@ class Listener:
 
 def solve(
     solver: Solver[StateT],
-    problem: Problem,
+    objective: Objective,
     latents: Tensor,
     *,
     max_evaluations: float | None = None,
@@ -291,38 +264,39 @@ def solve(
 
     Args:
         solver: any `Solver`.
-        problem: the energy.
+        objective: the energy.
         latents: the initial polylines; their endpoints stay as they are.
         max_evaluations: the path evaluations each path may spend; None for no limit.
         callback: told after every step; a true answer stops.
     """
-    return run(solver, problem, solver.init(problem, latents), max_evaluations=max_evaluations, callback=callback)
+    return run(solver, objective, solver.init(objective, latents), max_evaluations=max_evaluations, callback=callback)
 
 
 def run(
     solver: Solver[StateT],
-    problem: Problem,
+    objective: Objective,
     state: StateT,
     *,
     max_evaluations: float | Tensor | None = None,
     callback: Callback | None = None,
+    phase: Phase | None = None,
 ) -> StateT:
-    """`solve` from a state that the solver's ``init`` made; the budget may differ from path to path, ``(B,)``."""
+    """`solve` from a state that the solver's ``init`` made; the budget may differ from path to path, ``(B,)``.
+
+    ``phase`` is what the callback is told; None for the level that the state is on.
+    """
     limit: float | Tensor = math.inf if max_evaluations is None else max_evaluations
-    while True:
-        spent = (state.outcome == Outcome.RUNNING) & (state.evaluations + state.unit > limit)
-        state.outcome[spent] = int(Outcome.BUDGET_SPENT)
-        if solver.done(state):
-            return state
-        state = solver.step(problem, state)
-        if callback is not None:
-            progress = Progress(
-                iteration=state.iteration,
-                evaluations=float(state.evaluations.mean()),
-                running=int((state.outcome == Outcome.RUNNING).sum()),
-                energy=state.energy,
-                gain=state.gain,
-                latents=state.latents,
-            )
-            if callback(progress):
-                limit, callback = 0.0, None
+    while (stepped := advance(solver, objective, state, limit)) is not None:
+        state = stepped
+        if callback is not None and callback(state.progress(phase)):
+            limit, callback = 0.0, None
+    return state
+
+
+def advance(solver: Solver[StateT], objective: Objective, state: StateT, limit: float | Tensor) -> StateT | None:
+    """Makes one step of the paths whose budget allows it; returns None where every path has ended."""
+    spent = (state.outcome == Outcome.RUNNING.code) & (state.evaluations + state.evaluation_weight > limit)
+    state.outcome[spent] = Outcome.BUDGET_SPENT.code
+    if solver.done(state):
+        return None
+    return solver.step(objective, state)

@@ -12,79 +12,62 @@ cancellation, and can tell smoother candidates apart:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
 from ..audit import Audit
-from ..curves import lerp
+from ..curves import lerp, resampled
+from .configuration import config
 from .lbfgs import LBFGS
-from .multilevel import resampled
-from .problem import Problem, Quadrature
-from .protocol import Callback, State, run
+from .objective import Objective
+from .protocol import run
+from .refinement_state import Refinement
 
 __all__ = ["without_jitter"]
 
-_CORNERS = (2, 4, 8)  # the path with so many times fewer segments (test_resolution.py)
-_COARSER, _COARSE_EVALUATIONS = (4, 8), 20.0  # solves on so many times fewer segments, with at most these evaluations
-_WAVES = (8, 3)  # the highest sine wave that a smoothed path keeps
+_CORNERS = (2, 4, 8)  # the path with so many times fewer segments; test_resolution.py
 
 
-def without_jitter(
-    state: State,
-    facts: Audit,
-    problem: Problem,
-    audit: Callable[[Tensor], Audit],
-    rule: Quadrature,
-    tol: float,
-    callback: Callback | None = None,
-) -> Audit:
-    """Adopts smoother candidates for paths of limited resolution, where the audit finds them cheaper.
-
-    Args:
-        state: of all paths; changed in place where a path gets cheaper.
-        facts: the audit of its polylines.
-        problem: the energy.
-        audit: the audit of polylines ``(b, K+1, D)``.
-        rule: the quadrature of every segment.
-        tol: the tolerance of the coarse solves.
-        callback: told after every step of the coarse solves; a true answer stops them.
+def without_jitter(refinement: Refinement, objective: Objective) -> Audit:
+    """Adopts smoother candidates for the best paths of limited resolution, where the audit finds them cheaper.
 
     Returns:
-        The audit of the polylines that ``state`` has now.
+        The audit of the best paths.
     """
-    rows = facts.limited.nonzero()[:, 0]
+    state, facts = refinement.best, refinement.facts
+    rows = (facts.limited & (refinement.left > 0)).nonzero()[:, 0]
     if len(rows) == 0:
         return facts
-    for drawn, work in _candidates(state.latents[rows], problem, tol, callback):
-        found = audit(drawn)
+    quadrature = refinement.quadrature.rows(rows)
+    for drawn, work in _candidates(state.latents[rows], objective, refinement.tol):
+        found = refinement.audit(drawn)
         cheaper = found.cost < facts.cost[rows]
         good = rows[cheaper]
         state.evaluations[rows] += work
         if len(good):
-            state.keep(rows, cheaper, drawn, problem.evaluate(drawn, rule.rows(rows)))
+            state.keep(rows, cheaper, drawn, objective.evaluate(drawn, quadrature))
             state.evaluations[rows] += 1
             facts = facts.with_rows(good, found.rows(cheaper))
     return facts
 
 
-def _candidates(
-    latents: Tensor, problem: Problem, tol: float, callback: Callback | None
-) -> Iterator[tuple[Tensor, Tensor | float]]:
+def _candidates(latents: Tensor, objective: Objective, tol: float) -> Iterator[tuple[Tensor, Tensor | float]]:
     """Smoother polylines ``(b, K+1, D)``, and the path evaluations that each took."""
-    segments = latents.shape[1] - 1
+    segments, smoothing = latents.shape[1] - 1, config().smoothing
     drawn = [latents]
-    for fewer in _COARSER:
+    for fewer in (smoothing.few_segments, smoothing.fewest_segments):
         coarse = segments // fewer
         if coarse >= 2:
-            solver, unit = LBFGS(tol), (coarse + 1) / (segments + 1)
-            state = solver.init(problem, resampled(latents, coarse), unit=unit)
-            state = run(solver, problem, state, max_evaluations=_COARSE_EVALUATIONS * unit, callback=callback)
+            solver, weight = LBFGS(tol), (coarse + 1) / (segments + 1)
+            state = solver.init(objective, resampled(latents, coarse), evaluation_weight=weight)
+            most = smoothing.evaluations * weight
+            state = run(solver, objective, state, max_evaluations=most)
             drawn.append(resampled(state.latents, segments))
             yield drawn[-1], state.evaluations
     for polylines in drawn:
-        for waves in _WAVES:
+        for waves in (smoothing.many_waves, smoothing.few_waves):
             yield _lowpass(polylines, waves), 0.0
     for fewer in _CORNERS:
         if segments // fewer >= 1:

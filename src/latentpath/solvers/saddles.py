@@ -16,22 +16,19 @@ import math
 import torch
 from torch import Tensor
 
-from .problem import Problem
+from .configuration import config
+from .objective import Objective
 from .protocol import with_interior
 
 __all__ = ["bends_off_saddles"]
 
-_AMPLITUDES = (0.35, 0.1)
-_COARSER = 8  # segments of a path to one that is compared
-_UNUSED = 1e3  # times the rounding of the points: a singular value below is no direction that the path uses
-
 
 @torch.no_grad()
-def bends_off_saddles(problem: Problem, latents: Tensor, tol: float) -> tuple[Tensor, Tensor, Tensor]:
+def bends_off_saddles(objective: Objective, latents: Tensor, tol: float) -> tuple[Tensor, Tensor, Tensor]:
     """The bends that lower the energy of paths within a subspace.
 
     Args:
-        problem: the energy.
+        objective: the energy.
         latents: ``(B, K+1, D)``.
         tol: the relative gain in cost that is worth a solve.
 
@@ -44,16 +41,16 @@ def bends_off_saddles(problem: Problem, latents: Tensor, tol: float) -> tuple[Te
     rows = exists.nonzero()[:, 0]
     if len(rows) == 0:
         return rows, latents[rows], work
-    segments = latents.shape[1] - 1
+    segments, amplitudes = latents.shape[1] - 1, (config().saddles.large_bend, config().saddles.small_bend)
     wave = torch.sin(math.pi * torch.linspace(0, 1, segments + 1, dtype=latents.dtype, device=latents.device))
     size = (latents[rows, -1] - latents[rows, 0]).norm(dim=-1)
     bend = wave[:, None] * (size[:, None] * across[rows])[:, None]
-    few = [*range(0, segments, _COARSER), segments]
+    few = [*range(0, segments, config().saddles.coarsening), segments]
     path = latents[rows]
-    cost = (2 * problem.energy(path[:, few])).sqrt()
-    bent = torch.stack([with_interior(path, (path + amplitude * bend)[:, 1:-1]) for amplitude in _AMPLITUDES], dim=1)
-    costs = (2 * problem.energy(bent[:, :, few].flatten(0, 1))).sqrt().unflatten(0, (len(rows), -1))
-    work[rows] = (1 + len(_AMPLITUDES)) * len(few) / (2 * (segments + 1))
+    cost = (2 * objective.energy(path[:, few])).sqrt()
+    bent = torch.stack([with_interior(path, (path + amplitude * bend)[:, 1:-1]) for amplitude in amplitudes], dim=1)
+    costs = (2 * objective.energy(bent[:, :, few].flatten(0, 1))).sqrt().unflatten(0, (len(rows), -1))
+    work[rows] = (1 + len(amplitudes)) * len(few) / (2 * (segments + 1))
     lowest, which = costs.min(-1)
     lower = lowest < (1 - tol) * cost
     return rows[lower], bent[lower, which[lower]], work
@@ -68,7 +65,7 @@ def _across(latents: Tensor) -> tuple[Tensor, Tensor]:
         steps = torch.cat([steps, pad], dim=1)
     _, values, directions = torch.linalg.svd(steps, full_matrices=False)
     rounding = torch.finfo(latents.dtype).eps * latents.double().flatten(1).norm(dim=-1, keepdim=True)
-    unused = values <= _UNUSED * rounding
+    unused = values <= config().saddles.rounding * rounding
     random = torch.Generator("cpu").manual_seed(0)
     weights = torch.randn(dim, generator=random, dtype=torch.float64, device="cpu").to(latents.device)
     found = ((weights * unused)[:, None] @ directions)[:, 0]

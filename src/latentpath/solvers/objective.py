@@ -9,28 +9,26 @@ from itertools import accumulate, pairwise
 import torch
 from torch import Tensor
 
-from ..audit import Audit
+from .._batching import blocks
+from ..audit import Audit, below_resolution
 from ..callables import leaf_and_view
 from ..curves import subdivide
-from ..energy import (
-    ABOVE,
-    Embed,
-    Generator,
+from ..decoding import Embed, Generator, chords
+from ..segment_cost import (
+    LOG_INDEX_ROUNDING,
     Index,
-    blocks,
-    chords,
-    energy,
-    mean_prices,
-    points_to_data,
-    prices,
-    times,
+    SegmentCost,
+    discrete_price,
+    mean_price,
+    price_times_length,
 )
-from ..index import PriorIndex, as_log_index
 from .preconditioner import Metric
+from .quadrature import Quadrature
 
-__all__ = ["Evaluation", "Problem", "Quadrature"]
+__all__ = ["Evaluation", "Objective"]
 
-_CELLS, _DECODED_CELLS, _VALUES = 64, 4, 2**22  # cells of a segment; few, where the index runs the generator
+_CELLS, _DECODED_CELLS = 64, 4  # of the index on a segment; fewer where the index runs the generator (test_audit.py)
+_VALUES = 2**22  # values of one block
 
 
 @dataclass(frozen=True)
@@ -41,47 +39,24 @@ class Evaluation:
         energy: ``(b,)``; infinite where a point lies where the index is 0.
         gradient: of the energy at the interior points, ``(b, K-1, D)``; 0 where the energy is not finite.
         stiffness: the weight of every segment in the path Laplacian, ``K * price ** 2``, ``(b, K)``.
-        seen: the cost of every segment as the energy sees it, ``(b, K)``: ``energy = K / 2 * (seen ** 2).sum(-1)``.
+        segment_cost: the cost of every segment as the energy sees it, ``(b, K)``:
+            ``energy = K / 2 * (segment_cost ** 2).sum(-1)``.
     """
 
     energy: Tensor
     gradient: Tensor
     stiffness: Tensor
-    seen: Tensor
+    segment_cost: Tensor
 
-    def put(self, rows: Tensor, other: Evaluation) -> None:
-        """Replace what was found of some of the paths."""
-        for field in fields(self):
-            getattr(self, field.name)[rows] = getattr(other, field.name)
-
-
-@dataclass(frozen=True)
-class Quadrature:
-    r"""How the segments of ``b`` paths are measured, where equation 3 hides something.
-
-    Attributes:
-        parts: in how many parts, ``(b, K)``, each by its chord and mean price. 1 costs the generator nothing.
-        scale: what the cost so measured is multiplied by, ``(b, K)``.
-        weight: of each in the energy, :math:`\tfrac12 K \sum_i weight_i\, seen_i^2`, ``(b, K)``: the mean share of the
-            curve's parameter over its own. Equation 3 gives all the same, 1.
-    """
-
-    parts: Tensor
-    scale: Tensor
-    weight: Tensor
-
-    @classmethod
-    def plain(cls, latents: Tensor) -> Quadrature:
-        """Every segment of ``latents`` ``(b, K+1, D)`` in one part."""
-        one = torch.ones_like(latents[:, 1:, 0])
-        return cls(one.long(), one, one.clone())
-
-    def rows(self, rows: Tensor) -> Quadrature:
-        """That of some of the paths."""
-        return Quadrature(self.parts[rows], self.scale[rows], self.weight[rows])
+    def with_rows(self, rows: Tensor, other: Evaluation) -> Evaluation:
+        """Returns a copy that holds the ``other`` evaluation of some of the paths."""
+        found = [getattr(self, field.name).clone() for field in fields(self)]
+        for mine, field in zip(found, fields(self), strict=True):
+            mine[rows] = getattr(other, field.name)
+        return Evaluation(*found)
 
 
-class Problem:
+class Objective:
     r"""The energy of polylines between fixed endpoints, evaluated in blocks that bound the memory.
 
     Equation 3 sees a segment at its ends. Where that hides something, a segment can be measured by a `Quadrature`: its
@@ -100,46 +75,46 @@ class Problem:
     """
 
     def __init__(self, generator: Generator, index: Index, embed: Embed = None, max_points: int | None = None) -> None:
-        self.to_data = points_to_data(generator, embed)
-        self.log_index = as_log_index(index)
-        self.max_points = max_points
+        self.costs = SegmentCost.of(generator, index, embed, max_points)
+        self.to_data, self.log_index, self.max_points = self.costs.to_data, self.costs.log_index, max_points
+        self.cells = _DECODED_CELLS if self.costs.decodes else _CELLS
         self.has_holes = False
-        self.cells = _DECODED_CELLS if isinstance(index, PriorIndex) and index.decodes else _CELLS
 
-    def evaluate(self, latents: Tensor, rule: Quadrature | None = None) -> Evaluation:
+    def evaluate(self, latents: Tensor, quadrature: Quadrature | None = None) -> Evaluation:
         """Energy, gradient and stiffness of ``latents`` ``(b, K+1, D)``: one forward and one backward pass.
 
-        ``rule`` says how each segment is measured; None for equation 3. A path with a point where the index is 0 (or,
-        against its definition, above 1) has infinite energy: a wall is never crossed.
+        ``quadrature`` measures the segments; None for equation 3. A path with a point where the index is 0 (or, against
+        its definition, above 1) has infinite energy: a wall is never crossed.
         """
         count, points, dim = latents.shape
         segments = points - 1
         work = _Work(
             gradient=torch.zeros_like(latents),
-            seen=latents.new_zeros(count, segments),
+            segment_cost=latents.new_zeros(count, segments),
             price=latents.new_zeros(count, segments),
             walled=torch.zeros(count, dtype=torch.bool, device=latents.device),
         )
-        if rule is None:
+        if quadrature is None:
             for rows in blocks(count, max(1, _VALUES // (points * dim))):
                 self._at_ends(latents[rows], work.rows(rows))
         else:
-            for piece in self._pieces(rule.parts, dim):
-                self._in_parts(latents, piece, rule, work)
-        weight = 1.0 if rule is None else rule.weight
-        energy = 0.5 * segments * (weight * work.seen.square()).sum(-1)
+            for piece in self._pieces(quadrature.parts, dim):
+                self._in_parts(latents, piece, quadrature, work)
+        weight = 1.0 if quadrature is None else quadrature.weight
+        energy = 0.5 * segments * (weight * work.segment_cost.square()).sum(-1)
         bad = work.walled | ~energy.isfinite() | ~work.gradient.isfinite().flatten(1).all(-1)
         return Evaluation(
             energy=torch.where(bad, torch.inf, energy),
             gradient=torch.where(bad[:, None, None], 0, work.gradient[:, 1:-1]),
             stiffness=segments * weight * work.price.square().nan_to_num(0.0, 0.0, 0.0),
-            seen=work.seen,
+            segment_cost=work.segment_cost,
         )
 
     def energy(self, latents: Tensor) -> Tensor:
         """Equation 3 alone ``(b,)``, without its gradient; infinite where a point lies where the index is 0."""
         with torch.no_grad():
-            found = energy(latents, self.to_data, self.log_index, max_points=self.max_points)
+            cost = self.costs.discrete(latents)
+            found = 0.5 * cost.shape[-1] * cost.square().sum(-1)
             logs = self.log_index(latents)
         return torch.where(_walled(logs) | ~found.isfinite(), torch.inf, found)
 
@@ -165,9 +140,9 @@ class Problem:
         with torch.enable_grad():
             leaf, view = leaf_and_view(latents)
             logs = self.log_index(view)
-            price = prices(logs)
+            price = discrete_price(logs)
             stiffness = (points - 1) * price.square()
-        length = torch.empty_like(work.seen)
+        length = torch.empty_like(work.segment_cost)
         for rows in blocks(count, None if limit is None else max(1, limit // points)):
             for piece in blocks(points - 1, None if limit is None or limit >= points else max(1, limit - 1)):
                 span = slice(piece.start, piece.stop + 1)
@@ -177,7 +152,7 @@ class Problem:
             work.gradient += torch.autograd.grad(0.5 * (stiffness * length.square()).sum(), leaf)[0]
         self._watch(length)
         work.price[:] = price.detach()
-        work.seen[:] = times(work.price, length)
+        work.segment_cost[:] = price_times_length(work.price, length)
         work.walled |= _walled(logs) | (work.price == torch.inf).any(-1)
 
     def _pulled(self, latents: Tensor, stiffness: Tensor) -> tuple[Tensor, Tensor]:
@@ -206,10 +181,12 @@ class Problem:
         stops = list(accumulate(size for size in sizes if size > 0))
         return [slice(start, stop) for start, stop in pairwise([0, *stops])]
 
-    def _in_parts(self, latents: Tensor, piece: slice, rule: Quadrature, work: _Work) -> None:
+    def _in_parts(self, latents: Tensor, piece: slice, quadrature: Quadrature, work: _Work) -> None:
         """The segments ``piece`` of all paths in a row, in parts; neighbours share their points."""
-        number, scale, weight = (values.flatten()[piece] for values in (rule.parts, rule.scale, rule.weight))
-        segments, dim = work.seen.shape[1], latents.shape[-1]
+        number, scale, weight = (
+            values.flatten()[piece] for values in (quadrature.parts, quadrature.scale, quadrature.weight)
+        )
+        segments, dim = work.segment_cost.shape[1], latents.shape[-1]
         which = torch.arange(piece.start, piece.stop, device=latents.device)
         row, segment = which // segments, which % segments
         last = segment == segments - 1  # after these comes the end of a path; after the last of the piece an end, too
@@ -224,21 +201,21 @@ class Problem:
             logs = self.log_index(subdivide(ends, self.cells))
             of, begin = of[begins], share[begins]
             price = self._mean_prices(logs, of, begin, begin + number[of].to(begin).reciprocal()) * scale[of]
-            seen = torch.zeros_like(scale).index_add(0, of, times(price, size[begins]))
-            (slope,) = torch.autograd.grad(0.5 * segments * (weight * seen.square()).sum(), ends)
+            segment_cost = torch.zeros_like(scale).index_add(0, of, price_times_length(price, size[begins]))
+            (slope,) = torch.autograd.grad(0.5 * segments * (weight * segment_cost.square()).sum(), ends)
         flat = work.gradient.view(-1, dim)
         flat.index_add_(0, row * (segments + 1) + segment, slope[:, 0])
         flat.index_add_(0, row * (segments + 1) + segment + 1, slope[:, 1])
-        length, found = torch.zeros_like(scale).index_add(0, of, size.detach()[begins]), seen.detach()
-        work.seen.view(-1)[piece] = found
+        length, found = torch.zeros_like(scale).index_add(0, of, size.detach()[begins]), segment_cost.detach()
+        work.segment_cost.view(-1)[piece] = found
         self._watch(size.detach())
-        still = scale * prices(logs.detach()[:, [0, -1]])[:, 0]
+        still = scale * discrete_price(logs.detach()[:, [0, -1]])[:, 0]
         work.price.view(-1)[piece] = torch.where(length > 0, found / length, still)
         work.walled[row[_walled(logs)]] = True
 
     def _mean_prices(self, logs: Tensor, of: Tensor, start: Tensor, stop: Tensor) -> Tensor:
         """The mean price between ``start`` and ``stop`` (shares of the segment ``of``), from logs on a fine grid."""
-        total = torch.nn.functional.pad(mean_prices(logs, 1).cumsum(-1), (1, 0)).flatten()
+        total = torch.nn.functional.pad(mean_price(logs, 1).cumsum(-1), (1, 0)).flatten()
 
         def until(share: Tensor) -> Tensor:
             at = share * self.cells
@@ -249,13 +226,25 @@ class Problem:
         return (until(stop) - until(start)) / (self.cells * (stop - start))
 
     def mean_prices(self, latents: Tensor) -> Tensor:
-        """The mean price ``(b, K)`` on the segments of ``latents`` ``(b, K+1, D)``, from the index alone."""
-        at_once = max(1, _VALUES // (self.cells * latents[0].numel()))
-        found = [
-            mean_prices(self.log_index(subdivide(latents[rows], self.cells)), self.cells)
-            for rows in blocks(len(latents), at_once)
-        ]
-        return torch.cat(found)
+        """Computes the mean price ``(b, K)`` on the segments of ``latents`` ``(b, K+1, D)``, from the index alone."""
+        return self.costs.mean_price(latents, self.cells)
+
+    def chords(self, latents: Tensor) -> Tensor:
+        """Computes the lengths ``(b, K)`` of the decoded chords; keeps no graph."""
+        with torch.no_grad():
+            return chords(self.costs.decoded(latents))
+
+    def halved_costs(self, latents: Tensor) -> tuple[Tensor, Tensor]:
+        """Computes segment costs ``(b, K)`` by the mean price, from whole chords and from chords of halves.
+
+        Two points are decoded for one of the path, without a backward pass: one evaluation.
+        """
+        with torch.no_grad():
+            data = self.costs.decoded(subdivide(latents, 2))
+            price = self.mean_prices(latents)
+        size, parts = chords(data[:, ::2]), chords(data)
+        half = torch.where(below_resolution(data, parts)[:, None], size, parts.reshape(*price.shape, 2).sum(-1))
+        return price_times_length(price, size), price_times_length(price, half)
 
     def metric(self, latents: Tensor) -> tuple[Metric, float]:
         """The metric along paths ``(b, K+1, D)``, and what it cost in path evaluations of each."""
@@ -264,7 +253,7 @@ class Problem:
 
 def _walled(logs: Tensor) -> Tensor:
     """Which rows have a point where the index is 0 or, against its definition, above 1."""
-    return ((logs == -torch.inf) | (logs > ABOVE)).any(-1)
+    return ((logs == -torch.inf) | (logs > LOG_INDEX_ROUNDING)).any(-1)
 
 
 @dataclass
@@ -272,7 +261,7 @@ class _Work:
     """What an evaluation gathers, block by block: ``(b, K+1, D)``, ``(b, K)``, ``(b, K)`` and ``(b,)``."""
 
     gradient: Tensor
-    seen: Tensor
+    segment_cost: Tensor
     price: Tensor
     walled: Tensor
 

@@ -16,7 +16,7 @@ from torch import Tensor
 __all__ = ["BlockTridiagonal"]
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Stage:
     """One elimination of every other block.
 
@@ -31,9 +31,9 @@ class _Stage:
     behind: Tensor
 
 
-@dataclass(frozen=True)
+@dataclass
 class BlockTridiagonal:
-    """The factors of ``b`` matrices of ``n`` by ``n`` blocks of ``r`` by ``r``.
+    """The factors of ``b`` matrices of ``n`` by ``n`` blocks of ``r`` by ``r``; `put` replaces some in place.
 
     Attributes:
         stages: the eliminations, the first one first.

@@ -24,20 +24,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..audit import Audit, hides
+from ..audit import Audit, is_tunnelling
 from ..index import PriorIndex
-from .audited import GAP, solve_audited
+from .configuration import config
 from .coordinates import Coordinates
 from .multilevel import Multilevel
-from .problem import Evaluation, Problem, Quadrature
-from .protocol import CAUTION, Callback, Outcome, Solver, State, with_interior
-from .restarts import Listener, Minima, adopt_cheaper, affordable
+from .multistart import Listener, Minima, adopt_cheaper, affordable
+from .objective import Evaluation, Objective
+from .outcome import Outcome
+from .protocol import Callback, Solver, State, with_interior
+from .quadrature import Quadrature
+from .refinement import solve_audited
 
 __all__ = ["solve_bounded"]
-
-_LOWER = 0.01  # relative: what a polish brings that a converged path should not have left
-_TIE = 2e-3  # relative: a straight line cheaper by less is the minimum that was found
-_POLISH, _LEAST = 60.0, 20.0  # path evaluations in the affine coordinates: the most, and those worth a beginning
 
 
 class _Drawn:
@@ -64,22 +63,22 @@ class _CoordinateIndex(PriorIndex):
         return self._coordinates.index.log(self._coordinates.latents(z))
 
 
-class _CoordinateProblem(Problem):
-    """A problem whose unknowns are coordinates; the segments of a polyline stay straight in the latents."""
+class _CoordinateObjective(Objective):
+    """A objective whose unknowns are coordinates; the segments of a polyline stay straight in the latents."""
 
-    def __init__(self, problem: Problem, coordinates: Coordinates) -> None:
+    def __init__(self, objective: Objective, coordinates: Coordinates) -> None:
         def to_data(u: Tensor) -> Tensor:
-            return problem.to_data(coordinates.latents(u))
+            return objective.to_data(coordinates.latents(u))
 
         self.index = _CoordinateIndex(coordinates)
-        super().__init__(to_data, self.index, None, problem.max_points)
-        self.problem, self.coordinates = problem, coordinates
+        super().__init__(to_data, self.index, None, objective.max_points)
+        self.objective, self.coordinates = objective, coordinates
 
-    def evaluate(self, latents: Tensor, rule: Quadrature | None = None) -> Evaluation:
+    def evaluate(self, latents: Tensor, quadrature: Quadrature | None = None) -> Evaluation:
         with torch.enable_grad():
             u = latents.detach().requires_grad_()
             z = self.coordinates.latents(u)
-        found = self.problem.evaluate(z.detach(), rule)
+        found = self.objective.evaluate(z.detach(), quadrature)
         (slope,) = torch.autograd.grad(z[:, 1:-1], u, found.gradient)
         bad = ~slope.isfinite().flatten(1).all(-1)
         return replace(
@@ -89,21 +88,23 @@ class _CoordinateProblem(Problem):
         )
 
     def energy(self, latents: Tensor) -> Tensor:
-        return self.problem.energy(self.coordinates.latents(latents))
+        return self.objective.energy(self.coordinates.latents(latents))
 
     def mean_prices(self, latents: Tensor) -> Tensor:
-        return self.problem.mean_prices(self.coordinates.latents(latents))
+        return self.objective.mean_prices(self.coordinates.latents(latents))
 
 
-Solve = Callable[[Problem, Tensor, Callable[[Tensor], Audit], Any, Callback | None], tuple[State, Audit, Minima | None]]
-"""A solve of a problem from polylines, by an audit and an index, told to a callback; the minima that it found."""
+Solve = Callable[
+    [Objective, Tensor, Callable[[Tensor], Audit], Any, Callback | None], tuple[State, Audit, Minima | None]
+]
+"""A solve of a objective from polylines, by an audit and an index, told to a callback; the minima that it found."""
 
 
 def solve_bounded(
     coordinates: Coordinates,
     solve: Solve,
     solver: Solver[Any],
-    problem: Problem,
+    objective: Objective,
     line: Tensor,
     audit: Callable[[Tensor], Audit],
     *,
@@ -116,7 +117,7 @@ def solve_bounded(
         coordinates: of the prior's support.
         solve: the solve, from one start or several.
         solver: the one that ``solve`` uses.
-        problem: the energy, of latents.
+        objective: the energy, of latents.
         line: the straight lines.
         audit: the audit of polylines of latents.
         max_total: the path evaluations each path may spend in all; None for no limit.
@@ -124,7 +125,7 @@ def solve_bounded(
     """
     listen = Listener(callback)
     begin, walled = coordinates.of_latents(line)
-    inside = _CoordinateProblem(problem, coordinates)
+    inside = _CoordinateObjective(objective, coordinates)
     state, facts, minima = solve(
         inside, begin, lambda u: audit(coordinates.latents(u)), inside.index, _told(coordinates, listen)
     )
@@ -132,40 +133,44 @@ def solve_bounded(
     found = with_interior(line, coordinates.latents(state.latents)[:, 1:-1])
     state.latents = torch.where(same[:, None, None], line, found)
     doubtful = walled.any(-1)
-    facts = _measure_anew(doubtful.nonzero()[:, 0], state, facts, problem, line, audit)
+    facts = _measure_anew(doubtful.nonzero()[:, 0], state, facts, objective, line, audit)
     tol = getattr(solver, "tol", 1e-3)
-    doubtful |= (state.outcome != Outcome.CONVERGED) | (state.gain > CAUTION * tol)
-    doubtful &= (state.outcome != Outcome.NON_FINITE) & (state.outcome != Outcome.BUDGET_SPENT)
+    doubtful |= (state.outcome != Outcome.CONVERGED.code) | (state.gain > config().convergence.gain_share * tol)
+    doubtful &= (state.outcome != Outcome.NON_FINITE.code) & (state.outcome != Outcome.BUDGET_SPENT.code)
     left = (math.inf if max_total is None else max_total) - state.evaluations
-    doubtful &= left >= _LEAST
-    for rows, most in affordable(doubtful, left, _POLISH):
+    doubtful &= left >= config().bounded_support.least_evaluations
+    for rows, most in affordable(doubtful, left, config().bounded_support.polish_evaluations):
         if listen.stopped:
             break
-        facts = _polish(rows, Multilevel(tol), state, facts, problem, audit, coordinates.around(), most, listen)
+        facts = _polish(rows, Multilevel(tol), state, facts, objective, audit, coordinates.around(), most, listen)
     return state, facts, minima
 
 
 def _measure_anew(
-    rows: Tensor, state: State, facts: Audit, problem: Problem, line: Tensor, audit: Callable[[Tensor], Audit]
+    rows: Tensor, state: State, facts: Audit, objective: Objective, line: Tensor, audit: Callable[[Tensor], Audit]
 ) -> Audit:
-    """Audits the paths ``rows``, whose points on the wall the solve has seen a hair inside; returns the ``facts``."""
+    """Audits the paths ``rows``, whose points on the wall were solved for a hair inside; returns their audit."""
     if len(rows) == 0:
         return facts
     found, straight = audit(state.latents[rows]), audit(line[rows])
     above = ~(found.cost <= straight.cost)
-    state.outcome[rows[above & ~(straight.cost >= (1 - _TIE) * found.cost)]] = int(Outcome.STALLED)
+    state.outcome[rows[above & ~(straight.cost >= (1 - config().bounded_support.tie) * found.cost)]] = (
+        Outcome.STALLED.code
+    )
     for chosen, measured, latents in ((~above, found, state.latents[rows]), (above, straight, line[rows])):
-        state.keep(rows, chosen, latents, replace(problem.evaluate(latents), gradient=state.gradient[rows]))
+        state.keep(rows, chosen, latents, replace(objective.evaluate(latents), gradient=state.gradient[rows]))
         facts = facts.with_rows(rows[chosen], measured.rows(chosen))
-    hidden = _hidden(state.seen, facts)[rows]
-    state.outcome[rows[hidden & (state.outcome[rows] == Outcome.CONVERGED)]] = int(Outcome.UNRESOLVED)
+    hidden = _hidden(state.segment_cost, facts)[rows]
+    state.outcome[rows[hidden & (state.outcome[rows] == Outcome.CONVERGED.code)]] = Outcome.UNRESOLVED.code
     return facts
 
 
-def _hidden(seen: Tensor, facts: Audit) -> Tensor:
+def _hidden(segment_cost: Tensor, facts: Audit) -> Tensor:
     """Which paths ``(b,)`` hide cost from the energy that the solver saw ``(b, K)``."""
-    energy_cost = (seen.shape[-1] * seen.square().sum(-1)).sqrt()
-    return hides(facts.segment_cost, seen).any(-1) | ~(facts.cost <= (1 + GAP) * energy_cost)
+    energy_cost = (segment_cost.shape[-1] * segment_cost.square().sum(-1)).sqrt()
+    return is_tunnelling(facts.segment_cost, segment_cost).any(-1) | ~(
+        facts.cost <= (1 + config().refinement.gap) * energy_cost
+    )
 
 
 def _polish(
@@ -173,16 +178,16 @@ def _polish(
     solver: Multilevel,
     state: State,
     facts: Audit,
-    problem: Problem,
+    objective: Objective,
     audit: Callable[[Tensor], Audit],
     around: Coordinates | None,
     max_evaluations: float,
     listen: Listener,
 ) -> Audit:
     """Solves the paths ``rows`` on in coordinates of the affine space ``around`` the support, or in the latents."""
-    begin, inside, measure = state.latents[rows], problem, audit
+    begin, inside, measure = state.latents[rows], objective, audit
     if around is not None:
-        inside = _CoordinateProblem(problem, around)
+        inside = _CoordinateObjective(objective, around)
         begin, measure = around.of_latents(begin)[0], lambda y: audit(around.latents(y))
     finer, found = solve_audited(
         solver, inside, begin, measure, max_evaluations=max_evaluations, callback=_told(around, listen)
@@ -190,14 +195,18 @@ def _polish(
     state.evaluations[rows] += finer.evaluations
     if around is not None:
         finer.latents = with_interior(state.latents[rows], around.latents(finer.latents)[:, 1:-1])
-    hidden = _hidden(finer.seen, found)
-    settled = (state.outcome[rows] == Outcome.CONVERGED) & (found.cost > (1 - _LOWER) * facts.cost[rows])
-    # a little cheaper, and seen less well: no better
+    hidden = _hidden(finer.segment_cost, found)
+    settled = (state.outcome[rows] == Outcome.CONVERGED.code) & (
+        found.cost > (1 - config().bounded_support.polish_gain) * facts.cost[rows]
+    )
+    # a little cheaper, and segment_cost less well: no better
     found = replace(found, cost=torch.where(settled & hidden, torch.inf, found.cost))
-    finer.outcome[settled] = int(Outcome.CONVERGED)
-    ended = (finer.outcome == Outcome.BUDGET_SPENT) & (max_evaluations >= _POLISH)  # the polish, not what it may spend
+    finer.outcome[settled] = Outcome.CONVERGED.code
+    ended = (finer.outcome == Outcome.BUDGET_SPENT.code) & (
+        max_evaluations >= config().bounded_support.polish_evaluations
+    )  # the polish, not what it may spend
     if not listen.stopped:
-        finer.outcome[ended] = torch.where(hidden[ended], int(Outcome.UNRESOLVED), int(Outcome.STALLED))
+        finer.outcome[ended] = torch.where(hidden[ended], Outcome.UNRESOLVED.code, Outcome.STALLED.code)
     return adopt_cheaper(state, facts, rows, finer, found)
 
 

@@ -10,20 +10,17 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..curves import arc_length, at_arc, subdivide
-from ..energy import blocks, chords, decode, mean_prices, times
-from .problem import Problem
+from ..decoding import chords
+from .configuration import config
+from .objective import Objective
 from .protocol import with_interior
 
-__all__ = ["bends", "resampled", "resampling_points", "segment_costs"]
-
-_CELLS, _FINE = 16, 16  # cells of a part, to rank by cost; parts of a polyline, to make it even
-_WAVES, _AMPLITUDES = 3, (0.35, 0.1)
-_VALUES = 2**24
+__all__ = ["bends", "resampled_by_cost", "resampling_points", "segment_costs"]
 
 
 def resampling_points(legs: int) -> int:
-    """The points that `resampled` decodes for a polyline of ``legs`` segments."""
-    return legs * max(1, -(-_FINE // legs)) + 1
+    """The points that `resampled_by_cost` decodes for a polyline of ``legs`` segments."""
+    return legs * max(1, -(-config().search.resampling_parts // legs)) + 1
 
 
 def bends(line: Float[Tensor, "B P D"], count: int, seed: int) -> Float[Tensor, "n B P D"]:
@@ -34,43 +31,40 @@ def bends(line: Float[Tensor, "B P D"], count: int, seed: int) -> Float[Tensor, 
     with :math:`s` in turn 0.35 and 0.1, for two bends each.
     """
     points, dim = line.shape[-2:]
+    waves, amplitudes = config().search.bend_waves, (config().search.large_bend, config().search.small_bend)
     random = torch.Generator("cpu").manual_seed(seed)
     options: dict[str, Any] = {"dtype": torch.float64, "device": "cpu"}  # where the generator is
-    waves = torch.arange(1, _WAVES + 1, **options)
-    shape = torch.sin(math.pi * waves * torch.linspace(0, 1, points, **options)[:, None]) / waves
+    number = torch.arange(1, waves + 1, **options)
+    shape = torch.sin(math.pi * number * torch.linspace(0, 1, points, **options)[:, None]) / number
     size = (line[:, -1] - line[:, 0]).norm(dim=-1)[:, None, None]
     found = []
     for i in range(count):
         if i % 2 == 0:
-            turn = torch.randn(_WAVES, dim, generator=random, **options) / math.sqrt(dim)
-        bent = line + (-1) ** i * _AMPLITUDES[i // 2 % 2] * size * (shape @ turn).to(line)
+            coefficients = torch.randn(waves, dim, generator=random, **options) / math.sqrt(dim)
+        bent = line + (-1) ** i * amplitudes[i // 2 % 2] * size * (shape @ coefficients).to(line)
         found.append(with_interior(line, bent[:, 1:-1]))
     return torch.stack(found) if found else line.new_zeros(0, *line.shape)
 
 
-@torch.no_grad()
 def segment_costs(
-    problem: Problem, latents: Float[Tensor, "N P D"], parts: int, cells: int = _CELLS
+    objective: Objective, latents: Float[Tensor, "N P D"], parts: int, cells: int | None = None
 ) -> Float[Tensor, "N K"]:
-    """What the segments of polylines cost, measured in ``parts``, each at its mean price on ``cells`` at most."""
-    found, cells = [], min(cells, max(1, 2 * problem.cells // parts))  # fewer where the index runs the generator
-    for block in blocks(len(latents), max(1, _VALUES // (latents[:1].numel() * parts * cells))):
-        size = chords(decode(subdivide(latents[block], parts), problem.to_data, max_points=problem.max_points))
-        price = mean_prices(problem.log_index(subdivide(latents[block], parts * cells)), cells)
-        found.append(times(price, size).unflatten(-1, (-1, parts)).sum(-1))
-    return torch.cat(found)
+    """Computes the costs of segments cut into ``parts``, each with its mean price on ``cells`` at most."""
+    wanted = config().search.cells if cells is None else cells
+    fewer = max(1, 2 * objective.cells // parts)  # where the index runs the generator
+    return objective.costs.integrated(latents, parts, min(wanted, fewer))
 
 
 @torch.no_grad()
-def resampled(latents: Float[Tensor, "N P D"], problem: Problem, segments: int) -> Float[Tensor, "N Q D"]:
+def resampled_by_cost(latents: Float[Tensor, "N P D"], objective: Objective, segments: int) -> Float[Tensor, "N Q D"]:
     """Polylines of more segments, at about equal steps of cost; corners stay points as long as there are enough.
 
     So nothing is cut: a path around the corner of a wall stays on its side, and one through the mode goes through it.
     """
     legs = latents.shape[1] - 1
-    parts = max(1, -(-_FINE // legs))
+    parts = max(1, -(-config().search.resampling_parts // legs))
     fine = subdivide(latents, parts)
-    size = segment_costs(problem, fine, 1)
+    size = segment_costs(objective, fine, 1)
     usable = size.sum(-1, keepdim=True).isfinite() & (size.sum(-1, keepdim=True) > 0)
     arc = arc_length(torch.where(usable, size, chords(fine)))
     knots = arc[:, ::parts]

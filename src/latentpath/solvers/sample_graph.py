@@ -26,20 +26,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..energy import blocks
+from .._batching import blocks
 from ..index import PriorIndex
 from ..index.rules import draw
-from .problem import Problem
-from .starts import segment_costs
+from .configuration import config
+from .initial_paths import segment_costs
+from .objective import Objective
 
 __all__ = ["component_means", "graph_paths", "graph_points", "points_decoded"]
 
-_EDGE_PARTS, _EDGE_CELLS = 2, 64
-_NEIGHBOURS, _CLOSE = 8, 3  # of every point; of the sparser graph that tells clusters apart
-_POOL, _ADDED = 16, 4  # samples looked through for each one taken; one more at most for so many
-_FAR, _USUAL = 2.0, 0.95  # times that quantile of the nearest neighbours' distances: a sample farther off is uncovered
-_AHEAD = 8  # corners that pulling a path taut leaves out at once, at most
-_VALUES = 2**24
+_VALUES = 2**24  # distances of one block
 
 
 def points_decoded(points: int, pairs: int) -> int:
@@ -47,9 +43,11 @@ def points_decoded(points: int, pairs: int) -> int:
 
     An undirected graph of ``k`` nearest neighbours has some ``5 k / 8`` edges to a point.
     """
-    shared = (points + points // _ADDED) * _NEIGHBOURS * 3 // 4
-    own = 2 * 3 * _NEIGHBOURS + 12 * _AHEAD  # the endpoints' edges; the shortcuts of a path of a dozen corners
-    return (_EDGE_PARTS + 1) * (shared // pairs + own)
+    shared = (points + points // config().sample_graph.added) * config().sample_graph.neighbours * 3 // 4
+    own = (
+        2 * 3 * config().sample_graph.neighbours + 12 * config().sample_graph.shortcut
+    )  # the endpoints' edges; the shortcuts of a path of a dozen corners
+    return (config().sample_graph.edge_parts + 1) * (shared // pairs + own)
 
 
 def component_means(prior: object, most: int) -> list[Tensor]:
@@ -72,14 +70,14 @@ def graph_points(index: PriorIndex, known: Float[Tensor, "S D"], seed: int) -> T
     Of a larger draw, the sample farthest from all points is added, again and again, as long as it is much farther off
     than the points are from each other; at most a quarter of the known ones.
     """
-    pool = draw(index.prior, index.dim, _POOL * len(known), seed).to(known)
+    pool = draw(index.prior, index.dim, config().sample_graph.pool * len(known), seed).to(known)
     apart = torch.cat(
         [_distances(known[block], known).topk(2, largest=False).values[:, 1] for block in blocks(len(known), 1024)]
     )
-    bar = _FAR * apart.quantile(_USUAL)
+    bar = config().sample_graph.uncovered * apart.quantile(config().sample_graph.usual_quantile)
     distance, _ = _closest(pool, known)
     added: list[Tensor] = []
-    while len(added) < len(known) // _ADDED:
+    while len(added) < len(known) // config().sample_graph.added:
         farthest = distance.argmax()
         if not bool(distance[farthest] > bar):
             break
@@ -90,7 +88,7 @@ def graph_points(index: PriorIndex, known: Float[Tensor, "S D"], seed: int) -> T
 
 @torch.no_grad()
 def graph_paths(
-    problem: Problem,
+    objective: Objective,
     nodes: Float[Tensor, "S D"],
     start: Float[Tensor, "B D"],
     end: Float[Tensor, "B D"],
@@ -99,7 +97,7 @@ def graph_paths(
     r"""The shortest paths over a graph of points, each edge priced at what the straight segment costs.
 
     Args:
-        problem: the energy, whose generator and index price the edges.
+        objective: the energy, whose generator and index price the edges.
         nodes: ``(S, D)``.
         start: ``(B, D)``.
         end: ``(B, D)``.
@@ -117,17 +115,19 @@ def graph_paths(
     points = torch.cat([nodes, *([] if centres is None else [centres]), start, end])
     inner, outer = _edges(points[:count], middle, start, end)
     edges = torch.cat([inner, outer], dim=1)
-    costs = segment_costs(problem, points[edges.T], _EDGE_PARTS, _EDGE_CELLS)[:, 0]
+    costs = segment_costs(
+        objective, points[edges.T], config().sample_graph.edge_parts, config().sample_graph.edge_cells
+    )[:, 0]
     back = _predecessors(
         torch.cat([edges, inner.flip(0)], dim=1), torch.cat([costs, costs[: inner.shape[1]]]), count, pairs
     )
-    found, decoded = [], edges.shape[1] * (_EDGE_PARTS + 1)
+    found, decoded = [], edges.shape[1] * (config().sample_graph.edge_parts + 1)
     for i in range(pairs):
         way = [count + pairs + i]
         while way[-1] != count + i and way[-1] >= 0:
             way.append(int(back[i, way[-1]]))
         path = points[way[::-1]] if way[-1] >= 0 else torch.stack([start[i], end[i]])
-        pulled, work = _pulled(problem, path)
+        pulled, work = _pulled(objective, path)
         found.append(pulled)
         decoded += work
     return found, decoded
@@ -150,7 +150,11 @@ def _predecessors(edges: Tensor, costs: Tensor, count: int, pairs: int) -> Any:
 def _edges(nodes: Tensor, middle: Tensor, start: Tensor, end: Tensor) -> tuple[Tensor, Tensor]:
     """The edges among ``nodes``, each once, and those of the endpoints, which come after the nodes, ``(2, E)`` each."""
     labels = _clusters(nodes)
-    among = [_joined(nodes, _NEIGHBOURS), middle[_joined(nodes[middle], _NEIGHBOURS)], _bridges(nodes, labels)]
+    among = [
+        _joined(nodes, config().sample_graph.neighbours),
+        middle[_joined(nodes[middle], config().sample_graph.neighbours)],
+        _bridges(nodes, labels),
+    ]
     inner = torch.cat(among, dim=1).sort(0).values.unique(dim=1)
     outer = []
     for i, (a, b) in enumerate(zip(start, end, strict=True)):
@@ -168,7 +172,7 @@ def _clusters(nodes: Tensor) -> Tensor:
     from scipy.sparse import csr_array
     from scipy.sparse.csgraph import connected_components
 
-    rows, columns = _joined(nodes, _CLOSE).cpu().numpy()
+    rows, columns = _joined(nodes, config().sample_graph.cluster_neighbours).cpu().numpy()
     graph = csr_array((np.ones(len(rows)), (rows, columns)), shape=(len(nodes), len(nodes)))
     labels = connected_components(graph, directed=False)[1]
     return torch.as_tensor(labels, device=nodes.device).long()
@@ -191,7 +195,7 @@ def _bridges(nodes: Tensor, labels: Tensor) -> Tensor:
         others = others[labels[others] != cluster]
         gaps[cluster, labels[others]] = gap[others]
         ends[cluster, labels[others]] = torch.stack([own[nearest[others]], others], dim=1)
-    near = gaps.topk(min(_NEIGHBOURS, number - 1), largest=False).indices
+    near = gaps.topk(min(config().sample_graph.neighbours, number - 1), largest=False).indices
     each = torch.arange(number, device=nodes.device).repeat_interleave(near.shape[1])
     lengths = gaps.fill_diagonal_(0.0).double().clamp_min(torch.finfo(torch.float64).tiny).cpu().numpy()
     tree = torch.as_tensor(np.stack(minimum_spanning_tree(csr_array(lengths)).nonzero()), device=nodes.device).long()
@@ -204,7 +208,13 @@ def _reached(nodes: Tensor, middle: Tensor, labels: Tensor, point: Tensor) -> Te
     order = distance.argsort()
     central = middle[distance[middle].argsort()]
     apart = _first_of_each(labels, distance)
-    joined: Tensor = torch.cat([order[:_NEIGHBOURS], central[:_NEIGHBOURS], apart[:_NEIGHBOURS]]).unique()
+    joined: Tensor = torch.cat(
+        [
+            order[: config().sample_graph.neighbours],
+            central[: config().sample_graph.neighbours],
+            apart[: config().sample_graph.neighbours],
+        ]
+    ).unique()
     return joined
 
 
@@ -216,15 +226,17 @@ def _first_of_each(labels: Tensor, values: Tensor) -> Tensor:
     return places
 
 
-def _pulled(problem: Problem, path: Tensor) -> tuple[Tensor, int]:
+def _pulled(objective: Objective, path: Tensor) -> tuple[Tensor, int]:
     """The cheapest way along some of the corners ``(m+1, D)``, in their order; and the points decoded."""
     last = len(path) - 1
     if last < 2:
         return path, 0
     ahead = torch.combinations(torch.arange(last + 1, device=path.device))
-    ahead = ahead[ahead[:, 1] - ahead[:, 0] <= _AHEAD]
+    ahead = ahead[ahead[:, 1] - ahead[:, 0] <= config().sample_graph.shortcut]
     price = path.new_full((last + 1, last + 1), math.inf)
-    price[ahead[:, 0], ahead[:, 1]] = segment_costs(problem, path[ahead], _EDGE_PARTS, _EDGE_CELLS)[:, 0]
+    price[ahead[:, 0], ahead[:, 1]] = segment_costs(
+        objective, path[ahead], config().sample_graph.edge_parts, config().sample_graph.edge_cells
+    )[:, 0]
     lowest, via = path.new_zeros(last + 1), [0]
     for j in range(1, last + 1):
         lowest[j], i = (lowest[:j] + price[:j, j]).min(0)
@@ -232,7 +244,7 @@ def _pulled(problem: Problem, path: Tensor) -> tuple[Tensor, int]:
     way = [last]
     while way[-1] > 0:
         way.append(via[way[-1]])
-    return path[way[::-1]], len(ahead) * (_EDGE_PARTS + 1)
+    return path[way[::-1]], len(ahead) * (config().sample_graph.edge_parts + 1)
 
 
 def _joined(points: Tensor, number: int) -> Tensor:

@@ -23,7 +23,7 @@ The starts, in this order:
 ====================== ===============================================================================================
 the straight line      as in the paper
 through the mode       start, the point of highest index known (samples, means of the prior), end: straight, a kink
-along a graph          the shortest path over samples of the prior (see `latentpath.solvers.graph`); it needs scipy
+along a graph          the shortest path over samples of the prior (`latentpath.solvers.sample_graph`); it needs scipy
 near a sample          :math:`x(t) = (1-t)a + tb + \lambda \sin(\pi t)\,(s - \tfrac{a+b}2)`, ``s`` a sample of the
                        prior, :math:`\lambda` in turn 0.15 and 0.3
 bends                  for an index without a prior: the line plus :math:`\pm |b - a| \sum_m c_m \sin(m \pi t)`
@@ -50,19 +50,16 @@ from torch import Tensor
 from .._validate import SEED, Whole, agreed, whole_number
 from ..audit import Audit
 from ..counts import counted, plural
-from ..energy import chords, decode
 from ..errors import InputError, missing
 from ..index import PriorIndex
-from .audited import solve_audited
-from .candidates import Candidates, has_scipy
-from .problem import Problem
-from .protocol import Callback, Listener, Outcome, Solver, State
+from .configuration import config
+from .objective import Objective
+from .outcome import Outcome
+from .protocol import Callback, Listener, Solver, State
+from .refinement import solve_audited
+from .start_candidates import Candidates, has_scipy
 
 __all__ = ["Listener", "Minima", "Restarts", "adopt_cheaper", "affordable", "search", "spread"]
-
-_LEAST = 4  # path evaluations: a solve on all segments is not begun with fewer
-_MOST = 16  # starts of "auto"
-_SAME = 0.01  # relative: what is hardly cheaper
 
 
 @dataclass(frozen=True)
@@ -109,7 +106,7 @@ class Restarts:
     @property
     def most(self) -> int:
         """The most starts that one pair gets."""
-        return _MOST if self.starts == "auto" else self.starts
+        return config().search.auto_starts if self.starts == "auto" else self.starts
 
     @classmethod
     def of(cls, asked: object, seed: object) -> Restarts:
@@ -182,7 +179,7 @@ def spread(relative: Float[Tensor, "B n"]) -> Float[Tensor, " B"]:
 
 def search(
     solver: Solver[Any],
-    problem: Problem,
+    objective: Objective,
     latents: Tensor,
     audit: Callable[[Tensor], Audit],
     restarts: Restarts,
@@ -196,7 +193,7 @@ def search(
 
     Args:
         solver: any `Solver`, for the solves on all segments.
-        problem: the energy.
+        objective: the energy.
         latents: the straight lines ``(B, K+1, D)``.
         audit: the audit of polylines ``(b, K+1, D)``.
         restarts: how many starts, and which.
@@ -212,18 +209,20 @@ def search(
         pass alone half as much.
     """
     listen = Listener(callback)
-    state, facts = solve_audited(solver, problem, latents, audit, max_evaluations=max_evaluations, callback=listen)
+    state, facts = solve_audited(solver, objective, latents, audit, max_evaluations=max_evaluations, callback=listen)
     single, total = facts.cost.nan_to_num(math.inf, math.inf), math.inf if max_total is None else max_total
-    starts = Candidates(problem, latents, restarts.most, restarts.graph, restarts.samples, restarts.seed, index, listen)
+    starts = Candidates(
+        objective, latents, restarts.most, restarts.graph, restarts.samples, restarts.seed, index, listen
+    )
     left = total - state.evaluations
     left = left - torch.minimum(state.evaluations, left / 2)  # for refinement, which takes what the first solve took
     if restarts.starts == "auto":
         state.evaluations += 1 / latents.shape[1]
-        left = torch.where(single <= (1 + _tol(solver)) * _least(problem, latents, index), 0, left)
+        left = torch.where(single <= (1 + _tol(solver)) * _least(objective, latents, index), 0, left)
     if not listen.stopped:
         starts.solve(left)
     state.evaluations += starts.evaluations
-    facts = _refine(solver, problem, starts, state, facts, audit, max_evaluations, total, listen)
+    facts = _refine(solver, objective, starts, state, facts, audit, max_evaluations, total, listen)
     lowered = torch.where(facts.cost < single, torch.where(single.isfinite(), 1 - facts.cost / single, 1), 0)
     ranked = starts.costs.sort(-1).values
     relative = torch.where(ranked == ranked[:, :1], torch.where(ranked.isinf(), torch.inf, 1), ranked / ranked[:, :1])
@@ -232,7 +231,7 @@ def search(
 
 def _refine(
     solver: Solver[Any],
-    problem: Problem,
+    objective: Objective,
     starts: Candidates,
     state: State,
     facts: Audit,
@@ -253,7 +252,7 @@ def _refine(
             spent = starts.evaluations[rows].clone()
             begin = starts.polylines(rows, which[rows])
             state.evaluations[rows] += starts.evaluations[rows] - spent
-            finer, found = solve_audited(solver, problem, begin, audit, max_evaluations=limit, callback=listen)
+            finer, found = solve_audited(solver, objective, begin, audit, max_evaluations=limit, callback=listen)
             state.evaluations[rows] += finer.evaluations
             refined[rows, which[rows]] = found.cost.nan_to_num(math.inf, math.inf)
             facts = adopt_cheaper(state, facts, rows, finer, found)
@@ -270,13 +269,11 @@ def _refine(
     return facts
 
 
-def _least(problem: Problem, latents: Tensor, index: object) -> Tensor:
+def _least(objective: Objective, latents: Tensor, index: object) -> Tensor:
     r"""A lower bound ``(B,)`` for the cost of any path: :math:`-\log\alpha` times the distance of the ends in data."""
     if not isinstance(index, PriorIndex):
         return torch.zeros_like(latents[:, 0, 0])
-    with torch.no_grad():
-        size = chords(decode(latents[:, [0, -1]], problem.to_data, max_points=problem.max_points))[:, 0]
-    return -math.log(index.alpha) * size
+    return -math.log(index.alpha) * objective.chords(latents[:, [0, -1]])[:, 0]
 
 
 def _tol(solver: Solver[Any]) -> float:
@@ -289,7 +286,7 @@ def affordable(wanted: Tensor, left: Tensor, most: float | None) -> Iterator[tup
     together = (wanted & (left >= limit)).nonzero()[:, 0]
     if len(together) > 0:
         yield together, limit
-    for row in (wanted & (left < limit) & (left >= _LEAST)).nonzero():
+    for row in (wanted & (left < limit) & (left >= config().refinement.least_evaluations)).nonzero():
         yield row, float(left[row])
 
 
@@ -300,7 +297,9 @@ def adopt_cheaper(state: State, facts: Audit, rows: Tensor, finer: State, found:
     solver could not draw it any better than its start did, the outcome stays what it was.
     """
     chosen = found.cost < facts.cost[rows].nan_to_num(math.inf, math.inf)
-    same = (finer.outcome == Outcome.STALLED) & (found.cost >= (1 - _SAME) * facts.cost[rows])
+    same = (finer.outcome == Outcome.STALLED.code) & (
+        found.cost >= (1 - config().search.same_minimum) * facts.cost[rows]
+    )
     outcome = torch.where(same, state.outcome[rows], finer.outcome)
     good = state.keep(rows, chosen, finer.latents, finer)
     state.gain[good], state.outcome[good] = finer.gain[chosen], outcome[chosen]

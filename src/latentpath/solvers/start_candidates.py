@@ -1,8 +1,8 @@
 """The starts of a multi-start search, solved on a coarse level, and which of them are worth a solve on all segments.
 
-See `latentpath.solvers.restarts` for the starts and their order. Everything that is decided about a start depends on it
-and on the starts before it, never on how many follow: the first eight of sixteen starts are what eight starts are, and
-so are the ones that are refined. That is why more starts never find less.
+See `latentpath.solvers.multistart` for the starts and their order. Everything that is decided about a start depends on
+it and on the starts before it, never on how many follow: the first eight of sixteen starts are what eight starts are,
+and so are the ones that are refined. That is why more starts never find less.
 """
 
 from __future__ import annotations
@@ -17,26 +17,22 @@ from torch import Tensor
 from ..curves import lerp
 from ..index import PriorIndex
 from ..index.rules import draw
-from .graph import component_means, graph_paths, graph_points, points_decoded
+from .configuration import config
+from .initial_paths import bends, resampled_by_cost, resampling_points, segment_costs
 from .lbfgs import LBFGS
-from .problem import Problem, Quadrature
+from .objective import Objective
 from .protocol import Progress, run, with_interior
-from .starts import bends, resampled, resampling_points, segment_costs
+from .quadrature import Quadrature
+from .sample_graph import component_means, graph_paths, graph_points, points_decoded
 
 __all__ = ["Candidates", "has_scipy"]
-
-_COARSER, _COARSEST, _EVALUATIONS = 4, 4, 15.0
-_PARTS = 4  # of a segment, to rank by cost
-_LOWER, _DIFFERENT = 0.01, 0.002  # relative: what is worth a solve on all segments; what is another minimum
-_REFINED = 2  # a start is refined where fewer than so many before it are cheaper
-_BUMPS = (0.15, 0.3)
 
 
 class Candidates:
     """The starts of all pairs and what became of them on the coarse level.
 
     Args:
-        problem: the energy.
+        objective: the energy.
         line: the straight lines ``(B, K+1, D)``.
         number: the starts of each pair, ``n``, the straight line included.
         graph: whether one of them goes along a graph; None where that is possible and affordable.
@@ -52,7 +48,7 @@ class Candidates:
 
     def __init__(
         self,
-        problem: Problem,
+        objective: Objective,
         line: Tensor,
         number: int,
         graph: bool | None,
@@ -61,10 +57,12 @@ class Candidates:
         index: object,
         listen: Callable[[Progress], bool],
     ) -> None:
-        self.problem, self.number, self.samples, self.seed, self.listen = problem, number, samples, seed, listen
+        self.objective, self.number, self.samples, self.seed, self.listen = objective, number, samples, seed, listen
         self.start, self.end, self.points = line[:, 0], line[:, -1], line.shape[1]
-        self.segments = min(self.points - 1, max(_COARSEST, (self.points - 1) // _COARSER))
-        self.unit = (self.segments + 1) / self.points
+        self.segments = min(
+            self.points - 1, max(config().search.coarsest, (self.points - 1) // config().search.coarsening)
+        )
+        self.evaluation_weight = (self.segments + 1) / self.points
         self.index = index if isinstance(index, PriorIndex) else None
         self.graph = self._place_of_graph(graph)
         self.costs = line.new_full((len(line), number), math.nan)
@@ -90,26 +88,39 @@ class Candidates:
         if not bool((counts > 0).any()):
             return
         line = lerp(self.start, self.end, self.segments)
-        metric, work = self.problem.metric(line)
-        self.evaluations += torch.where(counts > 0, self.unit * work, 0)
+        metric, work = self.objective.metric(line)
+        self.evaluations += torch.where(counts > 0, self.evaluation_weight * work, 0)
         each, which = (torch.arange(self.number, device=line.device) < counts[:, None]).nonzero(as_tuple=True)
         begin = self._starts(line, counts)[each, which]
-        before = segment_costs(self.problem, begin, _PARTS).sum(-1)
-        solver, rule = LBFGS(1e-3), Quadrature.plain(begin)
-        state = solver.init(self.problem, begin, unit=self.unit, metric=metric.rows(each), rule=rule)
-        state = run(solver, self.problem, state, max_evaluations=_EVALUATIONS * self.unit, callback=self.listen)
-        costs = segment_costs(self.problem, state.latents, _PARTS).sum(-1)
+        before = segment_costs(self.objective, begin, config().search.ranking_parts).sum(-1)
+        solver, quadrature = LBFGS(1e-3), Quadrature.plain(begin)
+        state = solver.init(
+            self.objective,
+            begin,
+            evaluation_weight=self.evaluation_weight,
+            metric=metric.rows(each),
+            quadrature=quadrature,
+        )
+        state = run(
+            solver,
+            self.objective,
+            state,
+            max_evaluations=config().search.evaluations * self.evaluation_weight,
+            callback=self.listen,
+            phase="search",
+        )
+        costs = segment_costs(self.objective, state.latents, config().search.ranking_parts).sum(-1)
         better = costs < before
         self._coarse[each, which] = torch.where(better[:, None, None], state.latents, begin)
         self.costs[each, which] = torch.where(better, costs, before).nan_to_num(math.inf, math.inf)
-        measured = 2 * (self.segments * _PARTS + 1) / 2 / self.points
+        measured = 2 * (self.segments * config().search.ranking_parts + 1) / 2 / self.points
         self.evaluations.index_add_(0, each, state.evaluations + measured)
         self._compare_graph(counts)
 
     def polylines(self, rows: Tensor, which: Tensor) -> Tensor:
         """The start number ``which`` ``(b,)`` of each of ``rows`` as it is after the coarse level, ``(b, K+1, D)``."""
         self.evaluations[rows] += resampling_points(self.segments) / 2 / self.points
-        found = resampled(self._coarse[rows, which], self.problem, self.points - 1)
+        found = resampled_by_cost(self._coarse[rows, which], self.objective, self.points - 1)
         raw = (which == (-1 if self.graph is None else self.graph)) & self._graph_counts[rows]
         return torch.where(raw[:, None, None], self._along_graph[rows], found)
 
@@ -120,11 +131,11 @@ class Candidates:
         than two cheaper ones before them. One of them that costs what an earlier one does has found the same minimum.
         """
         costs = self.costs.nan_to_num(math.inf, math.inf)
-        lower = (costs < (1 - _LOWER) * costs[:, :1]) | (costs < (1 - tol) * single[:, None])
+        lower = (costs < (1 - config().search.lower) * costs[:, :1]) | (costs < (1 - tol) * single[:, None])
         chosen = torch.zeros_like(lower)
         for i in range(self.number):
             before, cost = torch.where(chosen[:, :i], costs[:, :i], math.inf), costs[:, i : i + 1]
-            chosen[:, i] = lower[:, i] & ((before < cost).sum(-1) < _REFINED) & ~self._same(before, cost)
+            chosen[:, i] = lower[:, i] & ((before < cost).sum(-1) < config().search.refined) & ~self._same(before, cost)
         return chosen
 
     def next_across_a_wall(self, number: int, refined: Tensor) -> Tensor:
@@ -140,12 +151,12 @@ class Candidates:
 
     @staticmethod
     def _same(before: Tensor, cost: Tensor) -> Tensor:
-        return ((before - cost).abs() <= _DIFFERENT * cost).any(-1) & cost[:, 0].isfinite()
+        return ((before - cost).abs() <= config().search.different * cost).any(-1) & cost[:, 0].isfinite()
 
     def _affordable(self, left: Tensor) -> Tensor:
         """How many starts of every pair ``left`` pays for, ``(B,)``: at least two, or none."""
-        each = (_EVALUATIONS + 1) * self.unit + 1
-        spare = left - self.unit - resampling_points(2) / 2 / self.points
+        each = (config().search.evaluations + 1) * self.evaluation_weight + 1
+        spare = left - self.evaluation_weight - resampling_points(2) / 2 / self.points
         sharing = len(left)
         while True:
             graph = 0.0 if self.graph is None else self._graph_price(sharing)
@@ -172,9 +183,9 @@ class Candidates:
         found = [line]
         if self.number > 1 and self.graph != 1:
             nodes = torch.cat([known, *means])
-            mode = nodes[self.problem.log_index(nodes).argmax()].expand_as(self.start)
+            mode = nodes[self.objective.log_index(nodes).argmax()].expand_as(self.start)
             kinked = torch.stack([self.start, mode, self.end], dim=1)
-            found.append(resampled(kinked, self.problem, self.segments))
+            found.append(resampled_by_cost(kinked, self.objective, self.segments))
             self.evaluations += torch.where(counts > 1, resampling_points(2) / 2 / self.points, 0)
         if self.graph is not None:
             found.append(line.clone())
@@ -182,9 +193,10 @@ class Candidates:
             if len(rows) > 0:
                 found[-1][rows] = self._graphed(rows, known, torch.cat([line[:0, 0], *means]))
         middle = torch.lerp(self.start, self.end, 0.5)
+        bumps = (config().search.small_bump, config().search.large_bump)
         hump = torch.sin(math.pi * torch.linspace(0, 1, self.segments + 1, device=line.device).to(line))[:, None]
         for i in range(self.number - len(found)):
-            near = line + _BUMPS[i % 2] * hump * (known[i % len(known)] - middle)[:, None]
+            near = line + bumps[i % 2] * hump * (known[i % len(known)] - middle)[:, None]
             found.append(with_interior(line, near[:, 1:-1]))
         return torch.stack(found, dim=1)
 
@@ -192,11 +204,11 @@ class Candidates:
         """The shortest paths over the graph of ``rows``, with ``k`` segments ``(b, k+1, D)``; kept with ``K``, too."""
         assert self.index is not None
         nodes = torch.cat([known, graph_points(self.index, known, self.seed)])
-        paths, decoded = graph_paths(self.problem, nodes, self.start[rows], self.end[rows], means)
+        paths, decoded = graph_paths(self.objective, nodes, self.start[rows], self.end[rows], means)
         found, share = [], 1 / 2 / self.points / len(rows)
         for row, path in zip(rows.tolist(), paths, strict=True):
-            found.append(resampled(path[None], self.problem, self.segments)[0])
-            self._along_graph[row] = resampled(path[None], self.problem, self.points - 1)[0]
+            found.append(resampled_by_cost(path[None], self.objective, self.segments)[0])
+            self._along_graph[row] = resampled_by_cost(path[None], self.objective, self.points - 1)[0]
             decoded += 2 * resampling_points(len(path) - 1)
         self.evaluations[rows] += decoded * share
         return torch.stack(found)
@@ -208,7 +220,7 @@ class Candidates:
         rows = (counts > self.graph).nonzero()[:, 0]
         if len(rows) == 0:
             return
-        costs = segment_costs(self.problem, self._along_graph[rows], 1).sum(-1)
+        costs = segment_costs(self.objective, self._along_graph[rows], 1).sum(-1)
         self.evaluations[rows] += 0.5
         better = costs < self.costs[rows, self.graph]
         self._graph_counts[rows] = better

@@ -1,0 +1,84 @@
+"""Points in the space where lengths are measured: the generator's output, features of it, or the latents themselves.
+
+A generator is any ``(N, D) -> (N, ...)``; trailing dimensions are flattened for norms. The argument ``embed`` chooses
+the space: None for the generator's output, ``"latent"`` for the latents (the literal reading of the paper's equation 3;
+the generator is not called), or a callable that maps the generator's output to features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ._batching import blocks
+from .callables import any_precision, in_weights_dtype
+from .errors import InputError
+
+__all__ = ["Embed", "Generator", "chords", "decode", "decoded_chords", "points_to_data"]
+
+Generator = Callable[[Tensor], Tensor]
+"""Latents ``(N, D)`` to data ``(N, ...)``, each point on its own, deterministic and differentiable."""
+
+Embed = Callable[[Tensor], Tensor] | Literal["latent"] | None
+"""The space in which lengths are measured: None (data), "latent", or a map from data to features."""
+
+
+def points_to_data(generator: Generator, embed: Embed = None) -> Callable[[Tensor], Tensor]:
+    """The map ``(N, D) -> (N, M)`` whose output lengths are measured in: generator, then ``embed``, then flattened.
+
+    What comes out is in the latents' dtype, whatever the generator computes in. A network in half precision is given
+    latents in its own dtype, and half-precision data reach ``embed`` in the latents' dtype.
+
+    Raises:
+        InputError: ``embed`` is neither None, "latent", nor callable.
+    """
+    if embed is None:
+        decode = in_weights_dtype(generator)
+        return lambda z: decode(z).flatten(1).to(z.dtype)
+    if isinstance(embed, str):
+        if embed != "latent":
+            raise InputError(f'embed must be None, "latent" or a callable from data to features, got {embed!r}')
+        return lambda z: z
+    if not callable(embed):
+        raise InputError(
+            f'embed must be None, "latent" or a callable from data to features, got {type(embed).__name__}'
+        )
+    data, features = any_precision(generator), in_weights_dtype(embed)
+    return lambda z: features(data(z)).flatten(1).to(z.dtype)
+
+
+def decode(
+    latents: Float[Tensor, "*batch D"], generator: Generator, embed: Embed = None, max_points: int | None = None
+) -> Float[Tensor, "*batch M"]:
+    """Latents ``(..., D)`` to points ``(..., M)`` of the space in which lengths are measured."""
+    to_data, flat = points_to_data(generator, embed), latents.reshape(-1, latents.shape[-1])
+    data = torch.cat([to_data(flat[block]) for block in blocks(len(flat), max_points)])
+    return data.reshape(*latents.shape[:-1], -1)
+
+
+def chords(data: Float[Tensor, "*batch P M"]) -> Float[Tensor, "*batch K"]:
+    """The distance ``(..., K)`` of consecutive points; its gradient at distance 0 is 0."""
+    square = data.diff(dim=-2).square().sum(-1)
+    still = square == 0
+    return torch.where(still, 0, torch.where(still, 1, square).sqrt())
+
+
+def decoded_chords(
+    latents: Float[Tensor, "*batch P D"], generator: Generator, embed: Embed = None, max_points: int | None = None
+) -> Float[Tensor, "*batch K"]:
+    """The numbers of ``chords(decode(...))``, holding no more than ``max_points`` decoded points at a time."""
+    if latents.numel() == 0:
+        return latents.new_zeros(*latents.shape[:-2], latents.shape[-2] - 1)
+    to_data, flat = points_to_data(generator, embed), latents.reshape(-1, latents.shape[-1])
+    sizes, last = [], None
+    for block in blocks(len(flat), max_points):
+        data = to_data(flat[block])
+        sizes.append(chords(data if last is None else torch.cat([last, data])))
+        last = data[-1:].clone()  # a view would keep the whole block
+    # of all points in a row: also from the end of one polyline to the start of the next, which nobody asked for
+    size = torch.nn.functional.pad(torch.cat(sizes), (0, 1))
+    return size.reshape(latents.shape[:-1])[..., :-1]
