@@ -108,7 +108,7 @@ def _library(name: str, label: str, solver: Callable[..., solvers.Solver[Any]], 
         with meter.counting(False):
             line = tracer.latents
             state = solvers.solve(solver(tol=NEVER, **options), _Plain(meter, problem), line, callback=listen)
-        outcomes = Counter(str(solvers.Outcome(code)) for code in state.outcome.tolist())
+        outcomes = Counter(map(str, solvers.Outcome.from_codes(state.outcome)))
         return Run(tracer.finish(), float(state.evaluations.mean()), dict(outcomes))
 
     return Method(name, label, dict(options), solve)

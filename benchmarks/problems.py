@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 import latentpath as lp
 from latentpath import models, priors
-from latentpath.energy import Index
 from latentpath.models.sampling import draw
+from latentpath.segment_cost import Index
 
 from .counting import Countable, evaluation_flops
 

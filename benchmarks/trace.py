@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 import latentpath as lp
-from latentpath.solvers.multilevel import resampled
+from latentpath.curves import resampled
 
 from .counting import Meter
 from .problems import MAX_POINTS, Problem

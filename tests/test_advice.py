@@ -34,7 +34,7 @@ def barrier(z):
 
 @pytest.mark.parametrize("outcome", list(lp.Outcome))
 def test_every_outcome_that_is_not_fine_has_advice(outcome):
-    assert lp.Outcome.named(str(outcome)) is outcome
+    assert lp.Outcome(str(outcome)) is outcome
     assert (outcome.advice == "") is (outcome in FINE)
     if outcome.advice:
         assert outcome.advice.endswith(".")

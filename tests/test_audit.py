@@ -87,7 +87,7 @@ def test_the_audit_is_of_the_polyline_and_not_of_its_points():
     line = torch.tensor([[2.0, 0, 0], [0, 0, 0], [0, 2.0, 0]], dtype=F64)
     assert float(lp.audit(line, identity, index).cost) == pytest.approx(1.504304, rel=1e-3)
     assert float(lp.audit(line, identity, index, tolerance=1e-5).cost) == pytest.approx(1.504304, rel=1e-5)
-    assert abs(float(lp.cost(line, identity, index)) / 1.504304 - 1) > 0.1
+    assert abs(float(lp.discrete_cost(line, identity, index)) / 1.504304 - 1) > 0.1
 
 
 @pytest.mark.parametrize("tolerance", [1e-2, 1e-3, 1e-4])
@@ -288,7 +288,7 @@ def test_facts_add_up_and_agree_with_the_functionals():
     torch.testing.assert_close(facts.segment_length.sum(-1), facts.length)
     torch.testing.assert_close(facts.energy, lp.energy(line, rippled, INDEX))
     fine = torch.cat([*(lp.lerp(line[:, i], line[:, i + 1], 400)[:, :-1] for i in range(8)), line[:, -1:]], 1)
-    torch.testing.assert_close(facts.cost, lp.cost(fine, rippled, INDEX), rtol=1e-3, atol=0)
+    torch.testing.assert_close(facts.cost, lp.discrete_cost(fine, rippled, INDEX), rtol=1e-3, atol=0)
     torch.testing.assert_close(facts.length, lp.length(fine, rippled), rtol=2e-3, atol=0)  # cost is what settles
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 import latentpath as lp
 from closed_forms import identity, sphere, tensor
 from latentpath.solvers import Multilevel, Objective, search, solve, solve_audited
-from latentpath.solvers.objective import Quadrature
+from latentpath.solvers.quadrature import Quadrature
 
 
 def ridge(width: float, height: float, end: float) -> Callable[[Tensor], Tensor]:
@@ -91,7 +91,7 @@ def test_the_refined_energy_is_half_the_squared_cost_at_constant_speed(parts: in
     found = problem.evaluate(line, measured)
     cost = lp.audit(line, identity, index, tolerance=1e-6).cost
     assert float((2 * found.energy).sqrt()) == pytest.approx(float(cost), rel=5e-3)
-    assert float(found.seen.sum()) == pytest.approx(float(cost), rel=1e-3)
+    assert float(found.segment_cost.sum()) == pytest.approx(float(cost), rel=1e-3)
 
     step = 1e-6
     direction = torch.zeros_like(line)

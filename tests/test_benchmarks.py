@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 import latentpath as lp
-from latentpath.energy import pushforward
+from latentpath.jacobian import pushforward
 
 if not (Path(__file__).parents[1] / "benchmarks" / "counting.py").is_file():
     pytest.skip("the benchmarks are not here", allow_module_level=True)

@@ -13,8 +13,8 @@ from torch.utils.flop_counter import FlopCounterMode
 import latentpath as lp
 from latentpath import priors
 from latentpath.callables import leaf_and_view, training_parts
-from latentpath.energy import jacobian_products, pushforward
 from latentpath.errors import GeneratorError
+from latentpath.jacobian import jacobian_products, pushforward
 
 F64 = torch.float64
 

@@ -11,7 +11,8 @@ from torch import nn
 
 import latentpath as lp
 from latentpath import priors
-from latentpath.energy import chords, decode, decoded_chords, prices
+from latentpath.decoding import chords, decode, decoded_chords
+from latentpath.segment_cost import discrete_price
 
 F64 = torch.float64
 
@@ -60,7 +61,7 @@ def naive_energy_and_cost(line, generator, index, alpha):
 @pytest.mark.parametrize("segments", [1, 2, 9])
 def test_equation_3_as_it_is_written(index, segments):
     lines = randn(3, 2, segments + 1, 2, seed=segments)
-    energy, cost = lp.energy(lines, image, index), lp.cost(lines, image, index)
+    energy, cost = lp.energy(lines, image, index), lp.discrete_cost(lines, image, index)
     assert energy.shape == cost.shape == (3, 2)
     for at in np.ndindex(3, 2):
         expected = naive_energy_and_cost(lines[at], image, index, index.alpha)
@@ -72,16 +73,18 @@ def test_the_energy_of_a_straight_line_in_a_flat_metric_does_not_depend_on_segme
     A, a, b = randn(3, 5, seed=1), randn(4, 3, seed=2), randn(4, 3, seed=3)
     line, distance = lp.lerp(a, b, segments), ((b - a) @ A).norm(dim=-1)
     torch.testing.assert_close(lp.length(line, lambda z: z @ A), distance, rtol=1e-12, atol=0)
-    torch.testing.assert_close(lp.cost(line, lambda z: z @ A, flat), 1.5 * distance, rtol=1e-12, atol=0)
+    torch.testing.assert_close(lp.discrete_cost(line, lambda z: z @ A, flat), 1.5 * distance, rtol=1e-12, atol=0)
     torch.testing.assert_close(lp.energy(line, lambda z: z @ A, flat), 0.5 * (1.5 * distance) ** 2, rtol=1e-12, atol=0)
 
 
 def test_cauchy_and_schwarz_hold_with_equality_at_constant_speed_only():
     lines = randn(50, 11, 2, seed=4)
-    root, cost = (2 * lp.energy(lines, image, NORMAL)).sqrt(), lp.cost(lines, image, NORMAL)
+    root, cost = (2 * lp.energy(lines, image, NORMAL)).sqrt(), lp.discrete_cost(lines, image, NORMAL)
     assert bool((root > cost * (1 + 1e-9)).all())
     even = lp.lerp(randn(5, 2, seed=5), randn(5, 2, seed=6), 11)
-    torch.testing.assert_close((2 * lp.energy(even, lambda z: z, flat)).sqrt(), lp.cost(even, lambda z: z, flat))
+    torch.testing.assert_close(
+        (2 * lp.energy(even, lambda z: z, flat)).sqrt(), lp.discrete_cost(even, lambda z: z, flat)
+    )
 
 
 def test_twice_the_energy_tends_to_the_squared_cost_at_constant_speed():
@@ -114,7 +117,7 @@ def test_theorem_1_the_cost_of_a_smooth_curve_is_its_length_under_the_metric(ind
 
     exact, _ = quad(speed, 0, 1, epsrel=1e-5)
     line = curve(torch.linspace(0, 1, 501, dtype=F64))
-    assert float(lp.cost(line, image, index)) == pytest.approx(exact, rel=1e-3)
+    assert float(lp.discrete_cost(line, image, index)) == pytest.approx(exact, rel=1e-3)
     assert float(lp.audit(line, image, index).cost) == pytest.approx(exact, rel=1e-3)
 
 
@@ -127,7 +130,7 @@ def test_the_length_of_a_circle():
 def test_prices_average_the_index_and_not_its_logarithm():
     ri = torch.tensor([1.0, 0.2, 1e-30, 1e-300, 1e-300], dtype=F64)
     expected = [-math.log(0.9 * (p + q) / 2) for p, q in zip(ri[:-1].tolist(), ri[1:].tolist(), strict=True)]
-    torch.testing.assert_close(prices((0.9 * ri).log()), torch.tensor(expected, dtype=F64), rtol=1e-14, atol=0)
+    torch.testing.assert_close(discrete_price((0.9 * ri).log()), torch.tensor(expected, dtype=F64), rtol=1e-14, atol=0)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -136,7 +139,7 @@ def test_prices_average_the_index_and_not_its_logarithm():
 
 def test_the_gradient_of_the_energy_is_right():
     assert torch.autograd.gradcheck(lambda z: lp.energy(z, image, NORMAL), randn(5, 2, seed=7).requires_grad_())
-    assert torch.autograd.gradcheck(lambda z: lp.cost(z, image, bowl), randn(5, 2, seed=7).requires_grad_())
+    assert torch.autograd.gradcheck(lambda z: lp.discrete_cost(z, image, bowl), randn(5, 2, seed=7).requires_grad_())
 
 
 @pytest.mark.parametrize("embed", [None, "latent", lambda data: data.flatten(1)[:, :2] ** 2])
@@ -195,10 +198,10 @@ def test_standing_still_where_the_index_is_0_costs_nothing_and_moving_there_ever
         return torch.full_like(z[..., 0], -0.5).masked_fill(z[..., 0] > 1, -torch.inf)
 
     still = torch.full((3, 2), 2.0, dtype=F64)
-    assert float(lp.cost(still, lambda z: z, wall)) == 0
+    assert float(lp.discrete_cost(still, lambda z: z, wall)) == 0
     assert float(lp.energy(still, lambda z: z, wall)) == 0
     moving = still + torch.arange(3, dtype=F64)[:, None]
-    assert float(lp.cost(moving, lambda z: z, wall)) == torch.inf
+    assert float(lp.discrete_cost(moving, lambda z: z, wall)) == torch.inf
     assert float(lp.energy(moving, lambda z: z, wall)) == torch.inf
 
 
@@ -244,7 +247,7 @@ def test_chunks_of_any_size_give_the_same_numbers_and_bound_every_call(max_point
     line = randn(3, 10, 2, seed=9)
     for measure in (
         lambda **k: lp.energy(line, counted, NORMAL, **k),
-        lambda **k: lp.cost(line, counted, NORMAL, **k),
+        lambda **k: lp.discrete_cost(line, counted, NORMAL, **k),
         lambda **k: lp.length(line, counted, **k),
         lambda **k: lp.metric_tensor(line, counted, NORMAL, **k),
     ):

@@ -231,7 +231,7 @@ def test_the_audit_of_a_decoding_index_agrees_with_a_fine_sum():
     line = lp.lerp(draw(2, 65), draw(2, 66), 10)
     fine = lp.curves.subdivide(line, 2000)
     with torch.no_grad():
-        cost = lp.cost(fine, GENERATOR, index)
+        cost = lp.discrete_cost(fine, GENERATOR, index)
     facts = lp.audit(line, GENERATOR, index)
     assert facts.settled.all()
     torch.testing.assert_close(facts.cost, cost, rtol=3e-3, atol=0)

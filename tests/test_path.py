@@ -39,7 +39,7 @@ def measured(latents, source=SOURCE):
     return lp.Path.measured(
         latents,
         source,
-        outcome=tuple(lp.Outcome(1 + i % 4) for i in range(count)),
+        outcome=tuple(list(lp.Outcome)[1 + i % 4] for i in range(count)),
         evaluations=torch.arange(count, dtype=F64),
         gain=torch.linspace(0.1, 1, count, dtype=F64),
         settings={"segments": latents.shape[1] - 1, "tol": 1e-3, "embed": None},

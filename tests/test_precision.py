@@ -70,7 +70,7 @@ UNDER_AUTOCAST: dict[str, Callable[[], Tensor]] = {
     "encode": lambda: lp.Model(NET, PRIOR, encoder=network(8, 3)).encode(REAL),
     "audit": lambda: lp.audit(LINE, NET, INDEX).segment_cost,
     "energy": lambda: lp.energy(LINE, NET, INDEX),
-    "cost": lambda: lp.cost(LINE, NET, INDEX),
+    "cost": lambda: lp.discrete_cost(LINE, NET, INDEX),
     "length": lambda: lp.length(LINE, NET),
     "even_in_data": lambda: even_in_data(LINE, NET, 7),
     "metric_tensor": lambda: lp.metric_tensor(LINE, NET, INDEX),

@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 import latentpath as lp
-from latentpath.energy import chords
+from latentpath.decoding import chords
 from latentpath.models import Model
 from latentpath.models.sampling import draw as sample
 from latentpath.plots import colour, house_style, plane_coordinates

@@ -18,7 +18,7 @@ import latentpath as lp
 from closed_forms import flat, identity, normal_index, polar, tensor
 from latentpath.errors import InputError, MissingDependencyError
 from latentpath.solvers import Objective, Progress, graph_paths
-from latentpath.solvers.initial_paths import _shares, bends, resampled
+from latentpath.solvers.initial_paths import _shares, bends, resampled_by_cost
 from latentpath.solvers.multistart import spread
 
 
@@ -290,14 +290,14 @@ def test_a_graph_finds_the_cheapest_way_through_given_points() -> None:
 
 def test_corners_stay_where_they_are() -> None:
     corner = torch.stack([tensor(0, 0), tensor(1, 3), tensor(1.5, 3), tensor(4, 0)])[None]
-    found = resampled(corner, Objective(identity, flat), 9)
+    found = resampled_by_cost(corner, Objective(identity, flat), 9)
     assert found.shape == (1, 10, 2)
     for point in corner[0]:
         assert (found[0] - point).norm(dim=-1).min() < 1e-12
     assert float(found.diff(dim=1).norm(dim=-1).sum()) == pytest.approx(float(corner.diff(dim=1).norm(dim=-1).sum()))
     assert _shares(tensor(0.0, 1.0, 3.0)[None], 11).tolist() == [[1, 3, 7]]
     many = torch.rand(1, 30, 2, dtype=torch.float64)
-    assert resampled(many, Objective(identity, flat), 6).shape == (1, 7, 2)
+    assert resampled_by_cost(many, Objective(identity, flat), 6).shape == (1, 7, 2)
 
 
 def test_bends_come_in_opposite_pairs_and_scale_with_the_distance() -> None:

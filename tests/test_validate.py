@@ -230,7 +230,7 @@ def bent(z):
 
 FUNCTIONALS = {
     "energy": lambda z, **options: lp.energy(z, bent, INDEX, **options),
-    "cost": lambda z, **options: lp.cost(z, bent, INDEX, **options),
+    "cost": lambda z, **options: lp.discrete_cost(z, bent, INDEX, **options),
     "length": lambda z, **options: lp.length(z, bent, **options),
     "audited cost": lambda z, **options: lp.audit(z, bent, INDEX, **options).cost,
     "audited length": lambda z, **options: lp.audit(z, bent, INDEX, **options).length,

@@ -14,8 +14,7 @@ from torch.distributions import Categorical, Independent, Laplace, MixtureSameFa
 
 import latentpath as lp
 from latentpath.errors import SolveError
-from latentpath.solvers.protocol import LITTLE
-from latentpath.solvers.refinement import GAP
+from latentpath.solvers.configuration import config
 from latentpath.verdict import gain_of_curve
 
 F64 = torch.float64
@@ -62,7 +61,7 @@ OPERATIONS: dict[str, Callable[[lp.Path, int], lp.Path]] = {
 }
 
 
-def assert_belongs(path: lp.Path, tol: float = TOL, gain: float = LITTLE * TOL) -> None:
+def assert_belongs(path: lp.Path, tol: float = TOL, gain: float = config().convergence.creeping_gain * TOL) -> None:
     """Audit, segment costs and index are those of the points; what is called converged is."""
     source, close = path.source, {"rtol": 1e-8 if path.latents.dtype == F64 else 2e-3, "atol": 1e-6, "equal_nan": True}
     facts = source.audit(path.latents)
@@ -74,7 +73,7 @@ def assert_belongs(path: lp.Path, tol: float = TOL, gain: float = LITTLE * TOL) 
     for i, outcome in enumerate(path.outcome):
         if outcome is lp.Outcome.CONVERGED:
             assert not bool(path.tunnels[i].any())
-            assert float(path.gap[i]) <= GAP + 1e-6
+            assert float(path.gap[i]) <= config().refinement.gap + 1e-6
             assert not float(path.gain[i]) > gain
 
 
@@ -95,7 +94,9 @@ def test_the_verdict_belongs_to_the_points(operation, seed, dim, prior, dtype, s
     assert_belongs(path)
     found = operation(path, n)
     # a path that `replace` calls converged keeps the gain of its solve
-    assert_belongs(found, gain=math.inf if found.settings == path.settings else LITTLE * TOL)
+    assert_belongs(
+        found, gain=math.inf if found.settings == path.settings else config().convergence.creeping_gain * TOL
+    )
 
 
 @settings(max_examples=6)
@@ -110,7 +111,7 @@ def test_joined_legs_are_judged_at_their_new_points(seed, closed, smooth, spacin
     prior, generator = lp.priors.standard_normal(2, dtype=F64), net(2, F64, seed, 1.0)
     options = {"closed": closed, "segments": 10, "spacing": spacing, "smooth": smooth, "max_evaluations": 60}
     path = lp.interpolate_through(generator, prior, stops, **options)
-    assert_belongs(path, gain=LITTLE * TOL if smooth is None else math.inf)
+    assert_belongs(path, gain=config().convergence.creeping_gain * TOL if smooth is None else math.inf)
     torch.testing.assert_close(path.gain, gain_of_curve(path.latents, path.source, path.joints))
     one = path[[1]]
     assert_belongs(one, gain=math.inf)

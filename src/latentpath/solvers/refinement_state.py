@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -40,6 +40,7 @@ class Solve:
     phase: Phase | None
 
 
+@runtime_checkable
 class Stage(Protocol):
     """A part of a refinement: begins solves one after the other, and takes over what they found."""
 
