@@ -9,7 +9,6 @@ from .curves import lerp, slerp
 from .energy import cost, energy, length, metric_tensor
 from .errors import LatentPathError
 from .evaluate import Report, Source
-from .film import film, strip
 from .index import ClassifierIndex, DiscriminatorIndex, KNNIndex, RealismIndex, ScoreIndex, TypicalityIndex
 from .interpolate import interpolate
 from .invert import Inversion, invert
@@ -17,6 +16,7 @@ from .models import Model, load
 from .path import Path
 from .solvers import Outcome, Progress, Restarts
 from .through import interpolate_through
+from .viz import film, strip
 
 __version__ = "0.1.0"
 

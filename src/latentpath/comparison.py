@@ -18,7 +18,6 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from . import plots, video
 from .checks import check_endpoints, check_generator
 from .counts import counted
 from .curves import lerp, slerp
@@ -34,6 +33,7 @@ from .output import ENDPOINTS, FILES, REPORT, attempt, files_in, list_files, sav
 from .path import Path
 from .solvers import Progress, Restarts
 from .summary import CONFIDENCE, LABELS, legend, table, verdict
+from .viz import film_formats, plots
 
 __all__ = [
     "ENDPOINTS",
@@ -285,7 +285,7 @@ def _film(few: Mapping[str, Tensor], source: Source, model: Model, file: FilePat
         name: source.frames(even_in_data(latents, source.generator, _FILM_FRAMES, max_points=source.max_points))
         for name, latents in few.items()
     }
-    video.gif(film, file, seconds=_FILM_SECONDS, value_range=model.value_range)
+    film_formats.gif(film, file, seconds=_FILM_SECONDS, value_range=model.value_range)
 
 
 def _draw_map(named: Mapping[str, Tensor], model: Model, shown: int, file: FilePath) -> None:

@@ -16,8 +16,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
-from ..plots import FAINT, colour, draw_plane, legend_keys, stroke
 from ..value_range import Bytes
+from ..viz.plots import FAINT, colour, draw_plane, legend_keys, stroke
 
 __all__ = ["GAP", "SMALL", "STYLE", "Sheet", "bars", "curves", "limits", "over_samples"]
 

@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from .. import plots
 from ..counts import counted
 from ..curves import lerp, slerp
 from ..evaluate import LABELS
-from ..film import film, strip
 from ..models import Model
 from ..models.sampling import draw
 from ..path import Path as Curve
 from ..summary import verdict
 from ..value_range import pixels
+from ..viz import plots
+from ..viz.film import film, strip
 from .choices import Choices
 from .sessions import SAMPLES, Keyframe, Map
 from .solving import Glimpse

@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 import latentpath as lp
-from latentpath import plots
-from latentpath.video import pixels
+from latentpath.value_range import pixels
+from latentpath.viz import plots
 
 
 def rendered(figure: Figure) -> np.ndarray:

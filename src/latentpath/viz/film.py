@@ -18,13 +18,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import video
-from ._validate import describe, real_number, whole_number
-from .errors import InputError
-from .evaluate import LABELS
-from .path import Path, Spacing
-from .sheets import Sheet, enlarged
-from .value_range import Bytes, ValueRange, checked_range, declared_range, inferred_range, pixels
+from .._validate import describe, real_number, whole_number
+from ..errors import InputError
+from ..evaluate import LABELS
+from ..path import Path, Spacing
+from ..value_range import Bytes, ValueRange, checked_range, declared_range, inferred_range, pixels
+from . import film_formats as video
+from .grid import Sheet, enlarged
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -17,11 +17,13 @@ import torch
 from PIL import Image
 
 import latentpath as lp
-from latentpath import priors, video, webp
+from latentpath import priors
 from latentpath.curves import lerp, slerp
 from latentpath.energy import even_in_data
 from latentpath.errors import InputError, MissingDataError, MissingDependencyError
-from latentpath.sheets import Sheet
+from latentpath.value_range import pixels
+from latentpath.viz import webp
+from latentpath.viz.grid import Sheet
 
 F64 = torch.float64
 FORMATS = ["gif", "webp", "mp4"]
@@ -92,7 +94,7 @@ def played(file):
 
 def large(frames, scale):
     """Frames ``(..., C, H, W)`` as they are shown: ``(..., H * scale, W * scale, 3)``."""
-    array = video.pixels(frames).repeat(scale, -3).repeat(scale, -2)
+    array = pixels(frames).repeat(scale, -3).repeat(scale, -2)
     return np.broadcast_to(array, (*array.shape[:-1], 3))
 
 
@@ -218,7 +220,7 @@ def test_colours_survive(tmp_path, suffix):
 def test_greys_of_an_mp4_are_right(tmp_path, grey):
     path = path_of(torch.zeros(1, 2, 2, dtype=F64), lambda z: torch.full((len(z), 1, 9, 9), grey, dtype=F64))
     lp.film(path, tmp_path / "a.mp4", seconds=1, fps=5, value_range=(-1.0, 1.0))
-    assert np.abs(played(tmp_path / "a.mp4")[0].astype(int) - int(video.pixels(path.frames(2)).max())).max() <= 2
+    assert np.abs(played(tmp_path / "a.mp4")[0].astype(int) - int(pixels(path.frames(2)).max())).max() <= 2
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
@@ -241,7 +243,7 @@ def test_nan_and_what_is_outside_are_shown_as_pixels_shows_them(tmp_path):
 
     path, file = bent(generator=broken), tmp_path / "a.webp"
     lp.film(path, file, seconds=1, fps=10, loop=None, scale=1, spacing="latent", value_range=(0.0, 1.0))
-    expected = video.pixels(path.frames(10, "latent")[0], (0.0, 1.0))
+    expected = pixels(path.frames(10, "latent")[0], (0.0, 1.0))
     np.testing.assert_array_equal(played(file)[0], np.broadcast_to(expected, (10, 6, 10, 3)))
     assert not expected[..., 0, :].any()
 

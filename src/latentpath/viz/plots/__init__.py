@@ -19,9 +19,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ._validate import whole_number
-from .errors import InputError, missing
-from .value_range import ValueRange, inferred_range, pixels
+from ..._validate import whole_number
+from ...errors import InputError, missing
+from ...value_range import ValueRange, inferred_range, pixels
 
 try:
     import matplotlib as mpl

@@ -25,11 +25,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .._validate import describe, file_path, real_number
+from ..errors import InputError, MissingDataError, missing
+from ..value_range import Bytes, ValueRange, inferred_range, pixels
 from . import webp
-from ._validate import describe, file_path, real_number
-from .errors import InputError, MissingDataError, missing
-from .sheets import Sheet, enlarged
-from .value_range import Bytes, ValueRange, inferred_range, pixels
+from .grid import Sheet, enlarged
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, SupportsIndex
 
-from ._validate import whole_number
-from .value_range import Bytes
+from .._validate import whole_number
+from ..value_range import Bytes
 
 if TYPE_CHECKING:
     from PIL.Image import Image

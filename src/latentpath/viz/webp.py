@@ -13,7 +13,7 @@ import struct
 from collections.abc import Iterable, Sequence
 from typing import IO, TYPE_CHECKING
 
-from .errors import InputError
+from ..errors import InputError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
