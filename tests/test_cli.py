@@ -175,7 +175,7 @@ def drawn_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
         ("latentpath.viz.plots.profiles", "profiles.png", no_space),
         ("latentpath.viz.plots.plane", "plane.png", no_encoder),
         ("latentpath.viz.plots.prior_map", "map.png", no_space),
-        ("latentpath.viz.film_formats.gif", "morph.gif", no_encoder),
+        ("latentpath.comparison.film", "morph.gif", no_encoder),
         ("latentpath.comparison.about", "report.json", no_space),
     ],
 )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from ..value_range import Bytes
-from ..viz.plots import FAINT, colour
+from ..viz.plots.style import FAINT, colour
 from .selection import KINDS, Selection
 from .sheet import GAP, SMALL, Sheet
 

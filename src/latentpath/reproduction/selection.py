@@ -18,7 +18,7 @@ from torch.distributions import Distribution
 from ..errors import InputError
 from ..models.sampling import draw
 from ..value_range import Bytes, pixels
-from ..viz.plots import plane_coordinates
+from ..viz.plots.plane import plane_coordinates
 from .solved import Solved
 
 __all__ = ["EVERY", "KINDS", "Selection", "plain", "shown_points"]

@@ -1,295 +1,117 @@
-"""Films in files: writers that take one picture after the other, and `gif` for frames that are there already.
+"""The formats of a film: their limits, and the choice of the writer by the file's suffix.
 
-=========  =======================================================  ==========================  ==================
-suffix     pictures                                                 time                        needs
-=========  =======================================================  ==========================  ==================
-``.gif``   grey: exact; colour: 256 colours for each frame          hundredths, 50 a second     Pillow
-``.webp``  exact                                                    thousandths, 90 a second    Pillow
-``.mp4``   H.264, nearly so; colours at half the resolution         exact                       PyAV, ``[viz]``
-=========  =======================================================  ==========================  ==================
+=========  ===============================================  ========================  ===============  ==========
+suffix     pictures                                         time                      needs            written by
+=========  ===============================================  ========================  ===============  ==========
+``.gif``   grey: exact; colour: 256 colours for each frame  hundredths, 50 a second   Pillow           `gif`
+``.webp``  exact                                            thousandths, 90 a second  Pillow           `webp`
+``.mp4``   H.264, nearly exact                              exact                     PyAV, ``[viz]``  `mp4`
+=========  ===============================================  ========================  ===============  ==========
 
-Every film has exactly the frames it was given, even where neighbours are alike, and lasts exactly as long as was asked.
+Every film has exactly the frames it was given, even where neighbours are alike, and lasts exactly as long as asked for.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+import math
+from collections.abc import Iterable
 from fractions import Fraction
-from itertools import chain, pairwise
+from itertools import pairwise
 from pathlib import Path as FilePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-import torch
-from torch import Tensor
-
-from .._validate import describe, file_path, real_number
-from ..errors import InputError, MissingDataError, missing
-from ..value_range import Bytes, ValueRange, inferred_range, pixels
-from . import webp
-from .grid import Sheet, enlarged
+from ..errors import InputError
+from . import gif, mp4, webp
+from .files import whole
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["COMFORTABLE", "check", "durations", "gif", "most_frames", "target", "whole", "write"]
+__all__ = ["MAX_SIDE", "check_size", "durations", "frame_count", "write_film"]
 
-COMFORTABLE = (224, 500)
-"""About the height of a frame, and of all rows together, that is comfortable to see."""
 
-_MOST_A_SECOND = {".gif": 50, ".webp": 90}  # players take shorter times for "as slow as you like"
+MAX_SIDE = {".mp4": 16384, ".gif": 65535, ".webp": 16383}
+"""The formats, and the most pixels of a frame's side."""
+
 _UNITS = {".gif": 100, ".webp": 1000}
-_LARGEST_SIDE = {".gif": 65535, ".webp": 16383, ".mp4": 16384}
-_QUALITY = {"crf": "15", "preset": "medium"}
+"""The parts of a second in which a format counts; an MP4 has exact times."""
+
+_MAX_FPS, _MIN_FPS = {".gif": 50, ".webp": 90, ".mp4": 240}, 0.1
+"""Frames a second: players show a faster GIF or WebP as slowly as they like."""
+
+_MAX_FRAMES = 100_000
 
 
-def most_frames(seconds: float, suffix: str) -> int | None:
-    """The most frames that a format shows in this time; None where it has no bound."""
-    if suffix not in _MOST_A_SECOND:
-        return None
-    return round(_UNITS[suffix] * seconds) * _MOST_A_SECOND[suffix] // _UNITS[suffix]
-
-
-def durations(frames: int, seconds: float, suffix: str = ".gif") -> list[int]:
-    """Hundredths (WebP: thousandths) of a second for every frame, as even as can be, that add up to ``seconds``.
+def frame_count(seconds: float, fps: float, suffix: str) -> int:
+    """Returns the number of frames of a film, rounded down where the format cannot show one more in this time.
 
     Raises:
-        InputError: more than 50 (WebP: 90) frames a second.
+        InputError: ``fps`` is out of range, or there are too few or too many frames.
+    """
+    if not _MIN_FPS <= fps <= _MAX_FPS[".mp4"]:
+        raise InputError(f"fps must be from {_MIN_FPS} to {_MAX_FPS['.mp4']} frames a second; got {fps:g}.")
+    frames = seconds * fps
+    if frames > _MAX_FRAMES:
+        raise InputError(
+            f"a film has at most {_MAX_FRAMES:,} frames; {seconds:g} seconds at {fps:g} a second are {frames:,.0f}. "
+            "Make it shorter, or write several."
+        )
+    found = round(frames)
+    if suffix in _UNITS:
+        most = _MAX_FPS[suffix]
+        room = round(_UNITS[suffix] * seconds) * most // _UNITS[suffix]
+        if math.floor(frames) > room:
+            raise InputError(
+                f"a {suffix[1:].upper()} shows at most {most} frames a second: {found} frames need {found / most:g} "
+                f"seconds, got {seconds:g}; an .mp4 shows more"
+            )
+        found = min(found, room)
+    if found < 2:
+        raise InputError(f"a film has at least 2 frames; {seconds:g} seconds at {fps:g} a second are too few.")
+    return found
+
+
+def durations(frames: int, seconds: float, suffix: str) -> list[int]:
+    """Returns the hundredths (WebP: thousandths) of a second of every frame, as even as can be: in sum ``seconds``.
 
     Example:
-        >>> durations(3, 1.0)
+        >>> durations(3, 1.0, ".gif")
         [33, 34, 33]
     """
-    most, total = _MOST_A_SECOND[suffix], round(_UNITS[suffix] * seconds)
-    if (most_frames(seconds, suffix) or 0) < frames:
-        raise InputError(
-            f"a {suffix[1:].upper()} shows at most {most} frames a second: {frames} frames need {frames / most:g} "
-            f"seconds, got {seconds:g}; an .mp4 shows more"
-        )
-    ends = [round(total * i / frames) for i in range(frames + 1)]
-    return [after - before for before, after in pairwise(ends)]
+    total = round(_UNITS[suffix] * seconds)
+    return [after - before for before, after in pairwise(round(total * i / frames) for i in range(frames + 1))]
 
 
-def gif(
-    frames: Tensor | Sequence[Tensor] | Mapping[str, Tensor],
-    file: str | os.PathLike[str],
-    *,
-    seconds: float = 4.0,
-    bounce: bool = True,
-    loop: bool = True,
-    scale: int | None = None,
-    value_range: ValueRange | None = None,
-) -> None:
-    """Write a film as an animated GIF, whole or not at all.
-
-    Args:
-        frames: ``(n, C, H, W)``, C = 1 or 3, or a list of n frames ``(C, H, W)``. Several films by caption play side by
-            side, the caption above each. ``(P, n, C, H, W)`` plays P films one above the other.
-        file: where to.
-        seconds: how long one round takes, there and back if it bounces.
-        bounce: play to the end and back: 2n - 2 frames instead of n.
-        loop: play round after round.
-        scale: the side of the square that a pixel becomes; by default such that small frames are comfortable to see.
-        value_range: the values shown as 0 and 255, as for `latentpath.value_range.pixels`; None for what the frames of
-            all films hold.
+def check_size(suffix: str, size: tuple[int, int]) -> None:
+    """Validates the ``size`` (width, height) of the frames of a film.
 
     Raises:
-        InputError: frames of another shape, films of different length, more than 50 frames a second, or ``scale < 1``.
-        MissingDataError: the folder does not exist.
+        InputError: they are too large for the format.
     """
-    seconds = real_number("seconds", seconds, above=0)
-    target(file, (".gif",))
-    films = frames if isinstance(frames, Mapping) else {"": _stacked(frames)}
-    if not films or any(film.ndim not in (4, 5) for film in films.values()):
-        shapes = [tuple(film.shape) for film in films.values()]
-        raise InputError(f"a film must be (n, C, H, W) or (P, n, C, H, W), got {shapes}")
-    shown = inferred_range(films.values()) if value_range is None else value_range
-    columns = [pixels(film if film.ndim == 5 else film[None], shown) for film in films.values()]
-    sizes = {column.shape[:4] for column in columns}
-    if len(sizes) != 1:
-        raise InputError(f"films side by side need the same number of frames of one size, got {sorted(sizes)}")
-    rows, count, high, wide = sizes.pop()
-    scale = enlarged(scale, max(high, wide), min(COMFORTABLE[0], COMFORTABLE[1] / rows))
-    colour = any(column.shape[-1] == 3 for column in columns)
-    sheet = Sheet((high, wide), rows=[""] * rows, columns=list(films), scale=scale, colour=colour)
-    order = [*range(count), *(range(count - 2, 0, -1) if bounce else ())]
-    images = (sheet.compose([[column[row, i] for column in columns] for row in range(rows)]) for i in order)
-    with whole(file) as partial:
-        _gif(images, partial, len(order), seconds, loop)
-
-
-def _stacked(frames: Tensor | Sequence[Tensor]) -> Tensor:
-    if isinstance(frames, Tensor):
-        return frames
-    if not isinstance(frames, Sequence) or not all(isinstance(frame, Tensor) for frame in frames):
-        raise InputError(f"frames must be a tensor or a list of tensors (C, H, W); got {describe(frames)}.")
-    if not frames or any(frame.shape != frames[0].shape for frame in frames):
-        raise InputError("a film needs at least one frame, and all of one shape")
-    return torch.stack(list(frames))
-
-
-def check(file: str | os.PathLike[str], frames: int, seconds: float, size: tuple[int, int]) -> None:
-    """Refuse a film that cannot be written, before any work: of so many ``frames`` of this ``size`` (width, height).
-
-    Raises:
-        InputError: the suffix is none of ``.mp4``, ``.gif`` and ``.webp``, the file is a folder, there are too many
-            frames a second or the frames are too large for the format.
-        MissingDataError: the folder does not exist.
-        MissingDependencyError: an MP4 without PyAV.
-    """
-    suffix = target(file, tuple(_WRITERS)).suffix.lower()
-    if suffix == ".mp4":
-        _av()
-    else:
-        durations(frames, seconds, suffix)
-    if max(size) > _LARGEST_SIDE[suffix]:
+    if max(size) > MAX_SIDE[suffix]:
         raise InputError(
-            f"{suffix} holds frames of at most {_LARGEST_SIDE[suffix]} pixels a side, these are {size[0]} x {size[1]}: "
+            f"{suffix} holds frames of at most {MAX_SIDE[suffix]} pixels a side, these are {size[0]} x {size[1]}: "
             "show fewer paths, or a smaller scale"
         )
 
 
-def write(images: Iterable[Image], file: str | os.PathLike[str], frames: int, seconds: float, loop: bool) -> None:
-    """Write a film, whole or not at all, in the format that the file's suffix names; two pictures are held at a time.
+def write_film(images: Iterable[Image], file: FilePath, frames: int, seconds: float, loop: bool) -> None:
+    """Writes a film, whole or not at all, in the format that the file's suffix names; two frames are held at a time.
 
     Args:
         images: one after the other, all of one size, "L" or "RGB".
-        file: ``.mp4``, ``.gif`` or ``.webp``.
-        frames: how many images there are.
-        seconds: how long one round takes.
-        loop: play round after round; an MP4 cannot say so.
+        file: from `target`.
+        frames: the number of images, from `frame_count`.
+        seconds: the time of one round.
+        loop: play round after round; an MP4 cannot ask for it.
 
     Raises:
-        InputError: another suffix, a file that cannot be written, or too many frames a second.
-        MissingDataError: the folder does not exist.
-        MissingDependencyError: an MP4 without PyAV.
+        InputError: the file cannot be written, or a WebP would have more than 4 GiB.
     """
-    writer = _WRITERS[target(file, tuple(_WRITERS)).suffix.lower()]
+    suffix = file.suffix.lower()
     with whole(file) as partial:
-        writer(images, partial, frames, seconds, loop)
-
-
-def target(file: str | os.PathLike[str], suffixes: tuple[str, ...]) -> FilePath:
-    """The path of a file to be written.
-
-    Raises:
-        InputError: it is no path, its suffix is not one of these, or it is a folder.
-        MissingDataError: it would be in a folder that does not exist.
-    """
-    found = file_path("file", file)
-    if found.suffix.lower() not in suffixes:
-        raise InputError(
-            f"the file's name must end in {', '.join(suffixes[:-1])} or {suffixes[-1]}, got {found.name!r}"
-        )
-    _place(found)
-    return found
-
-
-def _place(file: FilePath) -> None:
-    try:
-        if not file.parent.is_dir():
-            raise MissingDataError(f"cannot write {file}: the folder {file.parent} does not exist")
-        if file.is_dir():
-            raise InputError(f"cannot write {file}: it is a folder, give the name of a file in it")
-    except MissingDataError:  # which is of the operating system's kind, too
-        raise
-    except OSError as error:
-        raise _unwritable(file, error) from error
-
-
-@contextmanager
-def whole(file: str | os.PathLike[str]) -> Iterator[FilePath]:
-    """An empty file in the same folder, which takes the place of ``file`` at the end, or vanishes.
-
-    Raises:
-        InputError: ``file`` is a folder, or cannot be written.
-        MissingDataError: the folder does not exist.
-    """
-    place = FilePath(file).absolute()
-    _place(place)
-    partial = place.with_name(f".partial-{place.name}")
-    try:
-        try:
-            partial.write_bytes(b"")
-        except OSError as error:
-            raise _unwritable(place, error) from error
-        yield partial
-        try:
-            partial.replace(place)
-        except OSError as error:
-            raise _unwritable(place, error) from error
-    finally:
-        with suppress(OSError):  # where it could not even be made
-            partial.unlink(missing_ok=True)
-
-
-def _unwritable(file: FilePath, error: OSError) -> InputError:
-    return InputError(f"cannot write {file}: {error.strerror or error}; choose another place or name")
-
-
-def _gif(images: Iterable[Image], file: FilePath, frames: int, seconds: float, loop: bool) -> None:
-    # Image.save(save_all=True) would merge frames that happen to be alike, and the film would lose count.
-    from PIL.GifImagePlugin import getdata, getheader
-
-    info = {"optimize": False, "duration": 10, **({"loop": 0} if loop else {})}
-    times = durations(frames, seconds)
-    with file.open("wb") as out:
-        for i, (image, time) in enumerate(zip(images, times, strict=True)):
-            reduced = image if image.mode == "L" else image.quantize(256)
-            if i == 0:
-                out.write(b"".join(getheader(reduced.copy(), info=info)[0]))
-            for part in getdata(reduced.copy(), duration=10 * time, include_color_table=reduced.mode == "P"):
-                out.write(part)
-        out.write(b";")
-
-
-def _webp(images: Iterable[Image], file: FilePath, frames: int, seconds: float, loop: bool) -> None:
-    with file.open("wb") as out:
-        webp.write(images, durations(frames, seconds, ".webp"), out, loop)
-
-
-def _mp4(images: Iterable[Image], file: FilePath, frames: int, seconds: float, _loop: bool) -> None:
-    av = _av()
-    from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
-
-    rate = frames / Fraction(seconds).limit_denominator(1000)
-    ordered = iter(images)
-    first = next(ordered)
-    with av.open(str(file), "w", format="mp4", options={"movflags": "+faststart"}) as container:
-        stream = container.add_stream("libx264", rate=rate, options=_QUALITY)
-        stream.width, stream.height = (side + side % 2 for side in first.size)
-        stream.pix_fmt = "yuv420p"
-        codec = stream.codec_context
-        codec.time_base = 1 / rate
-        codec.colorspace, codec.color_range = Colorspace.ITU709, ColorRange.MPEG
-        codec.color_primaries, codec.color_trc = ColorPrimaries.BT709, ColorTrc.BT709
-        for i, image in enumerate(chain([first], ordered)):
-            frame = av.VideoFrame.from_ndarray(_even(image), format="rgb24").reformat(
-                format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
-            )
-            frame.pts, frame.time_base = i, 1 / rate
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode())
-
-
-def _av() -> Any:
-    try:
-        import av
-    except ImportError as error:
-        raise missing("PyAV", "viz", "an MP4") from error
-    return av
-
-
-def _even(image: Image) -> Bytes:
-    """An image ``(H, W, 3)`` with even sides, which H.264 wants: an odd one has its last row or column twice."""
-    array = np.asarray(image.convert("RGB"))
-    return np.pad(array, ((0, array.shape[0] % 2), (0, array.shape[1] % 2), (0, 0)), mode="edge")
-
-
-_WRITERS: Mapping[str, Callable[[Iterable[Image], FilePath, int, float, bool], None]] = {
-    ".mp4": _mp4,
-    ".gif": _gif,
-    ".webp": _webp,
-}
+        if suffix == ".mp4":
+            mp4.write(images, frames / Fraction(seconds).limit_denominator(1000), partial)
+            return
+        with partial.open("wb") as out:
+            {".gif": gif, ".webp": webp}[suffix].write(images, durations(frames, seconds, suffix), out, loop)
