@@ -10,7 +10,19 @@ from pathlib import Path as FilePath
 from .._validate import file_path
 from ..errors import InputError, MissingDataError
 
-__all__ = ["target", "whole"]
+__all__ = ["check_size", "target", "whole"]
+
+_MAX_SIDE = {".mp4": 16_384, ".gif": 65_535, ".webp": 16_383, ".png": 100_000, ".jpg": 65_500, ".jpeg": 65_500}
+"""The most pixels of a picture's side: the format's own limit, or (PNG) what a viewer opens."""
+
+
+def check_size(size: tuple[int, int], suffix: str) -> None:
+    """Refuses a picture of a size (width, height) that its format cannot hold, with an InputError."""
+    if max(size) > _MAX_SIDE[suffix]:
+        raise InputError(
+            f"a {suffix} holds at most {_MAX_SIDE[suffix]} pixels a side; this picture would have "
+            f"{size[0]} x {size[1]}. Show fewer frames or paths, or give a smaller scale."
+        )
 
 
 def target(file: str | os.PathLike[str], suffixes: tuple[str, ...]) -> FilePath:

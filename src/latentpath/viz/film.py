@@ -19,8 +19,8 @@ from .._validate import describe, real_number
 from ..errors import InputError
 from ..path import Path, Spacing
 from ..value_range import ValueRange, checked_range
-from .files import target
-from .film_formats import MAX_SIDE, check_size, frame_count, write_film
+from .files import check_size, target
+from .film_formats import SUFFIXES, frame_count, write_film
 from .grid import Grid, pixel_side
 from .mp4 import pyav
 from .side_by_side import BLOCK_VALUES, MAX_BLOCK, Beside, Curve, curves_of, decode, value_ranges
@@ -93,7 +93,7 @@ def film(
         ...     lp.film(path, folder + "/path.gif", seconds=1, fps=10, side_by_side=["lerp"])
         True
     """
-    place = target(file, tuple(MAX_SIDE))
+    place = target(file, SUFFIXES)
     suffix = place.suffix.lower()
     if suffix == ".mp4":
         pyav()
@@ -106,7 +106,7 @@ def film(
     given = None if value_range is None else checked_range(value_range)
     curves = curves_of(path, side_by_side)
     grid = _grid(curves, len(path), captions, scale)
-    check_size(suffix, grid.size)
+    check_size(grid.size, suffix)
     order = _order(frames, loop)
     latents = [_latents(curve.path, max(order) + 1, spacing, loop) for curve in curves]
     ranges = value_ranges(curves, latents, given)

@@ -27,11 +27,9 @@ from .files import whole
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["MAX_SIDE", "check_size", "durations", "frame_count", "write_film"]
+__all__ = ["SUFFIXES", "durations", "frame_count", "write_film"]
 
-
-MAX_SIDE = {".mp4": 16384, ".gif": 65535, ".webp": 16383}
-"""The formats, and the most pixels of a frame's side."""
+SUFFIXES = (".mp4", ".gif", ".webp")
 
 _UNITS = {".gif": 100, ".webp": 1000}
 """The parts of a second in which a format counts; an MP4 has exact times."""
@@ -80,19 +78,6 @@ def durations(frames: int, seconds: float, suffix: str) -> list[int]:
     """
     total = round(_UNITS[suffix] * seconds)
     return [after - before for before, after in pairwise(round(total * i / frames) for i in range(frames + 1))]
-
-
-def check_size(suffix: str, size: tuple[int, int]) -> None:
-    """Validates the ``size`` (width, height) of the frames of a film.
-
-    Raises:
-        InputError: they are too large for the format.
-    """
-    if max(size) > MAX_SIDE[suffix]:
-        raise InputError(
-            f"{suffix} holds frames of at most {MAX_SIDE[suffix]} pixels a side, these are {size[0]} x {size[1]}: "
-            "show fewer paths, or a smaller scale"
-        )
 
 
 def write_film(images: Iterable[Image], file: FilePath, frames: int, seconds: float, loop: bool) -> None:

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, SupportsIndex
 
 from .._validate import whole_number
-from ..errors import InputError
 from ..path import Path, Spacing
 from ..value_range import ValueRange, checked_range
-from .files import target, whole
+from .files import check_size, target, whole
 from .grid import Grid, pixel_side
 from .side_by_side import Beside, Curve, curves_of, decode, value_ranges
 
@@ -22,8 +21,7 @@ __all__ = ["strip"]
 _SIDE = 96
 """About the pixels of a frame's longer side that are comfortable to see."""
 
-_MAX_SIDE = {".png": 100_000, ".jpg": 65_500, ".jpeg": 65_500, ".webp": 16_383}
-"""The most pixels of a picture's side: the format's own limit, or (PNG) what a viewer opens."""
+_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
 
 def strip(
@@ -64,15 +62,11 @@ def strip(
         ('L', 84)
     """
     frames = whole_number("frames", frames, 2, advice="A strip shows both ends.")
-    suffix = ".png" if file is None else target(file, tuple(_MAX_SIDE)).suffix.lower()
+    suffix = ".png" if file is None else target(file, _SUFFIXES).suffix.lower()
     given = None if value_range is None else checked_range(value_range)
     curves = curves_of(path, side_by_side)
     grid = _grid(curves, len(path), frames, scale)
-    if max(grid.size) > _MAX_SIDE[suffix]:
-        raise InputError(
-            f"a {suffix} picture has at most {_MAX_SIDE[suffix]} pixels a side; this strip would have "
-            f"{grid.size[0]} x {grid.size[1]}. Show fewer frames or paths, or give a smaller scale."
-        )
+    check_size(grid.size, suffix)
     latents = [curve.path.at(frames, spacing) for curve in curves]
     ranges = value_ranges(curves, latents, given)
     rows = [decode(*each) for each in zip(curves, latents, ranges, strict=True)]
