@@ -54,8 +54,7 @@ def film(
     """Writes a film of paths, whole or not at all: ``round(seconds * fps)`` frames that take exactly ``seconds``.
 
     Where that rounds up to more frames than a GIF or a WebP can show in this time, there is one less.
-    Several paths play one above the other, in step. The frames of a GIF are exact where they are grey and have 256
-    colours where not, those of a WebP are exact; an MP4 is H.264 with bt709 colours, which plays everywhere.
+    Several paths play one above the other, in step. `latentpath.viz.film_formats` compares the formats.
 
     Args:
         path: the paths, from `interpolate`, or loaded and bound to a source.
@@ -66,8 +65,8 @@ def film(
         side_by_side: the curves to the left of the path, each spaced like it: names from
             ``latentpath.evaluate.BASELINES``, or other paths by caption, as many as there are in ``path``.
         loop: "bounce" plays to the end and back; "repeat" plays to the end, then from the start (where a path ends at
-            its start, bit for bit, that frame is shown once a round); None plays once. An MP4 cannot ask for another
-            round, most players can: there, this is only the order of the frames.
+            its start, bit for bit, that frame is shown once a round); None plays once. An MP4 holds the order of the
+            frames only.
         scale: the side of the square that a pixel becomes; by default such that small frames are comfortable to see.
         value_range: the values shown as 0 and 255, black and white of grey frames; others are clipped, NaN is 0.
             None for the range that the model or its generator declares, or else what the frames hold: they are then

@@ -48,35 +48,20 @@ INK, FAINT, _GRID = "#22272E", "#667080", "#E4E8ED"
 """The colours of main text, of small print, and of grid lines."""
 HALO = [Stroke(linewidth=2.5, foreground="white"), Normal()]
 DPI = 160
-_STYLE: Any = {
-    "figure.dpi": DPI,
-    "figure.facecolor": "white",
-    "font.family": "DejaVu Sans",  # the one that comes with matplotlib: the same picture everywhere
-    "font.size": 9.5,
-    "text.color": INK,
-    "axes.facecolor": "white",
-    "axes.edgecolor": "#B7BFC9",
-    "axes.labelcolor": INK,
-    "axes.titlesize": 10.5,
-    "axes.titlelocation": "left",
-    "axes.titlepad": 8,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "grid.color": _GRID,
-    "grid.linewidth": 0.8,
-    "xtick.color": FAINT,
-    "ytick.color": FAINT,
-    "xtick.labelsize": 8.5,
-    "ytick.labelsize": 8.5,
-    "lines.linewidth": 1.8,
-    "lines.solid_capstyle": "round",
-    "legend.frameon": False,
-    "legend.handlelength": 2.6,
-    "figure.titlesize": 11.5,
-    "figure.titleweight": "bold",
+_GROUPS: dict[str, dict[str, Any]] = {
+    "figure": {"dpi": DPI, "facecolor": "white", "titlesize": 11.5, "titleweight": "bold"},
+    "font": {"family": "DejaVu Sans", "size": 9.5},  # comes with matplotlib: the same picture everywhere
+    "text": {"color": INK},
+    "axes": {"facecolor": "white", "edgecolor": "#B7BFC9", "labelcolor": INK, "grid": True, "axisbelow": True}
+    | {"titlesize": 10.5, "titlelocation": "left", "titlepad": 8},
+    "axes.spines": {"top": False, "right": False},
+    "grid": {"color": _GRID, "linewidth": 0.8},
+    "xtick": {"color": FAINT, "labelsize": 8.5},
+    "ytick": {"color": FAINT, "labelsize": 8.5},
+    "lines": {"linewidth": 1.8, "solid_capstyle": "round"},
+    "legend": {"frameon": False, "handlelength": 2.6},
 }
+_STYLE = {f"{group}.{name}": value for group, settings in _GROUPS.items() for name, value in settings.items()}
 
 
 def colour(name: str) -> str:
