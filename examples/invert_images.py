@@ -18,7 +18,7 @@ import torch
 
 import latentpath as lp
 from latentpath.data import load_images
-from latentpath.models.sampling import contact_sheet
+from latentpath.viz.grid import contact_sheet
 
 DIGITS = ("mnist-dcgan-semicircle", "mnist-dcgan-normal")
 FACES = ("celeba-dcgan-semicircle", "celeba-dcgan-normal", "celeba-wae")

@@ -171,11 +171,11 @@ def drawn_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("writer", "file", "failure"),
     [
-        ("latentpath.plots.strips", "strips.png", no_encoder),
-        ("latentpath.plots.profiles", "profiles.png", no_space),
-        ("latentpath.plots.plane", "plane.png", no_encoder),
-        ("latentpath.plots.prior_map", "map.png", no_space),
-        ("latentpath.video.gif", "morph.gif", no_encoder),
+        ("latentpath.viz.plots.strips", "strips.png", no_encoder),
+        ("latentpath.viz.plots.profiles", "profiles.png", no_space),
+        ("latentpath.viz.plots.plane", "plane.png", no_encoder),
+        ("latentpath.viz.plots.prior_map", "map.png", no_space),
+        ("latentpath.comparison.film", "morph.gif", no_encoder),
         ("latentpath.comparison.about", "report.json", no_space),
     ],
 )
@@ -375,10 +375,10 @@ def test_neither_the_package_nor_help_imports_a_plotting_library() -> None:
 
 def test_missing_matplotlib_is_one_line_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    for name in ("latentpath.plots", "latentpath.comparison", "latentpath.demo"):
+    for name in ("latentpath.viz.plots", "latentpath.comparison", "latentpath.demo"):
         monkeypatch.delitem(sys.modules, name, raising=False)
-    for name in ("plots", "comparison", "demo"):
-        monkeypatch.delattr(lp, name, raising=False)
+    for package, name in ((lp.viz, "plots"), (lp, "comparison"), (lp, "demo")):
+        monkeypatch.delattr(package, name, raising=False)
     result = latentpath("demo", "--out", tmp_path / "out", *TINY)
     assert result.exit_code == 2
     assert install_command("viz") in result.stderr

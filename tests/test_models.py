@@ -38,7 +38,7 @@ from latentpath.models.model import Model
 from latentpath.models.pretrained import Pretrained, as_stored
 from latentpath.models.quality import measure_classifier, measure_generator
 from latentpath.models.registry import WEIGHTS, as_model, load_shipped, named_prior, read_model, write_model
-from latentpath.models.sampling import contact_sheet, draw
+from latentpath.models.sampling import draw
 from latentpath.models.wae import mmd
 
 GENERATOR, JUDGE = "mnist-dcgan-semicircle", "mnist-classifier"
@@ -463,20 +463,6 @@ def test_drawing_repeats_itself_and_leaves_the_random_state_alone() -> None:
     torch.manual_seed(99)
     assert torch.equal(one, draw(prior, 10, torch.Generator().manual_seed(5)))
     assert not torch.equal(one, draw(prior, 10, torch.Generator().manual_seed(6)))
-
-
-def test_a_contact_sheet_has_each_image_in_its_place() -> None:
-    import numpy as np
-
-    values = torch.linspace(-1, 1, 6)
-    images = values[:, None, None, None].expand(6, 3, 4, 5)
-    pixels = np.asarray(contact_sheet(images, columns=3, zoom=2, gap=1))
-    assert pixels.shape == (2 * (2 * 5 + 1), 2 * (3 * 6 + 1), 3)
-    for i, value in enumerate(values.tolist()):
-        top, left = 2 * (1 + 5 * (i // 3)), 2 * (1 + 6 * (i % 3))
-        assert np.all(pixels[top : top + 8, left : left + 10] == round((value + 1) * 127.5))
-    with pytest.raises(InputError, match=r"\(0, 1, 4, 4\)"):
-        contact_sheet(torch.zeros(0, 1, 4, 4))
 
 
 def test_frechet_distance_of_gaussians_in_closed_form() -> None:

@@ -23,12 +23,13 @@ import latentpath as lp
 from latentpath.decoding import chords
 from latentpath.models import Model
 from latentpath.models.sampling import draw as sample
-from latentpath.plots import colour, house_style, plane_coordinates
 from latentpath.reproduction.figures import FIGURES, caption, draw
 from latentpath.reproduction.selection import KINDS, Selection, shown_points
 from latentpath.reproduction.sheet import GAP, STYLE
 from latentpath.reproduction.solved import Solved
-from latentpath.video import pixels
+from latentpath.value_range import pixels
+from latentpath.viz.plots.plane import plane_coordinates
+from latentpath.viz.plots.style import colour, house_style
 
 D, SEGMENTS, SIDE = 4, 11, 28
 NAMES = sorted({name for spec in FIGURES.values() for name in spec.models})

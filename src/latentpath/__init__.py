@@ -9,7 +9,6 @@ from .curves import lerp, slerp
 from .energy import discrete_cost, energy, length
 from .errors import LatentPathError
 from .evaluate import Report, Source
-from .film import film, strip
 from .index import ClassifierIndex, DiscriminatorIndex, KNNIndex, RealismIndex, ScoreIndex, TypicalityIndex
 from .interpolate import interpolate
 from .invert import Inversion, invert
@@ -18,6 +17,7 @@ from .models import Model, load
 from .path import Path
 from .solvers import Outcome, Progress, Restarts
 from .through import interpolate_through
+from .viz import film, strip
 
 __version__ = "0.1.0"
 

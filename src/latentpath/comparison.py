@@ -10,7 +10,7 @@ import json
 import platform
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -18,12 +18,11 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from . import plots, video
 from .checks import check_endpoints, check_generator
 from .counts import counted
 from .curves import lerp, slerp
 from .decoding import chords, decode
-from .energy import energy, even_in_data
+from .energy import energy
 from .errors import InputError, SolveError
 from .evaluate import Judge, Report, Source, finite
 from .index import RealismIndex
@@ -35,6 +34,7 @@ from .output import ENDPOINTS, FILES, REPORT, attempt, files_in, list_files, sav
 from .path import Path
 from .solvers import Progress, Restarts
 from .summary import CONFIDENCE, LABELS, legend, table, verdict
+from .viz import film, plots
 
 __all__ = [
     "ENDPOINTS",
@@ -238,7 +238,7 @@ def drawings(found: Found, model: Model, report: Report) -> dict[str, Callable[[
     made: dict[str, Callable[[FilePath], object]] = {"profiles.png": lambda file: _draw_profiles(named, found, file)}
     if makes_pictures(found.source.frames(found.path.latents[:1, :1])):
         made["strips.png"] = lambda file: _draw_strips(few, found.source, model, report, which.capitalize(), file)
-        made["morph.gif"] = lambda file: _film(unbent, found.source, model, file)
+        made["morph.gif"] = lambda file: _film(found, shown, model, file)
     if found.path.latents.shape[-1] > 1:
         title = f"{which.capitalize()} in the plane of their endpoints"
         made["plane.png"] = lambda file: plots.save(plots.plane(unbent, title=title), file)
@@ -280,13 +280,11 @@ def _draw_strips(
     )
 
 
-@torch.no_grad()
-def _film(few: Mapping[str, Tensor], source: Source, model: Model, file: FilePath) -> None:
-    film = {
-        name: source.frames(even_in_data(latents, source.generator, _FILM_FRAMES, max_points=source.max_points))
-        for name, latents in few.items()
-    }
-    video.gif(film, file, seconds=_FILM_SECONDS, value_range=model.value_range)
+def _film(found: Found, shown: int, model: Model, file: FilePath) -> None:
+    data = replace(found.source, embed=None)  # spaces the frames evenly for the eye, whatever the ruler of the solve
+    path = replace(found.path[:shown], source=data)
+    fps = (2 * _FILM_FRAMES - 2) / _FILM_SECONDS
+    film(path, file, seconds=_FILM_SECONDS, fps=fps, side_by_side=["lerp"], value_range=model.value_range)
 
 
 def _draw_map(named: Mapping[str, Tensor], model: Model, shown: int, file: FilePath) -> None:

@@ -19,10 +19,11 @@ from .index import RealismIndex
 from .invert import Inversion, invert
 from .live import first_interrupt, inverting
 from .models import Model
-from .models.sampling import as_taken, contact_sheet, draw
+from .models.sampling import as_taken, draw
 from .pairs import Pairs
 from .summary import listed
 from .value_range import ValueRange
+from .viz.grid import contact_sheet
 
 if TYPE_CHECKING:
     from PIL.Image import Image

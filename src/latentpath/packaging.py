@@ -18,9 +18,10 @@ from .models.model import Model
 from .models.pretrained import Pretrained, as_stored
 from .models.quality import feature_network, measure_generator
 from .models.registry import as_model, digit_classifier, read_model, write_model
-from .models.sampling import contact_sheet, draw
+from .models.sampling import draw
 from .stages import Stage, silent
 from .training import DCGANConfig, RunConfig, averaged_dcgan, averaged_wae, check_images, digest, read_config
+from .viz.grid import contact_sheet
 
 __all__ = ["OPTIONS", "command", "kind_of", "measured", "package_run", "trained"]
 

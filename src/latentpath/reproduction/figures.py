@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ..errors import InputError
 from ..models.pretrained import replace
-from ..plots import house_style, save
+from ..viz.plots.style import house_style, save
 from . import layouts
 from .selection import EVERY, Selection
 from .sheet import STYLE

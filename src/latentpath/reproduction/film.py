@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from ..plots import FAINT, colour
 from ..value_range import Bytes
+from ..viz.plots.style import FAINT, colour
 from .selection import KINDS, Selection
 from .sheet import GAP, SMALL, Sheet
 

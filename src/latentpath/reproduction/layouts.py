@@ -13,7 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from ..plots import FAINT, colour, draw_plane
+from ..viz.plots.plane import draw_plane
+from ..viz.plots.style import FAINT, colour
 from .film import LABEL, PIXELS, Film, measured, pair_label
 from .selection import KINDS, Selection
 from .sheet import SMALL, Sheet, bars, curves, limits, over_samples

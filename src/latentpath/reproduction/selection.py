@@ -17,8 +17,8 @@ from torch.distributions import Distribution
 
 from ..errors import InputError
 from ..models.sampling import draw
-from ..plots import plane_coordinates
 from ..value_range import Bytes, pixels
+from ..viz.plots.plane import plane_coordinates
 from .solved import Solved
 
 __all__ = ["EVERY", "KINDS", "Selection", "plain", "shown_points"]

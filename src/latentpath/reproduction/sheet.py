@@ -16,8 +16,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
-from ..plots import FAINT, colour, draw_plane, legend_keys, stroke
 from ..value_range import Bytes
+from ..viz.grid import tile
+from ..viz.plots.plane import draw_plane
+from ..viz.plots.style import FAINT, colour, legend_keys, stroke
 
 __all__ = ["GAP", "SMALL", "STYLE", "Sheet", "bars", "curves", "limits", "over_samples"]
 
@@ -94,10 +96,7 @@ class Sheet:
 
     def strip(self, frames: Bytes, left: float, top: float, zoom: int) -> None:
         """Frames ``(n, H, W, C)`` side by side, a pixel being a square of ``zoom`` pixels of the page."""
-        count, height, width, _ = frames.shape
-        canvas = np.full((height, count * (width + GAP) - GAP, 3), 255, dtype=np.uint8)
-        for k, frame in enumerate(frames):
-            canvas[:, k * (width + GAP) : k * (width + GAP) + width] = frame
+        canvas = np.asarray(tile(frames, len(frames), between=GAP).convert("RGB"))
         axes = self._axes(round(left * self.dpi), round(top * self.dpi), canvas.shape[1] * zoom, canvas.shape[0] * zoom)
         axes.set_axis_off()
         axes.imshow(canvas, interpolation="none", aspect="auto")  # an SVG keeps the frame's own pixels
@@ -150,7 +149,7 @@ def over_samples(axes: Axes, samples: Tensor | None, flat: Mapping[str, Tensor],
         axes: to draw on.
         samples: of the prior.
         flat: the curves by name.
-        how: options of `plots.draw_plane`.
+        how: options of `draw_plane`.
     """
     if samples is not None:
         x, y = samples.T.numpy()

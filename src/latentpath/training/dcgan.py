@@ -21,8 +21,9 @@ from torch.nn import functional
 from .._random import borrowed_randomness
 from ..errors import DataError
 from ..models.dcgan import DCGAN, DCGANDiscriminator, DCGANGenerator
-from ..models.sampling import contact_sheet, draw
+from ..models.sampling import draw
 from ..stages import Stage, each, silent
+from ..viz.grid import contact_sheet
 from .config import DCGANConfig
 from .folder import part_of, read_checkpoint, read_config
 from .loop import STATISTICS, Options, autocast, average, fit, measuring_statistics

@@ -24,9 +24,10 @@ from torch.nn import functional
 from .._random import borrowed_randomness
 from ..data import to_unit_range
 from ..errors import DataError
-from ..models.sampling import contact_sheet, draw
+from ..models.sampling import draw
 from ..models.wae import WAE, LatentDiscriminator, mmd
 from ..stages import Stage, each, silent
+from ..viz.grid import contact_sheet
 from .config import WAEConfig
 from .folder import part_of, read_checkpoint, read_config
 from .loop import STATISTICS, Options, autocast, average, fit, measuring_statistics

@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from .. import plots
 from ..counts import counted
 from ..curves import lerp, slerp
 from ..evaluate import LABELS
-from ..film import film, strip
 from ..models import Model
 from ..models.sampling import draw
 from ..path import Path as Curve
 from ..summary import verdict
 from ..value_range import pixels
+from ..viz import film, plots, strip
+from ..viz.grid import pixel_side, tile
 from .choices import Choices
 from .sessions import SAMPLES, Keyframe, Map
 from .solving import Glimpse
@@ -40,12 +40,7 @@ _SIDE, _LIVE, _MAP_SAMPLES = 96, 9, 20_000
 
 def picture(frame: Tensor, value_range: tuple[float, float], side: int = _SIDE) -> Image:
     """One frame ``(C, H, W)``, enlarged by a whole factor to about ``side`` pixels."""
-    import PIL.Image
-
-    array = pixels(frame, value_range)
-    image = PIL.Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array)
-    zoom = max(1, round(side / max(image.size)))
-    return image.resize((image.width * zoom, image.height * zoom), PIL.Image.Resampling.NEAREST)
+    return tile(pixels(frame[None], value_range), 1, scale=pixel_side(None, max(frame.shape[1:]), side))
 
 
 def strips(path: Curve, model: Model, choices: Choices, file: Path) -> None:

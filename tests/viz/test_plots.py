@@ -13,8 +13,11 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 import latentpath as lp
-from latentpath import plots
-from latentpath.video import pixels
+from latentpath.value_range import pixels
+from latentpath.viz import plots
+from latentpath.viz.plots.plane import plane_coordinates
+from latentpath.viz.plots.prior_map import MASSES, prior_density
+from latentpath.viz.plots.style import colour
 
 
 def rendered(figure: Figure) -> np.ndarray:
@@ -47,17 +50,17 @@ def test_projection_of_points_in_the_plane_is_exact() -> None:
     weights = torch.randn(4, 9, 2, dtype=torch.double)
     weights[:, 0], weights[:, -1] = torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0])
     latents = weights[..., :1] * start + weights[..., 1:] * end
-    torch.testing.assert_close(plots.plane_coordinates(latents), weights)
+    torch.testing.assert_close(plane_coordinates(latents), weights)
 
 
 def test_projection_is_least_squares() -> None:
     latents = torch.randn(11, 7, dtype=torch.double)
     expected = np.linalg.lstsq(latents[[0, -1]].T.numpy(), latents.T.numpy(), rcond=None)[0].T
-    np.testing.assert_allclose(plots.plane_coordinates(latents).numpy(), expected, atol=1e-12)
+    np.testing.assert_allclose(plane_coordinates(latents).numpy(), expected, atol=1e-12)
 
 
 def test_a_straight_line_projects_to_a_straight_line() -> None:
-    found = plots.plane_coordinates(lp.lerp(torch.randn(2, 6).double(), torch.randn(2, 6).double(), 10))
+    found = plane_coordinates(lp.lerp(torch.randn(2, 6).double(), torch.randn(2, 6).double(), 10))
     t = torch.linspace(0, 1, 11, dtype=torch.double)
     torch.testing.assert_close(found, torch.stack([1 - t, t], -1).expand(2, 11, 2))
 
@@ -66,7 +69,7 @@ def test_a_straight_line_projects_to_a_straight_line() -> None:
 def test_projection_of_parallel_endpoints_is_the_least_norm_one(factor: float) -> None:
     start = torch.randn(6, dtype=torch.double)
     latents = torch.stack([start, torch.randn(6, dtype=torch.double), factor * start + 1e-9])
-    found = plots.plane_coordinates(latents)
+    found = plane_coordinates(latents)
     expected = torch.tensor([1.0, factor], dtype=torch.double) / (1 + factor**2)
     torch.testing.assert_close(found[0], expected, atol=1e-6, rtol=0)
     assert float(found.abs().max()) < 10
@@ -126,9 +129,9 @@ def test_axes_have_labels_and_curves_have_the_colours_of_their_names() -> None:
         assert any(axes.get_xlabel() for axes in figure.axes), name
         assert any(axes.get_ylabel() for axes in figure.axes), name
         drawn = {line.get_color() for axes in figure.axes for line in axes.get_lines()}
-        assert {plots.colour(kind) for kind in ("straight line", "slerp", "path")} <= drawn
+        assert {colour(kind) for kind in ("straight line", "slerp", "path")} <= drawn
         keys = {key.get_label(): key for key in figure.legends[0].get_lines()}
-        assert all(keys[kind].get_color() == plots.colour(kind) for kind in ("straight line", "slerp", "path"))
+        assert all(keys[kind].get_color() == colour(kind) for kind in ("straight line", "slerp", "path"))
     left, right = figures["profiles"].axes
     assert "realism index ri" in left.get_ylabel()
     assert "data-space step" in right.get_ylabel()
@@ -144,11 +147,11 @@ def test_profiles_draw_the_median() -> None:
 
 def test_density_regions_hold_their_share_of_the_prior() -> None:
     mixture = lp.priors.semicircle(3)
-    x, y, density, levels = plots._density(mixture.sample((100_000,))[:, :2].double(), torch.zeros(1, 2).double())
+    x, y, density, levels = prior_density(mixture.sample((100_000,))[:, :2].double(), torch.zeros(1, 2).double())
     fresh = mixture.sample((20_000,))[:, :2].numpy()
     i, j = (np.abs(grid - values[:, None]).argmin(1) for grid, values in ((x, fresh[:, 0]), (y, fresh[:, 1])))
     held = [(density[i, j] >= level).mean() for level in levels]
-    np.testing.assert_allclose(held, plots._MASSES, atol=0.012)
+    np.testing.assert_allclose(held, MASSES, atol=0.012)
 
 
 def test_figures_leave_the_callers_style_alone() -> None:

@@ -1,9 +1,9 @@
 """Animated WebP, frame by frame and without loss.
 
-The container is a RIFF file (https://developers.google.com/speed/webp/docs/riff_container): ``VP8X`` says how large the
-page is, ``ANIM`` how often it plays, and an ``ANMF`` for every frame holds a still picture, where it goes and for how
-long. libwebp's own encoder of animations, which Pillow and FFmpeg use, merges frames that are alike, so that a film
-loses count. Here every frame is written, one at a time, though of each only the box that differs from the one before.
+The container is a RIFF file (https://developers.google.com/speed/webp/docs/riff_container): ``VP8X`` holds the size of
+the page, ``ANIM`` how often it plays, and an ``ANMF`` for every frame a still picture with its place and time.
+libwebp's own encoder of animations, which Pillow and FFmpeg use, merges frames that are alike, so that a film loses
+count. Here every frame is written, one at a time, though of each only the box that differs from the one before.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import struct
 from collections.abc import Iterable, Sequence
 from typing import IO, TYPE_CHECKING
 
-from .errors import InputError
+from ..errors import InputError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -24,16 +24,16 @@ _ANIMATED, _NO_BLENDING, _LARGEST = 0x02, 0x02, 2**32 - 10
 
 
 def write(images: Iterable[Image], milliseconds: Sequence[int], file: IO[bytes], loop: bool) -> None:
-    """Write one frame after the other, never holding more than two.
+    """Writes one frame after the other; two are held at a time.
 
     Args:
         images: of one size, "L" or "RGB".
-        milliseconds: of every image, less than 2 ** 24.
-        file: to write to, at its beginning; can seek.
+        milliseconds: for every image; less than 2 ** 24.
+        file: to write to, from its beginning; must be seekable.
         loop: play round after round, or once.
 
     Raises:
-        InputError: the film needs more than the 4 GiB that the format has.
+        InputError: the film needs more than the 4 GiB of the format.
     """
     from PIL import ImageChops
 
@@ -60,7 +60,7 @@ def write(images: Iterable[Image], milliseconds: Sequence[int], file: IO[bytes],
 
 
 def _still(image: Image) -> bytes:
-    """The chunk of an image within a WebP of its own."""
+    """Returns the chunk of the picture from a WebP of this image alone."""
     whole = io.BytesIO()
     image.save(whole, "WEBP", lossless=True, method=1, quality=50)
     return whole.getvalue()[12:]
