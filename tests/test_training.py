@@ -20,14 +20,13 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from typer.testing import CliRunner
 
-from latentpath import cli_train
 from latentpath.cli import app as main
-from latentpath.cli_package import app
+from latentpath.cli.packages import package_run
+from latentpath.cli.train import app
 from latentpath.errors import DataError, InputError, MissingDataError, TrainingError, install_command
 from latentpath.models import load
 from latentpath.models.dcgan import DCGANGenerator
 from latentpath.models.registry import read_model
-from latentpath.packaging import package_run
 from latentpath.priors import semicircle, standard_normal
 from latentpath.training import (
     ClassifierConfig,
@@ -732,7 +731,7 @@ class TestCommands:
             return recalibrate(*arguments, **options, batches=2)
 
         monkeypatch.setattr(dcgan, "recalibrate", recalibrated)
-        monkeypatch.setattr(cli_train, "_SECONDS", 0.0)
+        monkeypatch.setattr("latentpath.cli.train._SECONDS", 0.0)
         run = ["--data", str(data), "--width", "2", "--batch", "8", "--latent-dim", "4", "--out", str(tmp_path / "r")]
         result = CliRunner().invoke(app, ["dcgan", *run, "--steps", "3"])
         assert result.exit_code == 0, result.output

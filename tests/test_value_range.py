@@ -11,7 +11,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import latentpath as lp
-from latentpath import cli, comparison, plots, video
+from latentpath import cli, plots, video
+from latentpath.cli import comparison
 from latentpath.data import read_images
 from latentpath.errors import DataError, InputError
 from latentpath.models.sampling import contact_sheet

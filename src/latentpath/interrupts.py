@@ -21,7 +21,7 @@ __all__ = ["INTERRUPTED", "end_at_once", "is_command", "raised"]
 INTERRUPTED = 130
 """The exit code of a process that was interrupted."""
 
-_MODULES = {"latentpath", "latentpath.__main__", "latentpath.cli"}
+_MODULES = {"latentpath", "latentpath.__main__"}
 
 
 def is_command() -> bool:

@@ -14,9 +14,9 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from ._validate import chosen_rows, file_path, whole_number
+from ._words import counted, plural
 from .audit import Audit, hides
 from .callables import without_autocast
-from .counts import counted, plural
 from .curves import spaced
 from .energy import chords, energy, prices, times
 from .errors import DataError, InputError, MissingDataError

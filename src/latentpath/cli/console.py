@@ -9,10 +9,10 @@ from contextlib import contextmanager
 
 from rich.console import Console
 
-from ._progress import live_bar
-from .counts import counted, plural
-from .invert import InversionProgress
-from .solvers import Callback, Multilevel, Progress
+from .._progress import live_bar
+from .._words import counted, plural
+from ..invert import InversionProgress
+from ..solvers import Callback, Multilevel, Progress
 
 __all__ = ["Stop", "console", "first_interrupt", "inverting", "solving"]
 

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .cli_train import one_line_errors, use_threads
-from .errors import InputError, require
+from ..errors import InputError, require
+from .train import one_line_errors, use_threads
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from ..models import Model
+    from ..value_range import ValueRange
     from .comparison import Found
-    from .models import Model
-    from .pairs import Pairs
-    from .value_range import ValueRange
+    from .endpoints import Pairs
 
 __all__ = ["Ends", "Settings", "interpolate", "run"]
 
@@ -248,7 +248,7 @@ def interpolate(
     if settings.inverting and not ends.starts:
         names = ", ".join(f"--{'invert' if name == 'search' else name}" for name in settings.inverting)
         raise InputError(f"{names} goes with pictures: give --from and --to, or leave it out")
-    from .live import console
+    from .console import console
 
     run(settings, ends, out, console(), console(stderr=True))
 
@@ -262,7 +262,7 @@ def _value_ranges(texts: tuple[str, ...], *, pictures: bool) -> tuple[ValueRange
 
     Of pictures only those of more than 8 bits have a range to ask for, and no usual range of a model goes above 255.
     """
-    from .value_range import checked_range
+    from ..value_range import checked_range
 
     made: list[ValueRange] = []
     stored: list[ValueRange] = []
@@ -295,9 +295,9 @@ def run(settings: Settings, ends: Ends, out: Path, console: Console, progress: C
             run that has not converged, and everything is.
         WriteError: some files could not be written; the solved paths and all others are.
     """
+    from ..index import RealismIndex
+    from ..models import load
     from .comparison import ENDPOINTS, conclude, heading, list_files, no_generator, solve, staged
-    from .index import RealismIndex
-    from .models import load
 
     use_threads(settings.threads)
     model = _moved(load(settings.model, **settings.loading), settings.device)
@@ -323,7 +323,7 @@ def run(settings: Settings, ends: Ends, out: Path, console: Console, progress: C
         )
         pictures = {}
         if pairs.images is not None:
-            from .depicted import sheet
+            from .image_endpoints import sheet
 
             pictures = {
                 name: lambda file: sheet(pairs, model.value_range).save(file, optimize=True) for name in ENDPOINTS
@@ -373,12 +373,12 @@ def _endpoints(settings: Settings, ends: Ends, model: Model, progress: Console) 
     """The endpoints, as the generator takes them."""
     from dataclasses import replace
 
-    from .models.sampling import as_taken
-    from .pairs import Pairs, endpoints, from_file, from_seeds
+    from ..models.sampling import as_taken, draw_pairs
+    from .endpoints import Pairs, from_file, from_seeds
 
     assert model.prior is not None
     if ends.starts or ends.ends:
-        from .depicted import from_images
+        from .image_endpoints import from_images
 
         more = {"seed": settings.seed, "max_points": settings.solving.get("max_points"), **settings.inverting}
         return from_images(model, ends.starts, ends.ends, progress, alpha=settings.alpha, **more)
@@ -388,5 +388,5 @@ def _endpoints(settings: Settings, ends: Ends, model: Model, progress: Console) 
         pairs = from_file(ends.latents, model.prior.event_shape[0])
     else:
         assert ends.pairs is not None
-        pairs = Pairs(*endpoints(model.prior, ends.pairs, settings.seed), about={"from": "prior"})
+        pairs = Pairs(*draw_pairs(model.prior, ends.pairs, settings.seed), about={"from": "prior"})
     return replace(pairs, start=as_taken(model, pairs.start), end=as_taken(model, pairs.end))

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from .cli_train import one_line_errors, use_threads
-from .errors import require
+from ..errors import require
+from .train import one_line_errors, use_threads
 
 __all__ = ["serve"]
 
@@ -35,9 +35,9 @@ def serve(
     Nothing is loaded from the net or kept: a visitor's files go when they leave. Ctrl-C or SIGTERM ends it.
     """
     require("the page", "web")
-    from .live import console
-    from .web.server import serve as run
-    from .web.studio import shipped
+    from ..web.server import serve as run
+    from ..web.studio import shipped
+    from .console import console
 
     use_threads(threads)
     out = console(stderr=True)

@@ -11,12 +11,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution, MixtureSameFamily
+from torch.distributions import Distribution
 
-from .errors import DataError, InputError, MissingDataError
-from .models.sampling import draw
+from ..errors import DataError, InputError, MissingDataError
+from ..models.sampling import draw
 
-__all__ = ["Pairs", "endpoints", "from_file", "from_seeds"]
+__all__ = ["Pairs", "from_file", "from_seeds"]
 
 _PICKLES = {".pt", ".pth", ".bin", ".pkl", ".pickle", ".ckpt"}
 
@@ -38,20 +38,6 @@ class Pairs:
     about: dict[str, Any] = field(default_factory=dict)
     images: Tensor | None = None
     made: Tensor | None = None
-
-
-def endpoints(prior: Distribution, pairs: int, seed: int) -> tuple[Tensor, Tensor]:
-    """``pairs`` starts and ends, ``(pairs, D)`` each, drawn from ``prior``.
-
-    A mixture gives starts from its first component and ends from its last: of the semicircle its two ends, around
-    (2, 6) and (2, -6). Any other prior gives two independent draws.
-    """
-    random = torch.Generator().manual_seed(seed)
-    if isinstance(prior, MixtureSameFamily) and prior.component_distribution.batch_shape[-1] > 1:
-        drawn = draw(prior.component_distribution, pairs, random)
-        return drawn[:, 0].contiguous(), drawn[:, -1].contiguous()
-    start, end = draw(prior, 2 * pairs, random).split(pairs)
-    return start, end
 
 
 def from_seeds(prior: Distribution, seeds: Sequence[str]) -> Pairs:

@@ -12,11 +12,11 @@ from pathlib import Path as FilePath
 import torch
 from rich.console import Console
 
+from ..evaluate import Report
+from ..index import RealismIndex
+from ..models import load
+from ..models.sampling import draw_pairs
 from .comparison import check_run, conclude, heading, list_files, no_generator, solve, staged
-from .evaluate import Report
-from .index import RealismIndex
-from .models import load
-from .pairs import endpoints
 
 __all__ = ["Demo", "run"]
 
@@ -64,7 +64,7 @@ def run(settings: Demo, out: FilePath, console: Console, progress: Console) -> R
         console.print(
             heading(model.name, settings.pairs, settings.segments, settings.alpha, settings.tol, settings.seed)
         )
-        start, end = endpoints(model.prior, settings.pairs, settings.seed)
+        start, end = draw_pairs(model.prior, settings.pairs, settings.seed)
         found = solve(model, start, end, progress, segments=settings.segments, alpha=settings.alpha, tol=settings.tol)
         report = conclude(found, model, asdict(settings), folder, console, progress)
         written = [file.name for file in folder.iterdir()]

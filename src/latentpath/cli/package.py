@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .cli_train import (
+from ..errors import DataError, InputError, WriteError
+from .train import (
     HoldOut,
     Precision,
     PrecisionName,
@@ -23,11 +24,10 @@ from .cli_train import (
     stages,
     use_threads,
 )
-from .errors import DataError, InputError, WriteError
 
 if TYPE_CHECKING:
-    from .data import Images
-    from .models import Model
+    from ..data import Images
+    from ..models import Model
 
 __all__ = ["app", "summary", "test_images"]
 
@@ -55,8 +55,8 @@ def classifier(
     Takes some minutes. The folder gets the weights and card.json, with the accuracy on the test images.
     """
     use_threads(threads)
-    from .data import mnist
-    from .training import ClassifierConfig, train_classifier
+    from ..data import mnist
+    from ..training import ClassifierConfig, train_classifier
 
     check_writable(out, folder=True)
     config = ClassifierConfig(width=width, epochs=epochs, precision=precision.value, seed=seed)
@@ -79,13 +79,13 @@ def _finish_classifier(
     from dataclasses import asdict
     from functools import partial
 
-    from . import __version__
-    from .data import to_unit_range
-    from .models.cards import make_card
-    from .models.pretrained import as_stored
-    from .models.quality import measure_classifier
-    from .models.registry import write_model
-    from .packaging import command
+    from .. import __version__
+    from ..data import to_unit_range
+    from ..models.cards import make_card
+    from ..models.pretrained import as_stored
+    from ..models.quality import measure_classifier
+    from ..models.registry import write_model
+    from .packages import command
 
     network.load_state_dict(as_stored(network))  # judge what will be stored
     card = partial(
@@ -138,10 +138,10 @@ def package(
         raise InputError(f"a model's name becomes the name of a folder, got {name!r}")
     check_writable(out / name, folder=True)
     use_threads(threads)
-    from .models.pretrained import Pretrained
-    from .models.registry import named_prior, read_model, stored_prior, write_model
-    from .packaging import measured, package_run
-    from .training import read_config
+    from ..models.pretrained import Pretrained
+    from ..models.registry import named_prior, read_model, stored_prior, write_model
+    from ..training import read_config
+    from .packages import measured, package_run
 
     if not (run / "state.safetensors").exists():
         model = read_model(run)
@@ -170,7 +170,7 @@ def package(
 
 def test_images(source: str | None, images: Images) -> Any:
     """The real images that were kept out of training: MNIST's test images, or those held out."""
-    from .data import load_images
+    from ..data import load_images
 
     if images.name == "mnist":
         _, channels, size, _ = images.pixels.shape

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Annotated, ParamSpec, TypeVar
 
 import typer
 
-from . import interrupts
-from .counts import counted
-from .errors import InputError, LatentPathError, require
+from .. import interrupts
+from .._words import counted
+from ..errors import InputError, LatentPathError, require
 
 if TYPE_CHECKING:
-    from .data import Images
-    from .stages import Stage
-    from .training import Progress, RunConfig
+    from .._progress import Stage
+    from ..data import Images
+    from ..training import Progress, RunConfig
 
 __all__ = ["app"]
 
@@ -89,7 +89,7 @@ Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; PyTorch's
 Cpu = Annotated[bool, typer.Option("--cpu", help="Stay on the CPU even where there is a GPU.")]
 
 _SECONDS = 30.0  # between two lines of progress off a terminal
-_SEVERAL = "Several processes: [bold]torchrun --nproc-per-node 2 -m latentpath.cli train ...[/bold]"
+_SEVERAL = "Several processes: [bold]torchrun --nproc-per-node 2 -m latentpath train ...[/bold]"
 
 
 def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
@@ -211,7 +211,7 @@ def use_threads(threads: int | None) -> None:
 
 def images_of(source: str | None, size: int, channels: int, hold_out: int) -> Images:
     """The images of ``--data``, with a line of progress while they are read for the first time."""
-    from .data import load_images
+    from ..data import load_images
 
     def show(done: int, of: int) -> None:
         if done in (0, of) or done % 10_000 == 0:
@@ -236,9 +236,9 @@ def _train(
 
     import torch
 
-    from .models.registry import named_prior
-    from .packaging import kind_of, package_run
-    from .training import DCGANConfig, Options, WAEConfig, check_options, fit_dcgan, fit_wae, read_checkpoint
+    from ..models.registry import named_prior
+    from ..training import DCGANConfig, Options, WAEConfig, check_options, fit_dcgan, fit_wae, read_checkpoint
+    from .packages import kind_of, package_run
 
     prior = named_prior(config.prior, config.latent_dim)
     options: Options = {
@@ -322,7 +322,7 @@ def dcgan(
     """
     require("training", "train")
     use_threads(threads)
-    from .training import DCGANConfig
+    from ..training import DCGANConfig
 
     config = DCGANConfig(
         prior=prior,
@@ -395,7 +395,7 @@ def wae(
     """
     require("training", "train")
     use_threads(threads)
-    from .training import WAEConfig
+    from ..training import WAEConfig
 
     default = 1.0 if divergence is Divergence.mmd else 0.1
     config = WAEConfig(

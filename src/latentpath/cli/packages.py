@@ -10,17 +10,17 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from . import __version__
-from .data import Images
-from .errors import InputError
-from .models.cards import make_card
-from .models.model import Model
-from .models.pretrained import Pretrained, as_stored
-from .models.quality import feature_network, measure_generator
-from .models.registry import as_model, digit_classifier, read_model, write_model
-from .models.sampling import contact_sheet, draw
-from .stages import Stage, silent
-from .training import DCGANConfig, RunConfig, averaged_dcgan, averaged_wae, check_images, digest, read_config
+from .. import __version__
+from .._progress import Stage, silent
+from ..data import Images
+from ..errors import InputError
+from ..models.cards import make_card
+from ..models.model import Model
+from ..models.pretrained import Pretrained, as_stored
+from ..models.quality import feature_network, measure_generator
+from ..models.registry import as_model, digit_classifier, read_model, write_model
+from ..models.sampling import contact_sheet, draw
+from ..training import DCGANConfig, RunConfig, averaged_dcgan, averaged_wae, check_images, digest, read_config
 
 __all__ = ["OPTIONS", "command", "kind_of", "measured", "package_run", "trained"]
 

@@ -20,15 +20,17 @@ from torch import nn
 from typer.testing import CliRunner, Result
 
 import latentpath as lp
-from latentpath import cli, comparison, depicted, live
-from latentpath.cli_interpolate import Ends, Settings, run
+from latentpath import cli
+from latentpath.cli import comparison, image_endpoints
+from latentpath.cli.console import inverting, solving
+from latentpath.cli.endpoints import Pairs, from_file
+from latentpath.cli.interpolate import Ends, Settings, run
 from latentpath.data import read_images
 from latentpath.errors import InputError, MissingDataError
 from latentpath.invert import InversionProgress
 from latentpath.models import WAE
 from latentpath.models.registry import as_model
-from latentpath.models.sampling import draw
-from latentpath.pairs import endpoints, from_file
+from latentpath.models.sampling import draw, draw_pairs
 
 SHIPPED = "mnist-dcgan-semicircle"
 QUICK = ("--segments", "4", "--tol", "0.5", "--max-evaluations", "4")
@@ -63,13 +65,13 @@ def test_pictures_of_the_proportions_of_the_training_images_are_cropped_like_the
     noise = torch.randint(256, (size[1], size[0], 3), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     Image.fromarray(noise.numpy()).save(tmp_path / "a.png")
     model, files, text = lp.load("celeba-wae"), [tmp_path / "a.png"], io.StringIO()
-    found = depicted.from_images(model, files, files, Console(file=text, width=200), alpha=0.9)
+    found = image_endpoints.from_images(model, files, files, Console(file=text, width=200), alpha=0.9)
     crop = 108 / 178 if size[0] != size[1] else 1.0
     expected = read_images(files, 64, 3, crop)[0].float() / 127.5 - 1
     assert found.images is not None
     torch.testing.assert_close(found.images[0], expected, atol=0.02, rtol=0)
     assert ("cropped to the central 60.7% of its width" in text.getvalue()) is (crop < 1)
-    whole = depicted.from_images(model, files, files, Console(file=text), alpha=0.9, crop=1.0)
+    whole = image_endpoints.from_images(model, files, files, Console(file=text), alpha=0.9, crop=1.0)
     assert whole.images is not None
     torch.testing.assert_close(whole.images[0], read_images(files, 64, 3, 1.0)[0].float() / 127.5 - 1)
 
@@ -124,7 +126,7 @@ def test_seeds_are_draws_of_their_own(tmp_path: Path) -> None:
 
 def test_pairs_are_those_of_the_demo(tmp_path: Path) -> None:
     path, report, result = solved(tmp_path / "out", "--pairs", 2, "--seed", 3)
-    start, end = endpoints(lp.priors.semicircle(20), 2, seed=3)
+    start, end = draw_pairs(lp.priors.semicircle(20), 2, seed=3)
     assert torch.equal(path.start, start)
     assert torch.equal(path.end, end)
     assert report["endpoints"] == {"from": "prior"}
@@ -506,18 +508,16 @@ def test_two_ctrl_c_leave_at_once_and_write_nothing(tmp_path: Path, pictures: tu
 
 def test_progress_on_a_terminal() -> None:
     console = Console(force_terminal=True, width=140, file=io.StringIO())
-    with live.inverting(console, 4) as told:
+    with inverting(console, 4) as told:
         told(InversionProgress(3, 100, 4, 12, torch.tensor([0.1, 0.2])))
-    with live.solving(console, 4, 8, 10.0) as show:  # a search from other starts, which has other numbers of paths
+    with solving(console, 4, 8, 10.0) as show:  # a search from other starts, which has other numbers of paths
         assert not show(lp.Progress(3, 12.5, 3, torch.tensor([2.0]), torch.zeros(1), torch.zeros(1, 4, 3)))
 
 
 def test_the_sheet_shows_pairs_side_by_side() -> None:
-    from latentpath.pairs import Pairs
-
     images = torch.stack([torch.full((1, 4, 4), value) for value in (0.0, 0.25, 0.5, 1.0)])  # two starts, two ends
     pairs = Pairs(torch.zeros(2, 3), torch.zeros(2, 3), images=images, made=1 - images)
-    sheet = np.asarray(depicted.sheet(pairs, (0.0, 1.0)))
+    sheet = np.asarray(image_endpoints.sheet(pairs, (0.0, 1.0)))
     side = 5 * 28
     found = [[int(sheet[28 + row * side, 28 + column * side]) for column in range(4)] for row in range(2)]
     assert found == [[0, 128, 64, 255], [255, 128, 191, 0]]

@@ -18,22 +18,22 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from . import plots, video
-from .checks import check_endpoints, check_generator
-from .counts import counted
-from .curves import lerp, slerp
-from .energy import chords, decode, energy, even_in_data
-from .errors import InputError, SolveError
-from .evaluate import Judge, Report, Source, finite
-from .index import RealismIndex
-from .interpolate import check_options, interpolate, points_at_once
-from .live import first_interrupt, solving
-from .models import Model, load
-from .models.sampling import draw
+from .. import plots, video
+from .._words import counted
+from ..checks import check_endpoints, check_generator
+from ..curves import lerp, slerp
+from ..energy import chords, decode, energy, even_in_data
+from ..errors import InputError, SolveError
+from ..evaluate import Judge, Report, Source, finite
+from ..index import RealismIndex
+from ..interpolate import check_options, interpolate, points_at_once
+from ..models import Model, load
+from ..models.sampling import draw
+from ..path import Path
+from ..solvers import Progress, Restarts
+from .console import first_interrupt, solving
 from .output import ENDPOINTS, FILES, REPORT, attempt, files_in, list_files, save_paths, staged, unwritten
-from .path import Path
-from .solvers import Progress, Restarts
-from .summary import CONFIDENCE, LABELS, legend, table, verdict
+from .table import CONFIDENCE, LABELS, legend, table
 
 __all__ = [
     "ENDPOINTS",
@@ -207,7 +207,7 @@ def conclude(
     console.print(table(report, found.seconds))
     console.print(legend(report), soft_wrap=True)
     console.print()
-    console.print(verdict(report, settings["tol"], found.stopped), soft_wrap=True)
+    console.print(report.verdict(settings["tol"], found.stopped), soft_wrap=True)
     if report.searched:
         console.print(f"Searched from {report.searched}.", soft_wrap=True)
     failed |= attempt({**(pictures or {}), **drawings(found, model, report)}.items(), folder)
@@ -300,14 +300,14 @@ def _notes(cost: list[float], mean_ri: list[float]) -> list[str]:
 
 def about(settings: Mapping[str, Any], model: Model, found: Found, report: Report) -> dict[str, Any]:
     """What ``report.json`` says of any run."""
-    from . import __version__
+    from .. import __version__
 
     return {
         **json.loads(report.to_json()),
         "labels": LABELS,
         "seconds": {name: round(value, 4) for name, value in found.seconds.items()},
         "stopped": found.stopped,
-        "verdict": verdict(report, settings["tol"], found.stopped),
+        "verdict": report.verdict(settings["tol"], found.stopped),
         "settings": {**settings, "threads": torch.get_num_threads(), "solve": found.path.settings},
         "seed": settings["seed"],
         "model": {"name": model.name, "sha256": model.card.get("sha256"), "value_range": model.value_range},

@@ -8,9 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from .cli_package import test_images
-from .cli_train import HoldOut, Seed, Source, Threads, check_writable, images_of, one_line_errors, stages, use_threads
-from .counts import counted
+from .._words import counted
+from .package import test_images
+from .train import HoldOut, Seed, Source, Threads, check_writable, images_of, one_line_errors, stages, use_threads
 
 __all__ = ["evaluate"]
 
@@ -42,10 +42,10 @@ def evaluate(
     the model was trained on, with the same --hold-out, or the question of memorising has no answer.
     """
     use_threads(threads)
-    from .evaluate import finite
-    from .models import load
-    from .models.pretrained import replace
-    from .packaging import measured
+    from ..evaluate import finite
+    from ..models import load
+    from ..models.pretrained import replace
+    from .packages import measured
 
     if out is not None:
         check_writable(out, folder=False)
@@ -68,7 +68,7 @@ def _frame(model: Any) -> tuple[int, int]:
     """Channels and side of what ``model`` makes."""
     import torch
 
-    from .errors import InputError
+    from ..errors import InputError
 
     if model.prior is None:
         raise InputError(f"{model.name!r} has no prior to draw latents from: name a generator")

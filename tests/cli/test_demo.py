@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import json
 import math
@@ -25,10 +26,14 @@ from torch.distributions import Categorical, MixtureSameFamily, MultivariateNorm
 from typer.testing import CliRunner, Result
 
 import latentpath as lp
-from latentpath import cli, comparison, demo, live, pairs, summary
+from latentpath import cli
+from latentpath.cli import comparison, table
+from latentpath.cli.console import solving
 from latentpath.errors import install_command
 from latentpath.evaluate import Report, Row
+from latentpath.models.sampling import draw_pairs
 
+demo = importlib.import_module("latentpath.cli.demo")
 TINY = ("--pairs", "2", "--segments", "8", "--tol", "0.2", "--seed", "3")
 
 
@@ -85,25 +90,25 @@ def test_demos_files_agree_with_one_another(finished: tuple[Result, Path]) -> No
     assert report["versions"]["latentpath"] == lp.__version__
     assert report["model"]["sha256"] == lp.load("mnist-dcgan-semicircle").card["sha256"]
     assert not report["stopped"]
-    start, end = pairs.endpoints(lp.priors.semicircle(20), 2, seed=3)
+    start, end = draw_pairs(lp.priors.semicircle(20), 2, seed=3)
     assert torch.equal(path.start, start)
     assert torch.equal(path.end, end)
 
 
 def test_endpoints_come_from_the_two_ends_of_the_semicircle() -> None:
-    start, end = pairs.endpoints(lp.priors.semicircle(20), 4000, seed=0)
+    start, end = draw_pairs(lp.priors.semicircle(20), 4000, seed=0)
     for found, mean in ((start, (2.0, 6.0)), (end, (2.0, -6.0))):
         torch.testing.assert_close(found[:, :2].mean(0), torch.tensor(mean), atol=0.15, rtol=0)
         torch.testing.assert_close(found[:, 2:].mean(0), torch.zeros(18), atol=0.06, rtol=0)
-    assert torch.equal(start[:3], pairs.endpoints(lp.priors.semicircle(20), 4000, seed=0)[0][:3])
+    assert torch.equal(start[:3], draw_pairs(lp.priors.semicircle(20), 4000, seed=0)[0][:3])
 
 
 def test_endpoints_of_other_priors_are_draws_from_them() -> None:
-    start, end = pairs.endpoints(lp.priors.standard_normal(4), 3000, seed=0)
+    start, end = draw_pairs(lp.priors.standard_normal(4), 3000, seed=0)
     assert not torch.equal(start, end)
     torch.testing.assert_close(torch.cat([start, end]).std(0), torch.ones(4), atol=0.06, rtol=0)
     one = MixtureSameFamily(Categorical(torch.ones(1)), MultivariateNormal(torch.zeros(1, 3), torch.eye(3)[None]))
-    start, end = pairs.endpoints(one, 5, seed=0)
+    start, end = draw_pairs(one, 5, seed=0)
     assert not torch.equal(start, end)
 
 
@@ -176,7 +181,7 @@ def drawn_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
         ("latentpath.plots.plane", "plane.png", no_encoder),
         ("latentpath.plots.prior_map", "map.png", no_space),
         ("latentpath.video.gif", "morph.gif", no_encoder),
-        ("latentpath.comparison.about", "report.json", no_space),
+        ("latentpath.cli.comparison.about", "report.json", no_space),
     ],
 )
 def test_a_file_that_cannot_be_written_costs_no_other(
@@ -301,8 +306,8 @@ def test_a_second_ctrl_c_leaves_at_once_and_writes_nothing(tmp_path: Path) -> No
 
 
 def test_progress_on_a_terminal_counts_the_paths() -> None:
-    console = Console(force_terminal=True, width=140, record=True)
-    with live.solving(console, 4, 8, 10.0) as show:
+    screen = Console(force_terminal=True, width=140, record=True)
+    with solving(screen, 4, 8, 10.0) as show:
         now = lp.Progress(3, 12.5, 3, torch.tensor([2.0, 4.0]), torch.zeros(2), torch.zeros(2, 5, 3))
         assert not show(now)
 
@@ -314,14 +319,14 @@ def row(name: str, cost: list[float], tunnels: list[int]) -> Row:
 
 def test_verdict_says_how_much_in_how_many_and_how_it_ended() -> None:
     line, path = row("lerp", [10.0, 10.0, 10.0, 10.0], [0] * 4), row("path", [2.0, 4.0, 4.0, 10.0], [0, 2, 0, 1])
-    text = summary.verdict(Report((line, path), {"converged": 3, "stalled": 1}), 0.01)
+    text = Report((line, path), {"converged": 3, "stalled": 1}).verdict(0.01)
     assert "costs 50% less" in text
     assert "(5.00 instead of 10.00)" in text
     assert "cheaper in 3 of 4 pairs" in text
     assert "3 tunnelling segments, in 2 of 4 paths" in text
     assert "3 converged, 1 stalled" in text
-    assert "All 4 solves converged" in summary.verdict(Report((line, path), {"converged": 4}), 0.01)
-    worse = summary.verdict(Report((row("lerp", [10.0], [0]), row("path", [11.0], [0])), {"stalled": 1}), 0.01, True)
+    assert "All 4 solves converged" in Report((line, path), {"converged": 4}).verdict(0.01)
+    worse = Report((row("lerp", [10.0], [0]), row("path", [11.0], [0])), {"stalled": 1}).verdict(0.01, True)
     assert "costs 10% more" in worse
     assert "found no tunnelling" in worse
     assert "stopped" in worse
@@ -341,7 +346,7 @@ def test_table_fits_a_terminal_of_80_columns() -> None:
     rows = tuple(row(name, [6388.4], [0]) for name in ("lerp", "slerp", "path"))
     rows = tuple(replace(each, judged={"confidence": [0.9]}) for each in rows)
     console = Console(width=80, record=True, file=io.StringIO())
-    console.print(summary.table(Report(rows, {}), {"lerp": 0.0, "slerp": 0.0, "path": 123.4}))
+    console.print(table.table(Report(rows, {}), {"lerp": 0.0, "slerp": 0.0, "path": 123.4}))
     text = console.export_text()
     assert "…" not in text
     assert all(word in text for word in ("straight line", "lowest ri", "confidence", "seconds", "6388.40", "123.4"))
@@ -375,10 +380,9 @@ def test_neither_the_package_nor_help_imports_a_plotting_library() -> None:
 
 def test_missing_matplotlib_is_one_line_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    for name in ("latentpath.plots", "latentpath.comparison", "latentpath.demo"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    for name in ("plots", "comparison", "demo"):
-        monkeypatch.delattr(lp, name, raising=False)
+    for package, name in ((lp, "plots"), (cli, "comparison")):
+        monkeypatch.delitem(sys.modules, f"{package.__name__}.{name}", raising=False)
+        monkeypatch.delattr(package, name, raising=False)
     result = latentpath("demo", "--out", tmp_path / "out", *TINY)
     assert result.exit_code == 2
     assert install_command("viz") in result.stderr

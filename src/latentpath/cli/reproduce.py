@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from .cli_train import Threads, check_writable, one_line_errors, use_threads
-from .errors import InputError, require
-from .interrupts import INTERRUPTED
+from ..errors import InputError, require
+from ..interrupts import INTERRUPTED
+from .train import Threads, check_writable, one_line_errors, use_threads
 
 __all__ = ["reproduce"]
 
@@ -49,9 +49,9 @@ def reproduce(
     """
     require("latentpath reproduce", "reproduce")
     use_threads(threads)
-    from .live import console
-    from .reproduction.plan import Plan
-    from .reproduction.run import reproduce as run
+    from ..reproduction.plan import Plan
+    from ..reproduction.run import reproduce as run
+    from .console import console
 
     plan = Plan.quick(seed) if quick else Plan(seed=seed)
     plan = dataclasses.replace(

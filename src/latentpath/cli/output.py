@@ -15,8 +15,8 @@ from pathlib import Path as FilePath
 
 from rich.console import Console
 
-from .errors import InputError, WriteError
-from .path import Path
+from ..errors import InputError, WriteError
+from ..path import Path
 
 __all__ = ["ENDPOINTS", "FILES", "attempt", "files_in", "list_files", "save_paths", "staged", "unwritten"]
 

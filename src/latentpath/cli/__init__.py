@@ -7,13 +7,13 @@ from typing import Annotated, Any
 
 import typer
 
-from .cli_evaluate import evaluate
-from .cli_interpolate import interpolate
-from .cli_package import app as train_app
-from .cli_reproduce import reproduce
-from .cli_serve import serve
-from .cli_train import one_line_errors
-from .errors import require
+from ..errors import require
+from .evaluate import evaluate
+from .interpolate import interpolate
+from .package import app as train_app
+from .reproduce import reproduce
+from .serve import serve
+from .train import one_line_errors
 
 __all__ = ["app", "main"]
 
@@ -33,7 +33,7 @@ app.add_typer(train_app, name="train")
 
 def _version(wanted: bool) -> bool:
     if wanted:
-        from . import __version__
+        from .. import __version__
 
         typer.echo(f"latentpath {__version__}")
         raise typer.Exit()
@@ -78,8 +78,8 @@ def demo(
     are solved, and with nothing before that.
     """
     require("latentpath demo", "viz", "matplotlib")
+    from .console import console
     from .demo import Demo, run
-    from .live import console
 
     settings = Demo(model, pairs, segments, alpha, tol, seed, threads)
     run(settings, out, console(), console(stderr=True))
@@ -102,11 +102,11 @@ def models(
     from rich import box
     from rich.table import Table
 
-    from .live import console
-    from .models import available, load
-    from .models.cards import table_of
-    from .models.pretrained import WEIGHTS_FILE
-    from .models.registry import WEIGHTS
+    from ..models import available, load
+    from ..models.cards import table_of
+    from ..models.pretrained import WEIGHTS_FILE
+    from ..models.registry import WEIGHTS
+    from .console import console
 
     if markdown:
         typer.echo(table_of(load(name).card for name in available()))
