@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 import latentpath as lp
 from latentpath import cli, plots, video
-from latentpath.cli import comparison
+from latentpath.cli import drawings
 from latentpath.data import read_images
 from latentpath.errors import DataError, InputError
 from latentpath.models.sampling import contact_sheet
@@ -278,8 +278,8 @@ def interpolate(out, *arguments):
 def quick(monkeypatch):
     for name, value in (("COLUMNS", "300"), ("NO_COLOR", "1"), ("TERM", "dumb")):
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(comparison, "_PRIOR_SAMPLES", 2000)
-    monkeypatch.setattr(comparison, "_FILM_FRAMES", 5)
+    monkeypatch.setattr(drawings, "_PRIOR_SAMPLES", 2000)
+    monkeypatch.setattr(drawings, "_FILM_FRAMES", 5)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What every command that interpolates does: solve, compare with both baselines, and write numbers and pictures.
+"""The comparison of solved paths with both baselines: solve, measure, print, and write numbers and pictures.
 
 `solve` finds all three kinds of curve between given endpoints, `conclude` saves the paths, prints the comparison and
 makes the other files.
@@ -18,44 +18,26 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from .. import plots, video
-from .._words import counted
 from ..checks import check_endpoints, check_generator
 from ..curves import lerp, slerp
-from ..energy import chords, decode, energy, even_in_data
+from ..energy import energy
 from ..errors import InputError, SolveError
-from ..evaluate import Judge, Report, Source, finite
+from ..evaluate import LABELS, Judge, Report, Source, finite
 from ..index import RealismIndex
-from ..interpolate import check_options, interpolate, points_at_once
+from ..interpolate import interpolate, points_at_once
 from ..models import Model, load
-from ..models.sampling import draw
 from ..path import Path
-from ..solvers import Progress, Restarts
-from .console import first_interrupt, solving
-from .output import ENDPOINTS, FILES, REPORT, attempt, files_in, list_files, save_paths, staged, unwritten
-from .table import CONFIDENCE, LABELS, legend, table
+from .console import solving
+from .drawings import drawings
+from .output import REPORT, attempt, files_in, save_paths, unwritten
+from .table import CONFIDENCE, legend, table
 
-__all__ = [
-    "ENDPOINTS",
-    "FILES",
-    "Found",
-    "check_run",
-    "conclude",
-    "heading",
-    "list_files",
-    "makes_pictures",
-    "no_generator",
-    "solve",
-    "staged",
-]
-
-_MOST_PAIRS, _MOST = 100_000, 100_000  # drawn pairs, segments: above this it is a slip of the finger
-_SHOWN, _FILM_FRAMES, _FILM_SECONDS, _PRIOR_SAMPLES = 3, 51, 8.0, 200_000
+__all__ = ["Found", "conclude", "no_generator", "solve"]
 
 
 @dataclass(frozen=True)
 class Found:
-    """What was solved.
+    """The curves of a solve, and how it went.
 
     Attributes:
         curves: straight line, slerp and path by the name of their row, ``(B, K+1, D)``.
@@ -77,7 +59,7 @@ class Found:
 def solve(
     model: Model, start: Tensor, end: Tensor, console: Console, *, segments: int, alpha: float, **options: Any
 ) -> Found:
-    """All pairs, solved in one batch, with both baselines. Ctrl-C keeps the best so far.
+    """Solves all pairs in one batch, with both baselines. Ctrl-C keeps the best so far.
 
     Args:
         model: with a prior.
@@ -106,55 +88,17 @@ def solve(
         most = points_at_once(start.device, values) if most is None else most
         first = float(energy(curves["lerp"], model.generator, index, embed=embed, max_points=most).mean())
     failed = None
-    with first_interrupt() as stop, solving(console, len(start), segments, first) as show:
-
-        def callback(now: Progress) -> bool:
-            show(now)
-            return stop.asked
-
+    with solving(console, len(start), segments, first) as watch:
         began = time.perf_counter()
         try:
             path = interpolate(
-                model.generator, index, start, end, segments=segments, alpha=alpha, callback=callback, **options
+                model.generator, index, start, end, segments=segments, alpha=alpha, callback=watch, **options
             )
         except SolveError as error:
             path, failed = error.path, error
         seconds["path"] = time.perf_counter() - began
     assert path.source is not None
-    return Found({**curves, "path": path.latents}, path, path.source, seconds, stop.asked, failed)
-
-
-def heading(name: str, pairs: int, segments: int, alpha: float, tol: float, seed: int) -> str:
-    """The line that a run begins with."""
-    return (
-        f"{name}: {counted(pairs, 'pair')}, {counted(segments, 'segment')}, alpha {alpha:g}, tol {tol:g}, seed {seed}"
-    )
-
-
-def check_run(*, segments: int, tol: float, seed: int, pairs: int | None, threads: int | None, **options: Any) -> None:
-    """Refuse settings that no run can have, before anything is loaded, drawn, read or inverted.
-
-    Args:
-        segments: of every curve.
-        tol: the gain that is not worth more work.
-        seed: of what is drawn.
-        pairs: that are drawn, if any are.
-        threads: of the CPU; None for PyTorch's choice.
-        options: of `interpolate` that were given.
-
-    Raises:
-        InputError: one is out of range, or not finite.
-    """
-    for name, value, most in (("pairs", pairs, _MOST_PAIRS), ("threads", threads, None), ("segments", segments, _MOST)):
-        if value is not None and value < 1:
-            raise InputError(f"{name} must be at least 1, got {value}")
-        if value is not None and most is not None and value > most:
-            raise InputError(f"{name} must be at most {most:,}, got {value}")
-    if not 0 <= seed < 2**63:
-        raise InputError(f"seed must be at least 0 and below 2 ** 63, got {seed}")
-    numbers = {name: options[name] for name in ("max_evaluations", "max_points") if name in options}
-    check_options(segments=segments, tol=tol, **numbers)
-    Restarts.of(options.get("restarts"), seed)
+    return Found({**curves, "path": path.latents}, path, path.source, seconds, watch.stopped, failed)
 
 
 def no_generator(model: Model) -> InputError:
@@ -182,7 +126,7 @@ def conclude(
     pictures: Mapping[str, Callable[[FilePath], object]] | None = None,
     **more: Any,
 ) -> Report:
-    """Save the paths, measure them, print table and verdict, write the other `FILES` into ``folder``.
+    """Saves the paths, measures them, prints table and verdict, writes the other `output.FILES` into ``folder``.
 
     Whatever fails after the solve, the paths are saved, and every file that can be written is.
 
@@ -204,13 +148,13 @@ def conclude(
         progress.print("Stopped; measuring the best paths so far. Ctrl-C once more leaves with the paths alone.")
     report = found.path.report(judges=judges(model))
     console.print()
-    console.print(table(report, found.seconds))
+    console.print(table(report, found.seconds), soft_wrap=True)
     console.print(legend(report), soft_wrap=True)
     console.print()
     console.print(report.verdict(settings["tol"], found.stopped), soft_wrap=True)
     if report.searched:
         console.print(f"Searched from {report.searched}.", soft_wrap=True)
-    failed |= attempt({**(pictures or {}), **drawings(found, model, report)}.items(), folder)
+    failed |= attempt({**(pictures or {}), **drawings(found.curves, found.source, model, report)}.items(), folder)
 
     def write_report(file: FilePath) -> None:
         content = {**about(settings, model, found, report), **more, "files": files_in(folder)}
@@ -223,83 +167,8 @@ def conclude(
     return report
 
 
-@torch.no_grad()
-def drawings(found: Found, model: Model, report: Report) -> dict[str, Callable[[FilePath], object]]:
-    """What draws each picture, and the film. The pairs shown one by one are the first ones, not chosen.
-
-    What a model makes is shown where it is pictures, and latents where they have two coordinates.
-    """
-    shown = min(_SHOWN, len(found.path))
-    which = f"the first {shown} pairs" if shown > 1 else "the first pair"
-    named = {LABELS[name]: latents for name, latents in found.curves.items()}
-    few = {name: latents[:shown] for name, latents in named.items()}
-    unbent = {name: latents for name, latents in few.items() if name != LABELS["slerp"]}
-    made: dict[str, Callable[[FilePath], object]] = {"profiles.png": lambda file: _draw_profiles(named, found, file)}
-    if makes_pictures(found.source.frames(found.path.latents[:1, :1])):
-        made["strips.png"] = lambda file: _draw_strips(few, found.source, model, report, which.capitalize(), file)
-        made["morph.gif"] = lambda file: _film(unbent, found.source, model, file)
-    if found.path.latents.shape[-1] > 1:
-        title = f"{which.capitalize()} in the plane of their endpoints"
-        made["plane.png"] = lambda file: plots.save(plots.plane(unbent, title=title), file)
-        made["map.png"] = lambda file: _draw_map(named, model, shown, file)
-    return made
-
-
-def makes_pictures(frames: Tensor) -> bool:
-    """Whether frames ``(B, P, ...)`` are grey or RGB pictures."""
-    return frames.ndim == 5 and frames.shape[2] in (1, 3)
-
-
-@torch.no_grad()
-def _draw_profiles(named: Mapping[str, Tensor], found: Found, file: FilePath) -> None:
-    source = found.source
-    ri = {name: source.ri(latents) for name, latents in named.items()}
-    steps = {
-        name: chords(decode(latents, source.generator, None, source.max_points)) for name, latents in named.items()
-    }
-    plots.save(plots.profiles(ri, steps, title="Along the curves"), file)
-
-
-@torch.no_grad()
-def _draw_strips(
-    few: Mapping[str, Tensor], source: Source, model: Model, report: Report, which: str, file: FilePath
-) -> None:
-    segments = next(iter(few.values())).shape[1] - 1
-    every = max(1, segments // 10)
-    rank = "point" if every == 1 else f"{every}{ {2: 'nd', 3: 'rd'}.get(every, 'th') } point"
-    plots.save(
-        plots.strips(
-            {name: source.frames(latents) for name, latents in few.items()},
-            every=every,
-            value_range=model.value_range,
-            notes={LABELS[r.name]: _notes(r.cost, r.mean_ri) for r in report.rows},
-            title=f"{which}, every {rank} of each curve",
-        ),
-        file,
-    )
-
-
-@torch.no_grad()
-def _film(few: Mapping[str, Tensor], source: Source, model: Model, file: FilePath) -> None:
-    film = {
-        name: source.frames(even_in_data(latents, source.generator, _FILM_FRAMES, max_points=source.max_points))
-        for name, latents in few.items()
-    }
-    video.gif(film, file, seconds=_FILM_SECONDS, value_range=model.value_range)
-
-
-def _draw_map(named: Mapping[str, Tensor], model: Model, shown: int, file: FilePath) -> None:
-    assert model.prior is not None
-    samples = draw(model.prior, _PRIOR_SAMPLES, torch.Generator().manual_seed(0))
-    plots.save(plots.prior_map(samples, named, strong=shown, title="Over the prior"), file)
-
-
-def _notes(cost: list[float], mean_ri: list[float]) -> list[str]:
-    return [f"cost {c:.{int(c < 1000)}f}\nmean ri {r:.3f}" for c, r in zip(cost, mean_ri, strict=True)]
-
-
 def about(settings: Mapping[str, Any], model: Model, found: Found, report: Report) -> dict[str, Any]:
-    """What ``report.json`` says of any run."""
+    """The part of ``report.json`` that any run has."""
     from .. import __version__
 
     return {

@@ -1,72 +1,52 @@
-"""What ``latentpath demo`` does: many pairs solved at once, compared with both baselines in numbers and pictures.
-
-It works on any shipped generator: the endpoints are drawn (`latentpath.pairs.endpoints`), the rest is `comparison`'s.
-"""
+"""``latentpath demo``: `latentpath interpolate` with a shipped generator and endpoints from its prior."""
 
 from __future__ import annotations
 
-import os
-from dataclasses import asdict, dataclass
-from pathlib import Path as FilePath
+from pathlib import Path
+from typing import Annotated
 
-import torch
-from rich.console import Console
+import typer
 
-from ..evaluate import Report
-from ..index import RealismIndex
-from ..models import load
-from ..models.sampling import draw_pairs
-from .comparison import check_run, conclude, heading, list_files, no_generator, solve, staged
+from ..errors import require
+from .console import console, one_line_errors
+from .endpoints import Ends
+from .interpolate import Alpha, Out, Segments, Tol, run
+from .options import Threads, epilog
+from .settings import Settings
 
-__all__ = ["Demo", "run"]
+__all__ = ["app", "demo"]
+
+app = typer.Typer()
 
 
-@dataclass(frozen=True)
-class Demo:
-    """The settings of a run.
+@app.command(
+    epilog=epilog(
+        "latentpath demo   16 pairs, about half a minute on two cores",
+        "latentpath demo --pairs 4   a quick look",
+        "latentpath demo --pairs 1 --seed 7 --tol 0.0001 --out out/one   one other pair, solved further",
+    )
+)
+@one_line_errors
+def demo(
+    out: Out = Path("out/demo"),
+    pairs: Annotated[int, typer.Option(help="Pairs of endpoints, solved together.")] = 16,
+    segments: Segments = 50,
+    alpha: Alpha = 0.9,
+    tol: Tol = 1e-3,
+    seed: Annotated[int, typer.Option(help="Of the endpoints.")] = 0,
+    threads: Threads = None,
+    model: Annotated[
+        str, typer.Option(help="A shipped generator; see [bold]latentpath models[/bold].")
+    ] = "mnist-dcgan-semicircle",
+) -> None:
+    """Interpolate between digits, and compare with the straight line and slerp.
 
-    Attributes:
-        model: a shipped generator.
-        pairs: how many pairs of endpoints, solved together.
-        segments: ``K``.
-        alpha: the scale of the index.
-        tol: the relative accuracy of the cost at which a path has converged.
-        seed: of the endpoints.
-        threads: CPU threads; None for PyTorch's choice.
+    Draws endpoints at the two ends of the prior, solves all pairs in one batch, prints a table, and writes film strips,
+    profiles, projections, a film, the paths and a report into --out.
+
+    Ctrl-C while it solves stops there and writes what it has; a second one leaves at once, with the paths where they
+    are solved, and with nothing before that.
     """
-
-    model: str = "mnist-dcgan-semicircle"
-    pairs: int = 16
-    segments: int = 50
-    alpha: float = 0.9
-    tol: float = 1e-3
-    seed: int = 0
-    threads: int | None = None
-
-    def __post_init__(self) -> None:
-        check_run(segments=self.segments, tol=self.tol, seed=self.seed, pairs=self.pairs, threads=self.threads)
-
-
-def run(settings: Demo, out: FilePath, console: Console, progress: Console) -> Report:
-    """The whole demo: solve, print the table and the verdict, write `comparison.FILES` into ``out``.
-
-    Raises:
-        LatentPathError: settings, a model or a folder that will not do, and nothing is written.
-        WriteError: some files could not be written; the solved paths and all others are.
-    """
-    if settings.threads is not None:
-        torch.set_num_threads(min(settings.threads, os.cpu_count() or 1))
-    model = load(settings.model)
-    if model.prior is None:
-        raise no_generator(model)
-    RealismIndex(model.prior, alpha=settings.alpha)  # refuses an alpha before anything is printed
-    with staged(out) as folder:
-        console.print(
-            heading(model.name, settings.pairs, settings.segments, settings.alpha, settings.tol, settings.seed)
-        )
-        start, end = draw_pairs(model.prior, settings.pairs, settings.seed)
-        found = solve(model, start, end, progress, segments=settings.segments, alpha=settings.alpha, tol=settings.tol)
-        report = conclude(found, model, asdict(settings), folder, console, progress)
-        written = [file.name for file in folder.iterdir()]
-    list_files(out, console, written)
-    return report
+    require("latentpath demo", "viz", "matplotlib")
+    settings = Settings(model, segments=segments, alpha=alpha, tol=tol, seed=seed, threads=threads, pairs=pairs)
+    run(settings, Ends(pairs=pairs), out, console(), console(stderr=True))

@@ -18,7 +18,7 @@ from ..models import Model
 from ..models.inputs import encoded, read_pictures
 from ..models.sampling import contact_sheet
 from ..value_range import ValueRange
-from .console import first_interrupt, inverting
+from .console import inverting
 from .endpoints import Pairs
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def from_images(
     picture_range: ValueRange | None = None,
     **options: Any,
 ) -> Pairs:
-    """Pairs of pictures as pairs of latents, and how near these come.
+    """Finds the latents of pairs of pictures, and how near these come.
 
     Args:
         model: with a prior, that makes grey or RGB pictures.
@@ -65,15 +65,7 @@ def from_images(
             f"every --from needs its --to, and there are {len(start_files)} --from and {len(end_files)} --to: give as "
             "many of each"
         )
-    if search is False and model.encoder is None:
-        raise InputError(f"{model.name!r} has no encoder, so its images must be inverted: leave --no-invert out")
-    search = model.encoder is None if search is None else search
-    given = [name for name, value in options.items() if value is not None and name not in ("seed", "max_points")]
-    if not search and given:
-        raise InputError(
-            f"--{', --'.join(given)} is for inversion, and the encoder of {model.name!r} answers: add --invert to "
-            "search on from its answer, or leave it out"
-        )
+    search = _searches(model, search, options)
     files = [*start_files, *end_files]
     images, notes = read_pictures(model, files, crop, picture_range)
     for note in notes:
@@ -99,6 +91,20 @@ def from_images(
     return Pairs(start, end, about, images, made)
 
 
+def _searches(model: Model, search: bool | None, options: Mapping[str, Any]) -> bool:
+    """Whether latents are searched for: as asked, or else where there is no encoder; refuses options without use."""
+    if search is False and model.encoder is None:
+        raise InputError(f"{model.name!r} has no encoder, so its images must be inverted: leave --no-invert out")
+    searches = model.encoder is None if search is None else search
+    given = [name for name, value in options.items() if value is not None and name not in ("seed", "max_points")]
+    if not searches and given:
+        raise InputError(
+            f"--{', --'.join(given)} is for inversion, and the encoder of {model.name!r} answers: add --invert to "
+            "search on from its answer, or leave it out"
+        )
+    return searches
+
+
 def _tell(
     console: Console, files: Sequence[Path], error: Tensor, log_index: Tensor, alpha: float, search: bool
 ) -> None:
@@ -110,10 +116,9 @@ def _tell(
 
 
 def _by_pair(values: Sequence[Any]) -> list[list[Any]]:
-    """Values of starts and then ends, as a list of pairs; what JSON has no word for is None."""
-    plain = [None if isinstance(value, float) and not math.isfinite(value) else value for value in values]
-    half = len(plain) // 2
-    return [[plain[i], plain[half + i]] for i in range(half)]
+    """Values of starts and then ends, as a list of pairs."""
+    half = len(values) // 2
+    return [[start, end] for start, end in zip(values[:half], values[half:], strict=True)]
 
 
 def _inverted(
@@ -121,13 +126,8 @@ def _inverted(
 ) -> tuple[Tensor, Tensor, Tensor, dict[str, Any]]:
     """Latents, what is made of them, the errors, and facts for the report. Ctrl-C keeps the best so far."""
     given = {name: value for name, value in options.items() if value is not None}
-    with first_interrupt() as stop, inverting(console, len(images)) as show:
-
-        def callback(now: Any) -> bool:
-            show(now)
-            return stop.asked
-
-        found: Inversion = invert(model, images, alpha=alpha, callback=callback, **given)
+    with inverting(console, len(images)) as watch:
+        found: Inversion = invert(model, images, alpha=alpha, callback=watch, **given)
     if found.stopped:
         console.print("Stopped inverting; going on from the best latents so far.")
     facts = {

@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
+import torch
 import typer
+from rich.console import Console
 
 from ..errors import InputError, require
-from .train import one_line_errors, use_threads
+from ..index import RealismIndex
+from ..models import Model
+from ..models.sampling import as_taken, draw_pairs
+from ..value_range import ValueRange, checked_range
+from .console import console, one_line_errors
+from .endpoints import Ends, Pairs, from_file, from_seeds
+from .image_endpoints import from_images, sheet
+from .options import LatentDim, Prior, Threads, epilog, given, use_threads
+from .output import ENDPOINTS, list_files, staged
+from .settings import Settings
+from .table import heading
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
-    from ..models import Model
-    from ..value_range import ValueRange
     from .comparison import Found
-    from .endpoints import Pairs
 
-__all__ = ["Ends", "Settings", "interpolate", "run"]
+__all__ = ["Alpha", "Out", "Segments", "Tol", "app", "interpolate", "run"]
 
 _BYTE = 255
+
+app = typer.Typer()
 
 
 class Solver(StrEnum):
@@ -35,179 +44,108 @@ class Solver(StrEnum):
 
 
 class Space(StrEnum):
-    """Where lengths are measured."""
+    """The spaces in which lengths are measured."""
 
     data = "data"
     latent = "latent"
 
 
-@dataclass(frozen=True)
-class Ends:
-    """Where the endpoints come from: one of these.
+ModelName = Annotated[
+    str, typer.Option(help="A shipped model ([bold]latentpath models[/bold]), or what latentpath.load takes.")
+]
+Seeds = Annotated[list[str] | None, typer.Option(metavar="A,B", help="Between the draws of two seeds; repeatable.")]
+DrawnPairs = Annotated[int | None, typer.Option(help="So many pairs, drawn by --seed as the demo does.")]
+Latents = Annotated[
+    Path | None, typer.Option(help="File with latents (B, 2, D), or start and end: .npy, .npz, .safetensors.")
+]
+From = Annotated[
+    list[Path] | None, typer.Option("--from", help="A picture to start at; repeatable, with as many --to.")
+]
+To = Annotated[list[Path] | None, typer.Option("--to", help="A picture to end at.")]
+Out = Annotated[Path, typer.Option(help="Folder for the pictures, the paths and the report.")]
+Segments = Annotated[int, typer.Option(help="Segments of every curve.")]
+Alpha = Annotated[float, typer.Option(help="Scale of the realism index, in (0, 1].")]
+Tol = Annotated[float, typer.Option(help="Gain in cost that is not worth more work.")]
+SolverName = Annotated[Solver, typer.Option(help="How the energy is lowered.")]
+Embed = Annotated[Space, typer.Option(help="Space in which lengths are measured.")]
+Starts = Annotated[str | None, typer.Option(metavar="N|auto", help="Starts to search lower minima from.")]
+MaxEvaluations = Annotated[float | None, typer.Option(help="Path evaluations that each path may spend.")]
+MaxPoints = Annotated[int | None, typer.Option(help="Most points the generator gets in one call.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Fail, after writing, unless all have converged.")]
+Ranges = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="LOW,HIGH",
+        help="The values shown as black and white in what the model makes, where it does not declare them: 0,1. A "
+        "HIGH above 255 beside --from is for pictures of more than 8 bits: 0,4095 for 12 bits. Repeatable.",
+    ),
+]
+Seed = Annotated[int, typer.Option(help="Of everything drawn: --pairs, --restarts, inversion.")]
+Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps; where the model is by default.")]
 
-    Attributes:
-        seeds: texts such as ``"1,2"``, one for each pair.
-        pairs: how many are drawn from the prior.
-        latents: a file.
-        starts: picture files.
-        ends: as many.
-    """
-
-    seeds: tuple[str, ...] = ()
-    pairs: int | None = None
-    latents: Path | None = None
-    starts: tuple[Path, ...] = ()
-    ends: tuple[Path, ...] = ()
-
-    def __post_init__(self) -> None:
-        given = {
-            "--seeds": bool(self.seeds),
-            "--pairs": self.pairs is not None,
-            "--latents": self.latents is not None,
-            "--from and --to": bool(self.starts or self.ends),
-        }
-        chosen = [name for name, there in given.items() if there]
-        ways = "--seeds 1,2 or --pairs 4 or --latents FILE or --from a.png --to b.png"
-        if not chosen:
-            raise InputError(f"between what? Give the endpoints: {ways}")
-        if len(chosen) > 1:
-            raise InputError(f"endpoints come from one place, and {' and '.join(chosen)} were given: choose {ways}")
-        if self.pairs is not None and self.pairs < 1:
-            raise InputError(f"--pairs must be at least 1, got {self.pairs}")
-
-
-@dataclass(frozen=True)
-class Settings:
-    """The settings of a run, as the command's help describes them.
-
-    Attributes:
-        model: what `latentpath.load` takes.
-        loading: its options that were given.
-        segments: ``K``.
-        alpha: the scale of the index.
-        tol: the relative gain in cost that is not worth more work.
-        seed: of drawn endpoints, restarts and inversion.
-        solving: options of `latentpath.interpolate` that were given.
-        inverting: options for pictures that were given.
-        threads: CPU threads; None for PyTorch's choice.
-        device: where to compute; None where the model is.
-        pairs: how many are drawn, if any are.
-        value_range: of the pixels that the model makes; None for what it declares, or else its samples.
-    """
-
-    model: str
-    loading: dict[str, Any]
-    segments: int
-    alpha: float
-    tol: float
-    seed: int
-    solving: dict[str, Any]
-    inverting: dict[str, Any]
-    threads: int | None = None
-    device: str | None = None
-    pairs: int | None = None
-    value_range: tuple[float, float] | None = None
-
-    def __post_init__(self) -> None:
-        from .comparison import check_run
-
-        check_run(
-            segments=self.segments,
-            tol=self.tol,
-            seed=self.seed,
-            pairs=self.pairs,
-            threads=self.threads,
-            **self.solving,
-        )
+_PICTURES = "Pictures"
+Invert = Annotated[
+    bool | None,
+    typer.Option(
+        "--invert/--no-invert",
+        help="Search for the pictures' latents; by default where there is no encoder.",
+        rich_help_panel=_PICTURES,
+    ),
+]
+SearchStarts = Annotated[
+    int | None, typer.Option(help="Starts of the search for each; 8 by default.", rich_help_panel=_PICTURES)
+]
+Steps = Annotated[int | None, typer.Option(help="Most steps of the search; 300 by default.", rich_help_panel=_PICTURES)]
+Penalty = Annotated[
+    float | None,
+    typer.Option(help="What unlikely latents cost the search; 0.005 by default.", rich_help_panel=_PICTURES),
+]
+Crop = Annotated[
+    float | None,
+    typer.Option(
+        help="Width of the centre that is used, in (0, 1]; by default as in training for such pictures, else 1.",
+        rich_help_panel=_PICTURES,
+    ),
+]
 
 
+@app.command(
+    epilog=epilog(
+        "latentpath interpolate --pairs 4 --seed 7   drawn, as in the demo",
+        "latentpath interpolate --seeds 1,2 --seeds 3,4 --restarts auto   two pairs, searched further",
+        "latentpath interpolate --latents ends.npy --segments 100 --tol 0.0001   from a file",
+        "latentpath interpolate --from a.png --to b.png --out out/mine   between pictures",
+    )
+)
 @one_line_errors
 def interpolate(
-    model: Annotated[
-        str, typer.Option(help="A shipped model ([bold]latentpath models[/bold]), or what latentpath.load takes.")
-    ] = "mnist-dcgan-semicircle",
-    prior: Annotated[
-        str | None, typer.Option(help="Of the latents, where the model does not say.", show_default=False)
-    ] = None,
-    latent_dim: Annotated[
-        int | None, typer.Option(min=1, help="Length of a latent, where the model does not say.", show_default=False)
-    ] = None,
-    seeds: Annotated[
-        list[str] | None, typer.Option(metavar="A,B", help="Between the draws of two seeds; repeatable.")
-    ] = None,
-    pairs: Annotated[
-        int | None, typer.Option(help="So many pairs, drawn by --seed as the demo does.", show_default=False)
-    ] = None,
-    latents: Annotated[
-        Path | None,
-        typer.Option(
-            help="File with latents (B, 2, D), or start and end: .npy, .npz, .safetensors.", show_default=False
-        ),
-    ] = None,
-    from_: Annotated[
-        list[Path] | None, typer.Option("--from", help="A picture to start at; repeatable, with as many --to.")
-    ] = None,
-    to: Annotated[list[Path] | None, typer.Option("--to", help="A picture to end at.")] = None,
-    out: Annotated[Path, typer.Option(help="Folder for the pictures, the paths and the report.")] = Path(
-        "out/interpolate"
-    ),
-    segments: Annotated[int, typer.Option(help="Segments of every curve.")] = 50,
-    alpha: Annotated[float, typer.Option(help="Scale of the realism index, in (0, 1].")] = 0.9,
-    tol: Annotated[float, typer.Option(help="Gain in cost that is not worth more work.")] = 1e-3,
-    solver: Annotated[Solver, typer.Option(help="How the energy is lowered.")] = Solver.multilevel,
-    embed: Annotated[Space, typer.Option(help="Space in which lengths are measured.")] = Space.data,
-    restarts: Annotated[
-        str | None, typer.Option(metavar="N|auto", help="Starts to search lower minima from.", show_default=False)
-    ] = None,
-    max_evaluations: Annotated[
-        float | None, typer.Option(help="Path evaluations that each path may spend.", show_default=False)
-    ] = None,
-    max_points: Annotated[
-        int | None, typer.Option(help="Most points the generator gets in one call.", show_default=False)
-    ] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Fail, after writing, unless all have converged.")] = False,
-    value_range: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="LOW,HIGH",
-            help="The values shown as black and white in what the model makes, where it does not declare them: 0,1. A "
-            "HIGH above 255 beside --from is for pictures of more than 8 bits: 0,4095 for 12 bits. Repeatable.",
-            show_default=False,
-        ),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Of everything drawn: --pairs, --restarts, inversion.")] = 0,
-    device: Annotated[
-        str | None, typer.Option(help="cpu, cuda, cuda:1, mps; where the model is by default.", show_default=False)
-    ] = None,
-    threads: Annotated[
-        int | None, typer.Option(help="CPU threads; PyTorch's choice by default.", show_default=False)
-    ] = None,
-    search: Annotated[
-        bool | None,
-        typer.Option(
-            "--invert/--no-invert",
-            help="Search for the pictures' latents; by default where there is no encoder.",
-            show_default=False,
-            rich_help_panel="Pictures",
-        ),
-    ] = None,
-    starts: Annotated[
-        int | None, typer.Option(help="Starts of the search for each; 8 by default.", rich_help_panel="Pictures")
-    ] = None,
-    steps: Annotated[
-        int | None, typer.Option(help="Most steps of the search; 300 by default.", rich_help_panel="Pictures")
-    ] = None,
-    penalty: Annotated[
-        float | None,
-        typer.Option(help="What unlikely latents cost the search; 0.005 by default.", rich_help_panel="Pictures"),
-    ] = None,
-    crop: Annotated[
-        float | None,
-        typer.Option(
-            help="Width of the centre that is used, in (0, 1]; by default as in training for such pictures, else 1.",
-            rich_help_panel="Pictures",
-        ),
-    ] = None,
+    model: ModelName = "mnist-dcgan-semicircle",
+    prior: Prior = None,
+    latent_dim: LatentDim = None,
+    seeds: Seeds = None,
+    pairs: DrawnPairs = None,
+    latents: Latents = None,
+    from_: From = None,
+    to: To = None,
+    out: Out = Path("out/interpolate"),
+    segments: Segments = 50,
+    alpha: Alpha = 0.9,
+    tol: Tol = 1e-3,
+    solver: SolverName = Solver.multilevel,
+    embed: Embed = Space.data,
+    restarts: Starts = None,
+    max_evaluations: MaxEvaluations = None,
+    max_points: MaxPoints = None,
+    strict: Strict = False,
+    value_range: Ranges = None,
+    seed: Seed = 0,
+    device: Device = None,
+    threads: Threads = None,
+    search: Invert = None,
+    starts: SearchStarts = None,
+    steps: Steps = None,
+    penalty: Penalty = None,
+    crop: Crop = None,
 ) -> None:
     """Interpolate between latents of any model: of seeds, of the prior, from a file, or of pictures.
 
@@ -221,40 +159,16 @@ def interpolate(
     require("latentpath interpolate", "viz", "matplotlib")
     ends = Ends(tuple(seeds or ()), pairs, latents, tuple(from_ or ()), tuple(to or ()))
     made, stored = _value_ranges(tuple(value_range or ()), pictures=bool(from_ or to))
-    images = {"search": search, "starts": starts, "steps": steps, "penalty": penalty, "crop": crop}
-    settings = Settings(
-        model,
-        _given({"prior": prior, "latent_dim": latent_dim}),
-        segments,
-        alpha,
-        tol,
-        seed,
-        _given(
-            {
-                "solver": solver.value,
-                "embed": "latent" if embed is Space.latent else None,
-                "restarts": _restarts(restarts),
-                "max_evaluations": max_evaluations,
-                "max_points": max_points,
-                "strict": strict or None,
-            }
-        ),
-        _given({**images, "picture_range": stored}),
-        threads,
-        device,
-        pairs,
-        made,
-    )
-    if settings.inverting and not ends.starts:
-        names = ", ".join(f"--{'invert' if name == 'search' else name}" for name in settings.inverting)
+    loading = given(prior=prior, latent_dim=latent_dim)
+    space = "latent" if embed is Space.latent else None
+    limits = given(max_evaluations=max_evaluations, max_points=max_points, strict=strict or None)
+    solving = {"solver": solver.value, **given(embed=space, restarts=_restarts(restarts)), **limits}
+    images = given(search=search, starts=starts, steps=steps, penalty=penalty, crop=crop, picture_range=stored)
+    settings = Settings(model, loading, segments, alpha, tol, seed, solving, images, threads, device, pairs, made)
+    if images and not ends.starts:
+        names = ", ".join(f"--{'invert' if name == 'search' else name}" for name in images)
         raise InputError(f"{names} goes with pictures: give --from and --to, or leave it out")
-    from .console import console
-
     run(settings, ends, out, console(), console(stderr=True))
-
-
-def _given(options: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in options.items() if value is not None}
 
 
 def _value_ranges(texts: tuple[str, ...], *, pictures: bool) -> tuple[ValueRange | None, ValueRange | None]:
@@ -262,8 +176,6 @@ def _value_ranges(texts: tuple[str, ...], *, pictures: bool) -> tuple[ValueRange
 
     Of pictures only those of more than 8 bits have a range to ask for, and no usual range of a model goes above 255.
     """
-    from ..value_range import checked_range
-
     made: list[ValueRange] = []
     stored: list[ValueRange] = []
     for text in texts:
@@ -288,16 +200,15 @@ def _restarts(text: str | None) -> int | str | None:
 
 
 def run(settings: Settings, ends: Ends, out: Path, console: Console, progress: Console) -> Found:
-    """The whole command: find the endpoints, solve, print, write into ``out``.
+    """Finds the endpoints, solves, prints, and writes into ``out``.
 
     Raises:
         LatentPathError: settings, a model, a file or a folder that will not do, and nothing is written; or a strict
             run that has not converged, and everything is.
         WriteError: some files could not be written; the solved paths and all others are.
     """
-    from ..index import RealismIndex
     from ..models import load
-    from .comparison import ENDPOINTS, conclude, heading, list_files, no_generator, solve, staged
+    from .comparison import conclude, no_generator, solve
 
     use_threads(settings.threads)
     model = _moved(load(settings.model, **settings.loading), settings.device)
@@ -323,8 +234,6 @@ def run(settings: Settings, ends: Ends, out: Path, console: Console, progress: C
         )
         pictures = {}
         if pairs.images is not None:
-            from .image_endpoints import sheet
-
             pictures = {
                 name: lambda file: sheet(pairs, model.value_range).save(file, optimize=True) for name in ENDPOINTS
             }
@@ -338,8 +247,6 @@ def run(settings: Settings, ends: Ends, out: Path, console: Console, progress: C
 
 def _ranged(model: Model, value_range: ValueRange | None, progress: Console) -> Model:
     """The model with the range that was given; says so where there is none and samples decide."""
-    from dataclasses import replace
-
     if value_range is not None:
         return replace(model, card={**model.card, "value_range": list(value_range)})
     if model.range_doubt:
@@ -349,10 +256,6 @@ def _ranged(model: Model, value_range: ValueRange | None, progress: Console) -> 
 
 def _moved(model: Model, device: str | None) -> Model:
     """The model on another device."""
-    from dataclasses import replace
-
-    import torch
-
     if device is None:
         return model
     parts = {name: getattr(model, name) for name in ("generator", "encoder", "discriminator")}
@@ -371,15 +274,8 @@ def _moved(model: Model, device: str | None) -> Model:
 
 def _endpoints(settings: Settings, ends: Ends, model: Model, progress: Console) -> Pairs:
     """The endpoints, as the generator takes them."""
-    from dataclasses import replace
-
-    from ..models.sampling import as_taken, draw_pairs
-    from .endpoints import Pairs, from_file, from_seeds
-
     assert model.prior is not None
     if ends.starts or ends.ends:
-        from .image_endpoints import from_images
-
         more = {"seed": settings.seed, "max_points": settings.solving.get("max_points"), **settings.inverting}
         return from_images(model, ends.starts, ends.ends, progress, alpha=settings.alpha, **more)
     if ends.seeds:

@@ -7,6 +7,7 @@ goes on after a file that cannot be written, and `staged` keeps what there is, e
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -18,7 +19,17 @@ from rich.console import Console
 from ..errors import InputError, WriteError
 from ..path import Path
 
-__all__ = ["ENDPOINTS", "FILES", "attempt", "files_in", "list_files", "save_paths", "staged", "unwritten"]
+__all__ = [
+    "ENDPOINTS",
+    "FILES",
+    "attempt",
+    "check_writable",
+    "files_in",
+    "list_files",
+    "save_paths",
+    "staged",
+    "unwritten",
+]
 
 PATHS, REPORT, RESCUED = "paths.safetensors", "report.json", "latents.npy"
 
@@ -37,6 +48,26 @@ ENDPOINTS = {"endpoints.png": "the images given, over what the model makes of th
 """What is written too where the endpoints were images."""
 
 _EVERY = {**ENDPOINTS, **FILES}
+
+
+def check_writable(out: FilePath, *, folder: bool) -> None:
+    """Refuses, before any work, a place that nothing can be written to.
+
+    Args:
+        out: where the result goes.
+        folder: whether that is to be a folder, made if it is not there, or else a file in one that is.
+
+    Raises:
+        InputError: it is of the other kind, its folder is not there, or nobody may write there.
+    """
+    if out.exists() and out.is_dir() is not folder:
+        raise InputError(f"cannot write to {out}: it is a {'file' if folder else 'folder'}")
+    parents = out.resolve().parents
+    if not folder and not parents[0].is_dir():
+        raise InputError(f"cannot write to {out}: the folder {parents[0]} does not exist")
+    place = next(each for each in (out.resolve(), *parents) if each.exists())
+    if not os.access(place, os.W_OK):
+        raise InputError(f"cannot write to {out}: {place} is read-only")
 
 
 def save_paths(path: Path, folder: FilePath) -> dict[str, Exception]:

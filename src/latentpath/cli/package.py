@@ -1,120 +1,40 @@
-"""``latentpath train classifier`` and ``train package``: the judge of digits, and models out of runs."""
+"""``latentpath train package``: from a run to a model, with averaged weights, a card and a sample sheet."""
 
 from __future__ import annotations
 
-import time
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
+import torch
 import typer
+from torch import Tensor
+from torch.distributions import Distribution
 
-from ..errors import DataError, InputError, WriteError
-from .train import (
-    HoldOut,
-    Precision,
-    PrecisionName,
-    Seed,
-    Source,
-    Threads,
-    app,
-    check_writable,
-    images_of,
-    one_line_errors,
-    progress_bar,
-    stages,
-    use_threads,
-)
+from .. import __version__
+from .._progress import Stage, silent
+from ..errors import InputError
+from ..models.cards import make_card
+from ..models.model import Model
+from ..models.pretrained import Pretrained, as_stored
+from ..models.registry import as_model, named_prior, read_model, stored_prior, write_model
+from ..models.sampling import contact_sheet, draw
+from ..training import averaged_dcgan, averaged_wae, check_images, digest, read_config
+from ..training.config import ClassifierConfig, DCGANConfig, RunConfig, chosen
+from .console import one_line_errors, stages
+from .evaluate import measured
+from .options import HoldOut, Source, Threads, epilog, images_of, test_images, use_threads
+from .output import check_writable
 
-if TYPE_CHECKING:
-    from ..data import Images
-    from ..models import Model
+__all__ = ["app", "command_of", "kind_of", "package", "package_run"]
 
-__all__ = ["app", "summary", "test_images"]
+_SHEET, _COLUMNS = 160, 16
 
-
-@app.command(epilog="Example: [bold]latentpath train classifier --data ~/data/mnist --out runs/judge[/bold]")
-@one_line_errors
-def classifier(
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            envvar="LATENTPATH_DATA",
-            help="Folder with the four MNIST files as published (or its parent).",
-            show_default=False,
-        ),
-    ] = None,
-    out: Annotated[Path, typer.Option(help="Folder for the result.")] = Path("runs/classifier"),
-    epochs: Annotated[int, typer.Option(min=1, help="Times that every image is seen.")] = 12,
-    width: Annotated[int, typer.Option(min=1, help="Channels of the first layer.")] = 24,
-    seed: Seed = 0,
-    precision: PrecisionName = Precision.fp32,
-    threads: Threads = None,
-) -> None:
-    """Train the digit classifier, the judge of generated digits.
-
-    Takes some minutes. The folder gets the weights and card.json, with the accuracy on the test images.
-    """
-    use_threads(threads)
-    from ..data import mnist
-    from ..training import ClassifierConfig, train_classifier
-
-    check_writable(out, folder=True)
-    config = ClassifierConfig(width=width, epochs=epochs, precision=precision.value, seed=seed)
-    images, labels = mnist("train", data)
-    test = mnist("test", data)
-    if (out / "config.json").exists() or (out / "card.json").exists():
-        raise InputError(f"{out} holds another run: choose another folder (--out)")
-    began, steps = time.monotonic(), epochs * (len(images) // config.batch)
-    with progress_bar("classifier", steps) as progress:
-        network = train_classifier(config, images, labels, progress=progress)
-    accuracy = _finish_classifier(network, config, len(images), test, out, time.monotonic() - began)
-    typer.echo(f"test accuracy {accuracy:.2%}: {out}")
-
-
-def _finish_classifier(
-    network: Any, config: Any, images: int, test: tuple[Any, Any], out: Path, seconds: float
-) -> float:
-    """Write the folder of a classifier that has been trained; its test accuracy, as stored."""
-    import tempfile
-    from dataclasses import asdict
-    from functools import partial
-
-    from .. import __version__
-    from ..data import to_unit_range
-    from ..models.cards import make_card
-    from ..models.pretrained import as_stored
-    from ..models.quality import measure_classifier
-    from ..models.registry import write_model
-    from .packages import command
-
-    network.load_state_dict(as_stored(network))  # judge what will be stored
-    card = partial(
-        make_card,
-        out.resolve().name,
-        "Classifier of 28 x 28 digits, the independent judge of generated ones",
-        asdict(config),
-        command=command("classifier", config),
-        version=__version__,
-        steps=config.epochs * (images // config.batch),
-        seconds=seconds,
-        images=images,
-        value_range=None,
-    )
-    try:
-        write_model(out, network, card())  # first of all, so that nothing that fails later costs the training
-    except (OSError, DataError) as error:
-        rescue = Path(tempfile.mkdtemp(prefix="latentpath-"))
-        write_model(rescue, network, card())
-        raise WriteError(f"{error}. The classifier is in {rescue}, and its accuracy is not measured") from error
-    with stages() as stage:
-        quality = measure_classifier(network, to_unit_range(test[0]), test[1], stage)
-    write_model(out, network, card(quality=asdict(quality)))
-    return quality.accuracy
+app = typer.Typer()
 
 
 @app.command(
-    epilog="Example: [bold]latentpath train package runs/mnist --name mnist-dcgan-semicircle --out models "
-    "--data ~/data/mnist[/bold]"
+    epilog=epilog("latentpath train package runs/mnist --name mnist-dcgan-semicircle --out models --data ~/data/mnist")
 )
 @one_line_errors
 def package(
@@ -123,9 +43,7 @@ def package(
     out: Annotated[Path, typer.Option(help="Folder that gets a folder of that name.")] = Path("models"),
     data: Source = None,
     hold_out: HoldOut = 0,
-    prior: Annotated[
-        str | None, typer.Option(help="Of a run with a prior of your own: module:attr again.", show_default=False)
-    ] = None,
+    prior: Annotated[str | None, typer.Option(help="Of a run with a prior of your own: module:attr again.")] = None,
     samples: Annotated[int, typer.Option(min=100, help="How many samples the quality is measured on.")] = 10_000,
     threads: Threads = None,
 ) -> None:
@@ -134,15 +52,9 @@ def package(
     The quality is that of the weights as they are stored. A generator can be packaged while its run is still going,
     from its last checkpoint.
     """
-    if not name or Path(name).name != name or name.startswith("."):
-        raise InputError(f"a model's name becomes the name of a folder, got {name!r}")
+    check_name(name)
     check_writable(out / name, folder=True)
     use_threads(threads)
-    from ..models.pretrained import Pretrained
-    from ..models.registry import named_prior, read_model, stored_prior, write_model
-    from ..training import read_config
-    from .packages import measured, package_run
-
     if not (run / "state.safetensors").exists():
         model = read_model(run)
         assert isinstance(model.generator, Pretrained)
@@ -150,13 +62,10 @@ def package(
         model = read_model(out / name)
     else:
         config = read_config(run)
-        if prior is None:
-            latents = stored_prior({"name": config.prior, "dim": config.latent_dim}, run)
-        else:
-            latents = named_prior(prior, config.latent_dim)
+        stored = {"name": config.prior, "dim": config.latent_dim}
+        latents = stored_prior(stored, run) if prior is None else named_prior(prior, config.latent_dim)
         images = images_of(data, config.size, config.channels, hold_out)
         test = test_images(data, images)
-
         with stages() as stage:
 
             def quality(found: Model) -> dict[str, Any]:
@@ -168,14 +77,10 @@ def package(
     typer.echo(summary(model))
 
 
-def test_images(source: str | None, images: Images) -> Any:
-    """The real images that were kept out of training: MNIST's test images, or those held out."""
-    from ..data import load_images
-
-    if images.name == "mnist":
-        _, channels, size, _ = images.pixels.shape
-        return load_images(source, size=size, channels=channels, split="test").pixels
-    return images.held_out if len(images.held_out) else None
+def check_name(name: str) -> None:
+    """Refuses a name that cannot be that of a folder, by an `InputError`."""
+    if not name or Path(name).name != name or name.startswith("."):
+        raise InputError(f"a model's name becomes the name of a folder, got {name!r}")
 
 
 def summary(model: Model) -> str:
@@ -185,3 +90,88 @@ def summary(model: Model) -> str:
         shown = " ".join(map(str, value)) if isinstance(value, list) else value
         lines.append(f"  {key.replace('_', ' ')}: {shown}")
     return "\n".join(lines)
+
+
+def kind_of(config: RunConfig | ClassifierConfig) -> str:
+    """The command of ``latentpath train`` that makes a run of this configuration."""
+    return type(config).__name__.removesuffix("Config").lower()
+
+
+def command_of(config: RunConfig | ClassifierConfig, **others: Any) -> str:
+    """The command that makes the same run again, wherever the data are."""
+    values = {**{field.name: getattr(config, field.name) for field in chosen(type(config))}, **others}
+    words = ["latentpath", "train", kind_of(config), "--data", "FOLDER"]
+    for name, value in {**values, "threads": torch.get_num_threads()}.items():
+        flag = f"--{name.replace('_', '-')}"
+        words += [flag] if value is True else [] if value is False or value is None else [flag, str(value)]
+    return " ".join(words)
+
+
+def trained(
+    run: str | Path, images: Tensor, prior: Distribution, stage: Stage = silent
+) -> tuple[Pretrained, int, float]:
+    """The averaged network of the last checkpoint in ``run``, its step, and the seconds spent."""
+    if isinstance(read_config(run), DCGANConfig):
+        return averaged_dcgan(run, prior, stage)
+    return averaged_wae(run, images, stage)
+
+
+def package_run(
+    run: str | Path,
+    name: str,
+    folder: str | Path,
+    images: Tensor,
+    prior: Distribution,
+    *,
+    hold_out: int = 0,
+    quality: Any = None,
+    dtype: torch.dtype = torch.float16,
+    stage: Stage = silent,
+) -> Model:
+    """Makes a model of the last checkpoint in ``run``, finished or not, and reads it back.
+
+    Args:
+        run: the folder of a run of a DCGAN or a WAE.
+        name: of the model.
+        folder: the one that becomes the model's.
+        images: that it was trained on.
+        prior: that it was trained with.
+        hold_out: how many were kept out of training.
+        quality: a callable that measures the model with its weights as they are stored; its answer goes onto the card.
+        dtype: of the stored parameters.
+        stage: told what is being done.
+
+    Raises:
+        InputError: a name that cannot be that of a folder.
+        TrainingError: the run was made with other images.
+        MissingDataError, DataError: there is no checkpoint, or it is damaged; or the folder cannot be written.
+    """
+    check_name(name)
+    config = read_config(run)
+    check_images(run, digest(images))
+    network, step, seconds = trained(run, images, prior, stage)
+    network.load_state_dict(as_stored(network, dtype))
+    model = as_model(network, prior, name, {})
+    others = {"hold_out": hold_out} if hold_out else {}
+    card = make_card(
+        name,
+        f"{kind_of(config).upper()} for {config.data} at {config.size} x {config.size}, {config.latent_dim} latent "
+        f"dimensions, {config.prior} prior",
+        asdict(config),
+        command=command_of(config, **others),
+        version=__version__,
+        steps=step,
+        seconds=seconds,
+        images=len(images),
+        value_range=model.value_range,
+        prior={"name": config.prior, "dim": config.latent_dim},
+        quality=None if quality is None else quality(model),
+    )
+    stage("writing the model", 0, 1)
+    with torch.no_grad():
+        drawn = draw(prior, _SHEET, torch.Generator().manual_seed(config.seed))
+        sheet = contact_sheet(
+            model.generator(drawn), columns=_COLUMNS, zoom=2 if config.size < 64 else 1, value_range=model.value_range
+        )
+    write_model(folder, network, card, sheet, dtype=dtype)
+    return read_model(folder, prior)

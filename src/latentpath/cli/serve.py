@@ -7,11 +7,20 @@ from typing import Annotated
 import typer
 
 from ..errors import require
-from .train import one_line_errors, use_threads
+from .console import console, one_line_errors
+from .options import Threads, epilog, use_threads
 
-__all__ = ["serve"]
+__all__ = ["app", "serve"]
+
+app = typer.Typer()
 
 
+@app.command(
+    epilog=epilog(
+        "latentpath serve   the shipped models, on this machine alone",
+        "latentpath serve --model runs/faces --model my.package:model --port 0   models of your own",
+    )
+)
 @one_line_errors
 def serve(
     model: Annotated[
@@ -19,16 +28,13 @@ def serve(
         typer.Option(
             help="What the page offers, instead of the shipped models; repeatable: a shipped model, a folder, "
             "[bold]package.module:attr[/bold], a Hub id.",
-            show_default=False,
         ),
     ] = None,
     host: Annotated[
         str, typer.Option(help="Address to listen on. The default is this machine alone; 0.0.0.0 is everybody.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes any that is free.")] = 7860,
-    threads: Annotated[
-        int | None, typer.Option(help="CPU threads; PyTorch's choice by default.", show_default=False)
-    ] = None,
+    threads: Threads = None,
 ) -> None:
     """Open a page on which paths are chosen, found, watched, compared and filmed.
 
@@ -37,7 +43,6 @@ def serve(
     require("the page", "web")
     from ..web.server import serve as run
     from ..web.studio import shipped
-    from .console import console
 
     use_threads(threads)
     out = console(stderr=True)

@@ -1,40 +1,48 @@
-"""A comparison in words: the table for a terminal, what its columns are, and the verdict."""
+"""A comparison in words: the line that a run begins with, the table for a terminal, and what its columns are."""
 
 from __future__ import annotations
 
-from rich import box
-from rich.table import Table
+from rich.text import Text
 
+from .._tables import aligned
 from .._words import counted
 from ..evaluate import LABELS, Report
 
-__all__ = ["CONFIDENCE", "LABELS", "legend", "table"]
+__all__ = ["CONFIDENCE", "heading", "legend", "table"]
 
 CONFIDENCE = "confidence"
 """The name of the judge of digits, a column of the table."""
 
 
-def table(report: Report, seconds: dict[str, float]) -> Table:
-    """The comparison, means over the pairs, for a terminal."""
+def heading(name: str, pairs: int, segments: int, alpha: float, tol: float, seed: int) -> str:
+    """The line that a run begins with."""
+    return (
+        f"{name}: {counted(pairs, 'pair')}, {counted(segments, 'segment')}, alpha {alpha:g}, tol {tol:g}, seed {seed}"
+    )
+
+
+def table(report: Report, seconds: dict[str, float]) -> Text:
+    """The comparison, means over the pairs, for a terminal; ``seconds`` are those of each row."""
     judged = list(report.rows[0].judged)
-    shown = Table(box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1), pad_edge=False, show_edge=False)
-    shown.add_column("", no_wrap=True)
-    for heading in ("cost", "mean ri", "lowest ri", "length", *judged, "evals", "seconds"):
-        shown.add_column(heading, justify="right", no_wrap=True)
+    rows = [["", "cost", "mean ri", "lowest ri", "length", *judged, "evals", "seconds"]]
     for row in report.rows:
         means = row.means()
-        shown.add_row(
-            LABELS.get(row.name, row.name),
-            f"{means['cost']:.2f}",
-            f"{means['mean ri']:.3f}",
-            f"{means['lowest ri']:.2g}",
-            f"{means['length']:.1f}",
-            *(f"{means[name]:.3f}" for name in judged),
-            f"{means['evaluations']:.1f}",
-            f"{seconds[row.name]:.1f}",
-            style="bold" if row.name == "path" else "",
+        rows.append(
+            [
+                LABELS.get(row.name, row.name),
+                f"{means['cost']:.2f}",
+                f"{means['mean ri']:.3f}",
+                f"{means['lowest ri']:.2g}",
+                f"{means['length']:.1f}",
+                *(f"{means[name]:.3f}" for name in judged),
+                f"{means['evaluations']:.1f}",
+                f"{seconds[row.name]:.1f}",
+            ]
         )
-    return shown
+    head, *body = aligned(rows)
+    bold = [row.name == "path" for row in report.rows]
+    lines = [Text(line, style="bold" if path else "") for line, path in zip(body, bold, strict=True)]
+    return Text("\n").join([Text(head, style="bold"), Text("─" * len(head)), *lines])
 
 
 def legend(report: Report) -> str:
