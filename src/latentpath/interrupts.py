@@ -35,7 +35,7 @@ def is_command() -> bool:
 
 
 def end_at_once(number: int, frame: FrameType | None) -> None:
-    """End the process with one line: a signal handler."""
+    """Ends the process with one line: a signal handler."""
     with contextlib.suppress(Exception):  # it may be in the middle of a write
         sys.stdout.flush()
     with contextlib.suppress(OSError):

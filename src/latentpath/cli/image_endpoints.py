@@ -50,9 +50,8 @@ def from_images(
         console: for notes, progress and the errors.
         alpha: the scale of the index.
         search: whether to invert; None: where there is no encoder.
-        crop: see `latentpath.data.read_images`; None: that of the training images where a picture has their
-            proportions, else all of it.
-        picture_range: the stored values that are black and white in pictures of more than 8 bits a channel.
+        crop: as for `latentpath.models.inputs.read_pictures`.
+        picture_range: as for the same.
         options: of `invert`.
 
     Raises:
@@ -92,7 +91,7 @@ def from_images(
 
 
 def _searches(model: Model, search: bool | None, options: Mapping[str, Any]) -> bool:
-    """Whether latents are searched for: as asked, or else where there is no encoder; refuses options without use."""
+    """Decides whether latents are searched for, by default where there is no encoder; refuses options without use."""
     if search is False and model.encoder is None:
         raise InputError(f"{model.name!r} has no encoder, so its images must be inverted: leave --no-invert out")
     searches = model.encoder is None if search is None else search

@@ -45,7 +45,7 @@ FILES = {
 """The files of a run, and what each of them is."""
 
 ENDPOINTS = {"endpoints.png": "the images given, over what the model makes of them"}
-"""What is written too where the endpoints were images."""
+"""The further file of a run whose endpoints were images."""
 
 _EVERY = {**ENDPOINTS, **FILES}
 
@@ -71,9 +71,10 @@ def check_writable(out: FilePath, *, folder: bool) -> None:
 
 
 def save_paths(path: Path, folder: FilePath) -> dict[str, Exception]:
-    """Save solved paths in ``folder``, or where that fails in a new temporary folder; the error by the file's name.
+    """Saves solved paths in ``folder``, or where that fails in a new temporary folder.
 
-    A path that cannot be saved whole is saved as an array of its latents ``(B, K+1, D)``.
+    Returns the error by the file's name. A path that cannot be saved whole is saved as an array of its latents
+    ``(B, K+1, D)``.
     """
     import numpy as np
 
@@ -101,7 +102,7 @@ def save_paths(path: Path, folder: FilePath) -> dict[str, Exception]:
 
 
 def attempt(writers: Iterable[tuple[str, Callable[[FilePath], object]]], folder: FilePath) -> dict[str, Exception]:
-    """Write file after file, going on after a failure; the errors by the names of the files."""
+    """Writes file after file, and goes on after a failure; returns the errors by the names of the files."""
     failed: dict[str, Exception] = {}
     for name, write in writers:
         try:
@@ -133,7 +134,7 @@ def files_in(folder: FilePath) -> dict[str, str]:
 
 
 def list_files(out: FilePath, console: Console, written: Iterable[str]) -> None:
-    """Say what was written where."""
+    """Prints the names of the files that were written, and where they are."""
     console.print()
     for name, what in _EVERY.items():
         if name in written:
@@ -191,7 +192,7 @@ def _stage(out: FilePath) -> FilePath:
 
 
 def _moved(stage: FilePath, out: FilePath) -> str:
-    """Move the files to ``out``, the solved paths first; where they are then."""
+    """Moves the files to ``out``, the solved paths first; returns where they are then."""
     stuck = []
     for file in sorted(stage.iterdir(), key=lambda file: file.name not in (PATHS, RESCUED)):
         try:

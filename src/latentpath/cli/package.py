@@ -107,15 +107,6 @@ def command_of(config: RunConfig | ClassifierConfig, **others: Any) -> str:
     return " ".join(words)
 
 
-def trained(
-    run: str | Path, images: Tensor, prior: Distribution, stage: Stage = silent
-) -> tuple[Pretrained, int, float]:
-    """The averaged network of the last checkpoint in ``run``, its step, and the seconds spent."""
-    if isinstance(read_config(run), DCGANConfig):
-        return averaged_dcgan(run, prior, stage)
-    return averaged_wae(run, images, stage)
-
-
 def package_run(
     run: str | Path,
     name: str,
@@ -149,7 +140,11 @@ def package_run(
     check_name(name)
     config = read_config(run)
     check_images(run, digest(images))
-    network, step, seconds = trained(run, images, prior, stage)
+    network: Pretrained
+    if isinstance(config, DCGANConfig):
+        network, step, seconds = averaged_dcgan(run, prior, stage)
+    else:
+        network, step, seconds = averaged_wae(run, images, stage)
     network.load_state_dict(as_stored(network, dtype))
     model = as_model(network, prior, name, {})
     others = {"hold_out": hold_out} if hold_out else {}

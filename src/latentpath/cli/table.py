@@ -46,7 +46,7 @@ def table(report: Report, seconds: dict[str, float]) -> Text:
 
 
 def legend(report: Report) -> str:
-    """What the columns of the table are."""
+    """The meaning of the columns of the table."""
     pairs = len(report["path"].cost)
     judged = f"{CONFIDENCE}: of the classifier in the frames; " if CONFIDENCE in report["path"].judged else ""
     return (

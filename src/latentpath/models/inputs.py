@@ -26,13 +26,16 @@ _DEPTHS = (10, 12, 14)
 def read_pictures(
     model: Model, files: Sequence[Path], crop: float | None = None, picture_range: ValueRange | None = None
 ) -> tuple[Tensor, list[str]]:
-    """The pictures as the model makes them, ``(N, C, H, W)`` in its range and on its device; what was done to them.
+    """Reads pictures as the model makes them, ``(N, C, H, W)`` in its range and on its device.
+
+    Returns notes on the changes to them, too.
 
     Args:
         model: with a prior, that makes grey or RGB pictures.
         files: N pictures.
-        crop: as for `from_images`.
-        picture_range: as for `from_images`.
+        crop: see `latentpath.data.read_images`; None: that of the training images where a picture has their
+            proportions, else all of it.
+        picture_range: the stored values that are black and white in pictures of more than 8 bits a channel.
 
     Raises:
         InputError: a model that makes no pictures.
@@ -75,7 +78,7 @@ def _usual_crop(model: Model, file: Path) -> float | None:
 
 
 def _note(file: Path, channels: int, height: int, width: int, crop: float | None) -> str:
-    """What happens to a picture of another size or mode; empty where nothing does."""
+    """Describes the changes to a picture of another size or mode; empty where there are none."""
     from PIL import Image
 
     with Image.open(file) as picture:
@@ -88,7 +91,7 @@ def _note(file: Path, channels: int, height: int, width: int, crop: float | None
 
 
 def _note_on_depth(file: Path) -> str:
-    """What to try where the values of a picture of 16 bits are all so low that it may hold fewer; empty elsewhere."""
+    """Advises on a picture of 16 bits whose values are so low that it may hold fewer bits; empty elsewhere."""
     from PIL import Image
 
     with Image.open(file) as picture:
@@ -105,7 +108,7 @@ def _note_on_depth(file: Path) -> str:
 
 
 def encoded(model: Model, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """By the encoder: latents ``(N, D)``, what the model makes of them, and the RMS error ``(N,)``.
+    """Encodes images: latents ``(N, D)``, what the model makes of them, and the RMS error ``(N,)``.
 
     Raises:
         InputError: as for `Model.encode`.
