@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from latentpath._tables import aligned
+
 from .counting import shown as flops
 from .store import Record
 from .summary import mean
@@ -30,15 +32,9 @@ def markdown(results: Record) -> str:
 
 def table(head: list[str], rows: list[list[str]]) -> str:
     """A Markdown table; the first column is text, the others are numbers."""
-    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
-    lines = [
-        "| "
-        + " | ".join(t.ljust(w) if i == 0 else t.rjust(w) for i, (t, w) in enumerate(zip(row, widths, strict=True)))
-        + " |"
-        for row in [head, *rows]
-    ]
-    rule = "|" + "|".join("-" * (w + 2) if i == 0 else "-" * (w + 1) + ":" for i, w in enumerate(widths)) + "|"
-    return "\n".join([lines[0], rule, *lines[1:]])
+    first, *lines = (f"| {line} |" for line in aligned([head, *rows], " | "))
+    rule = ["-" * len(cell) for cell in first.strip("|").split("|")]
+    return "\n".join([first, f"|{'|'.join(rule[:1] + [f'{dashes[1:]}:' for dashes in rule[1:]])}|", *lines])
 
 
 def number(value: float | None, digits: int = 4) -> str:

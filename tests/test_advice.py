@@ -6,7 +6,6 @@ import pytest
 import torch
 
 import latentpath as lp
-from latentpath import summary
 from latentpath.errors import SolveError
 from latentpath.interpolate import insist
 from latentpath.web import views
@@ -50,8 +49,8 @@ def test_advice_is_in_the_report_the_verdict_the_page_and_the_strict_error(outco
     assert report.advice == {str(outcome): outcome.advice}
     assert outcome.advice in str(report)
     assert json.loads(report.to_json())["advice"] == {str(outcome): outcome.advice}
-    assert outcome.advice in summary.verdict(report, 1e-3)
-    assert outcome.advice not in summary.verdict(report, 1e-3, stopped=True)
+    assert outcome.advice in report.verdict(1e-3)
+    assert outcome.advice not in report.verdict(1e-3, stopped=True)
     assert outcome.advice in views.numbers(path, Choices(), 1.0, False)
     with pytest.raises(SolveError) as caught:
         insist(path)

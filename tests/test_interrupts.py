@@ -54,7 +54,7 @@ def script(folder: Path) -> str:
         ("torch._C", ("models",)),
         ("latentpath.interpolate", ("--version",)),
         ("typer", ("models",)),
-        ("latentpath.live", ("models",)),  # within a command
+        ("rich.table", ("models",)),  # within a command
         ("matplotlib", ("demo",)),
         ("latentpath.reproduction.run", ("reproduce", "--quick")),
     ],
@@ -103,7 +103,6 @@ except KeyboardInterrupt:
         ("/usr/bin/latentpath", ["python", "/usr/bin/latentpath"], True),
         ("latentpath.exe", ["python", "latentpath.exe"], True),
         ("-m", ["python", "-u", "-m", "latentpath", "demo"], True),
-        ("-m", ["python", "-m", "latentpath.cli"], True),
         ("-m", ["python", "-m", "pytest"], False),
         ("train.py", ["python", "train.py", "latentpath"], False),
         ("", ["python"], False),

@@ -18,16 +18,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from typer.testing import CliRunner
 
-from latentpath import cli_train
-from latentpath.cli import app as main
-from latentpath.cli_package import app
-from latentpath.errors import DataError, InputError, MissingDataError, TrainingError, install_command
+from latentpath.cli.package import package_run
+from latentpath.errors import DataError, InputError, MissingDataError, TrainingError
 from latentpath.models import load
 from latentpath.models.dcgan import DCGANGenerator
 from latentpath.models.registry import read_model
-from latentpath.packaging import package_run
 from latentpath.priors import semicircle, standard_normal
 from latentpath.training import (
     ClassifierConfig,
@@ -46,6 +42,7 @@ from latentpath.training import (
 )
 from latentpath.training.config import check
 from latentpath.training.randomness import augment, augmenting, flip, flipping
+from runs import stop_at, strokes
 
 TINY = DCGANConfig(latent_dim=4, width=2, discriminator_width=2, steps=6, batch=8)
 PRIOR = semicircle(4)
@@ -62,19 +59,6 @@ def pictures(count: int = 30) -> Tensor:
 
 def same(one: dict[str, Tensor], two: dict[str, Tensor]) -> bool:
     return one.keys() == two.keys() and all(torch.equal(one[k], two[k]) for k in one)
-
-
-def stop_at(monkeypatch: pytest.MonkeyPatch, step: int, action: object) -> None:
-    """Do ``action()`` in the middle of the step after ``step`` steps: when the real images are made."""
-    taken, original = [0], loop.to_unit_range
-
-    def counted(images: Tensor) -> Tensor:
-        if taken[0] == step:
-            action()  # type: ignore[operator]
-        taken[0] += 1
-        return original(images)
-
-    monkeypatch.setattr(loop, "to_unit_range", counted)
 
 
 @pytest.fixture
@@ -507,16 +491,6 @@ def test_recalibration_measures_mean_and_variance_of_the_prior() -> None:
     assert not generator.training
 
 
-def strokes(count: int) -> tuple[Tensor, Tensor]:
-    """Ten classes anyone can tell apart: a bright bar in one of ten places."""
-    labels = torch.arange(count) % 10
-    images = torch.randint(40, (count, 1, 28, 28), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
-    for i, label in enumerate(labels.tolist()):
-        top, left = 3 + 12 * (label // 5), 4 + 4 * (label % 5)
-        images[i, 0, top : top + 9, left : left + 3] = 255
-    return images, labels.to(torch.uint8)
-
-
 def test_the_classifier_learns_and_repeats_itself() -> None:
     images, labels = strokes(320)
     config = ClassifierConfig(width=4, epochs=12, batch=32, learning_rate=1e-2)
@@ -534,254 +508,6 @@ def test_the_classifier_refuses_what_does_not_fit() -> None:
         train_classifier(ClassifierConfig(), images[:, 0], labels)
     with pytest.raises(InputError, match=r"labels must be \(20,\)"):
         train_classifier(ClassifierConfig(), images, labels[:3])
-
-
-class TestCommands:
-    @pytest.fixture
-    def data(self, tmp_path: Path) -> Path:
-        import struct
-
-        folder = tmp_path / "data"
-        folder.mkdir()
-        for prefix, count in (("train", 256), ("t10k", 200)):
-            images, labels = strokes(count)
-            header = struct.pack(">4I", 0x0803, count, 28, 28)
-            (folder / f"{prefix}-images-idx3-ubyte").write_bytes(header + images.numpy().tobytes())
-            header = struct.pack(">2I", 0x0801, count)
-            (folder / f"{prefix}-labels-idx1-ubyte").write_bytes(header + labels.numpy().tobytes())
-        return folder
-
-    def test_dcgan_resume_and_package(self, tmp_path: Path, data: Path) -> None:
-        run, options = tmp_path / "run", ["--data", str(data), "--width", "2", "--batch", "8", "--latent-dim", "4"]
-        dcgan = ["dcgan", *options, "--out", str(run), "--steps", "3"]
-        result = CliRunner().invoke(app, dcgan)
-        assert result.exit_code == 0, result.output
-        model = read_model(run / "model")
-        assert model.card["steps"] == 3
-        assert "--steps 3 " in model.card["command"]
-        assert str(tmp_path) not in (run / "model" / "card.json").read_text()
-        assert model.prior is not None
-        assert model.generator(model.prior.sample(torch.Size([2]))).shape == (2, 1, 28, 28)
-
-        again = CliRunner().invoke(app, dcgan)
-        assert again.exit_code == 2
-        assert again.stderr.startswith("Error: ")
-        assert "holds a run already" in again.stderr
-        assert CliRunner().invoke(app, [*dcgan, "--resume"]).exit_code == 0
-
-        package = ["package", str(run), "--name", "tiny", "--out", str(tmp_path / "models"), "--data", str(data)]
-        result = CliRunner().invoke(app, [*package, "--samples", "200"])
-        assert result.exit_code == 0, result.output
-        card = read_model(tmp_path / "models/tiny").card
-        assert card["name"] == "tiny"
-        assert sum(card["quality"]["class_shares"]) == pytest.approx(1, abs=1e-3)
-        assert (tmp_path / "models/tiny/samples.png").is_file()
-
-    def test_a_prior_of_ones_own_is_named_again_where_a_file_names_it(self, tmp_path: Path, data: Path) -> None:
-        run, out = tmp_path / "run", tmp_path / "models"
-        prior = ["--prior", "latentpath.priors:uniform_ball"]
-        small = ["--width", "2", "--batch", "8", "--latent-dim", "4", "--steps", "2"]
-        result = CliRunner().invoke(app, ["dcgan", "--data", str(data), *small, *prior, "--out", str(run)])
-        assert result.exit_code == 0, result.output
-        package = ["package", str(run), "--name", "tiny", "--out", str(out), "--data", str(data), "--samples", "200"]
-        result = CliRunner().invoke(app, package)
-        assert result.exit_code == 2
-        assert "code is not run because a file names it" in result.stderr
-        assert CliRunner().invoke(app, [*package, *prior]).exit_code == 0
-        with pytest.raises(DataError, match="code is not run"):
-            read_model(out / "tiny")
-        evaluate = ["evaluate", str(out / "tiny"), "--data", str(data), "--samples", "100"]
-        assert CliRunner().invoke(main, evaluate).exit_code == 2
-        assert CliRunner().invoke(main, [*evaluate, *prior]).exit_code == 0
-        begun = [
-            "dcgan",
-            "--data",
-            str(data),
-            *small,
-            *prior,
-            "--init",
-            str(out / "tiny"),
-            "--out",
-            str(tmp_path / "b"),
-        ]
-        assert CliRunner().invoke(app, begun).exit_code == 0
-
-    def test_wae_package_and_evaluate(self, tmp_path: Path, data: Path) -> None:
-        run, out = tmp_path / "run", tmp_path / "models"
-        options = ["--data", str(data), "--hold-out", "40"]
-        small = ["--width", "2", "--batch", "8", "--latent-dim", "4", "--size", "28", "--channels", "1", "--flip"]
-        result = CliRunner().invoke(app, ["wae", *options, *small, "--out", str(run), "--steps", "3"])
-        assert result.exit_code == 0, result.output
-        card = read_model(run / "model").card
-        assert card["data"]["images"] == 216
-        assert "--flip" in card["command"]
-        assert "--hold-out 40" in card["command"]
-
-        result = CliRunner().invoke(
-            app, ["package", str(run), "--name", "tiny", "--out", str(out), *options, "--samples", "200"]
-        )
-        assert result.exit_code == 0, result.output
-        quality = read_model(out / "tiny").card["quality"]
-        assert quality["features"] == "mnist-classifier"
-        assert quality["reference"] == "train"
-        assert 0 < quality["reconstruction_error"] < 2
-
-        numbers = tmp_path / "numbers.json"
-        evaluate = ["evaluate", str(run / "model"), *options, "--samples", "200", "--out", str(numbers)]
-        result = CliRunner().invoke(main, evaluate)
-        assert result.exit_code == 0, result.output
-        assert "precision" in result.output
-        assert json.loads(numbers.read_text())["samples"] == 200
-        for wrong, message in (
-            (["--features", "mnist-dcgan-semicircle"], "no feature network"),
-            (["--out", str(tmp_path / "no" / "where.json")], "does not exist"),
-            (["--out", str(tmp_path)], "it is a folder"),
-            (["--hold-out", "256"], "leave images"),
-        ):
-            result = CliRunner().invoke(main, [*evaluate, *wrong])
-            assert result.exit_code == 2
-            assert message in result.stderr
-        result = CliRunner().invoke(main, ["evaluate", "mnist-classifier", *options])
-        assert "has no prior" in result.stderr
-
-    def test_classifier_and_package(self, tmp_path: Path, data: Path) -> None:
-        run = tmp_path / "judge"
-        options = ["--data", str(data), "--out", str(run), "--epochs", "1", "--width", "2"]
-        result = CliRunner().invoke(app, ["classifier", *options])
-        assert result.exit_code == 0, result.output
-        assert "test accuracy" in result.output
-        result = CliRunner().invoke(
-            app, ["package", str(run), "--name", "j", "--out", str(tmp_path / "models"), "--data", str(data)]
-        )
-        assert result.exit_code == 0, result.output
-        assert read_model(tmp_path / "models/j").card["quality"]["images"] == 200
-        assert CliRunner().invoke(app, ["classifier", *options]).exit_code == 2
-        result = CliRunner().invoke(app, ["classifier", "--data", str(data), "--out", str(run / "card.json")])
-        assert "it is a file" in result.stderr
-
-    @pytest.mark.parametrize(
-        "arguments",
-        [
-            ["dcgan", "--data", "nowhere"],
-            ["classifier", "--data", "nowhere"],
-            ["package", "nowhere", "--name", "x"],
-            ["package", "nowhere", "--name", "../x"],
-            ["dcgan", "--prior", "triangle"],
-            ["dcgan", "--steps", "0"],
-        ],
-    )
-    def test_errors_are_short_and_exit_with_two(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
-    ) -> None:
-        monkeypatch.chdir(tmp_path)
-        result = CliRunner().invoke(app, arguments)
-        assert result.exit_code == 2
-        assert "Traceback" not in result.output
-        assert not list(tmp_path.iterdir())
-
-    @pytest.mark.parametrize(
-        ("arguments", "words"),
-        [
-            (["dcgan", "--size", "32"], "28 or 64"),
-            (["wae", "--size", "100"], "28 or 64"),
-            (["dcgan", "--channels", "2"], "channels must be"),
-            (["dcgan", "--prior", "triangle"], "triangle"),
-            (["dcgan", "--max-minutes", "inf"], "max_minutes must be"),
-            (["wae", "--max-minutes", "inf"], "max_minutes must be"),
-            (["dcgan", "--learning-rate", "inf"], "learning_rate must be"),
-            (["dcgan", "--discriminator-gain", "inf"], "discriminator_gain must be"),
-            (["wae", "--noise", "inf"], "noise must be"),
-            (["wae", "--weight", "inf"], "weight must be"),
-            (["dcgan", "--out", __file__], "it is a file"),
-        ],
-    )
-    def test_options_are_refused_before_images_are_read(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], words: str
-    ) -> None:
-        monkeypatch.chdir(tmp_path)
-        result = CliRunner().invoke(app, [*arguments, "--data", "nowhere"])
-        assert result.exit_code == 2
-        assert words in result.stderr
-        assert len(result.stderr.strip().splitlines()) == 1
-        assert not list(tmp_path.iterdir())
-
-    @pytest.mark.parametrize("option", ["--max-minutes", "--learning-rate"])
-    def test_nan_is_no_option(self, option: str) -> None:
-        result = CliRunner().invoke(app, ["dcgan", "--data", "nowhere", option, "nan"])
-        assert result.exit_code == 2
-        assert option in result.stderr
-
-    @pytest.mark.parametrize("kind", ["dcgan", "wae"])
-    @pytest.mark.parametrize("module", ["accelerate", "tensorboard"])
-    def test_missing_libraries_are_told_before_images_are_read(
-        self, monkeypatch: pytest.MonkeyPatch, kind: str, module: str
-    ) -> None:
-        monkeypatch.setitem(sys.modules, module, None)
-        result = CliRunner().invoke(app, [kind, "--data", "nowhere"])
-        assert result.exit_code == 2
-        assert module in result.stderr
-        assert install_command("train") in result.stderr
-
-    def test_what_comes_after_the_steps_is_done_once_and_told(
-        self, tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        measured = []
-
-        def recalibrated(*arguments: Any, **options: Any) -> DCGANGenerator:
-            measured.append(options)
-            return recalibrate(*arguments, **options, batches=2)
-
-        monkeypatch.setattr(dcgan, "recalibrate", recalibrated)
-        monkeypatch.setattr(cli_train, "_SECONDS", 0.0)
-        run = ["--data", str(data), "--width", "2", "--batch", "8", "--latent-dim", "4", "--out", str(tmp_path / "r")]
-        result = CliRunner().invoke(app, ["dcgan", *run, "--steps", "3"])
-        assert result.exit_code == 0, result.output
-        assert len(measured) == 1
-        _, after = result.stderr.split("step 3 of 3")
-        assert "Measuring batch statistics: 1 of 2\n" in after
-        assert after.strip().splitlines()[-1] == "Writing the model"
-
-    def test_measuring_tells_its_stages(self, tmp_path: Path, data: Path) -> None:
-        model = ["mnist-dcgan-normal", "--data", str(data), "--samples", "200", "--out", str(tmp_path / "a.json")]
-        result = CliRunner().invoke(main, ["evaluate", *model])
-        assert result.exit_code == 0, result.output
-        for stage in ("Making samples", "Features of samples", "Nearest training images of samples", "Classes"):
-            assert f"{stage}\n" in result.stderr
-
-    def test_a_classifier_that_cannot_be_written_is_not_lost(
-        self, tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        out, write = tmp_path / "judge", Path.write_bytes
-        (tmp_path / "temporary").mkdir()
-        monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
-
-        def full(file: Path, content: bytes) -> int:
-            if out in file.parents:
-                raise OSError(28, "No space left on device")
-            return write(file, content)
-
-        monkeypatch.setattr(Path, "write_bytes", full)
-        options = ["--data", str(data), "--out", str(out), "--epochs", "1", "--width", "2"]
-        result = CliRunner().invoke(app, ["classifier", *options])
-        assert result.exit_code == 2
-        (saved,) = (tmp_path / "temporary").iterdir()
-        assert str(saved) in result.stderr
-        assert read_model(saved).generator(torch.zeros(1, 1, 28, 28)).shape == (1, 10)
-
-    def test_ctrl_c_says_how_to_go_on(self, tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        stop_at(monkeypatch, 1, lambda: signal.raise_signal(signal.SIGINT))
-        out = tmp_path / "run"
-        options = ["--data", str(data), "--width", "2", "--batch", "8", "--out", str(out), "--steps", "50"]
-        result = CliRunner().invoke(app, ["dcgan", *options])
-        assert result.exit_code == 130
-        assert "--resume" in result.stderr
-        assert read_checkpoint(out)[1] == 2
-
-    def test_help_has_examples(self) -> None:
-        for command in ("dcgan", "classifier", "package"):
-            result = CliRunner().invoke(app, [command, "--help"])
-            assert result.exit_code == 0
-            assert "Example" in result.output
 
 
 def test_a_time_budget_ends_the_run_with_a_checkpoint(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import latentpath as lp
-from latentpath import cli, comparison
+from latentpath import cli
+from latentpath.cli import drawings
 from latentpath.data import read_images
 from latentpath.errors import DataError, InputError
 from latentpath.value_range import declared_range, extent, inferred_range, pixels, usual_range
@@ -275,8 +276,8 @@ def interpolate(out, *arguments):
 def quick(monkeypatch):
     for name, value in (("COLUMNS", "300"), ("NO_COLOR", "1"), ("TERM", "dumb")):
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(comparison, "_PRIOR_SAMPLES", 2000)
-    monkeypatch.setattr(comparison, "_FILM_FRAMES", 5)
+    monkeypatch.setattr(drawings, "_PRIOR_SAMPLES", 2000)
+    monkeypatch.setattr(drawings, "_FILM_FRAMES", 5)
 
 
 @pytest.fixture

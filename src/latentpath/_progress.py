@@ -1,7 +1,7 @@
 """Progress bars: shown where a person waits (a terminal, a notebook), silent in pipes, jobs and tests.
 
 `progress_bar` serves the Python functions that may take long; `live_bar` draws on a console that the caller has, as
-the commands do.
+the commands do. A `Stage` follows work that has stages: the name of the stage, and how much of it is done.
 """
 
 from __future__ import annotations
@@ -9,19 +9,24 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from .errors import InputError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["Report", "live_bar", "progress_bar", "watched"]
+__all__ = ["Report", "Stage", "each", "live_bar", "progress_bar", "silent", "watched"]
+
+T = TypeVar("T")
 
 Report = Callable[[float | None, str], None]
 """Called with the share of the work that is done, in [0, 1] or None where that is unknown, and a few words."""
+
+Stage = Callable[[str, int, int], None]
+"""Called as ``stage(name, done, of)``, before the work with ``done = 0`` and after every part of it."""
 
 _DELAY = 2.0
 """Seconds after which a bar appears: shorter calls show nothing (`tests/test_progress.py`)."""
@@ -110,3 +115,23 @@ def _lines(title: str) -> Report:
             print(f"{title}{done}: {words}", file=sys.stderr, flush=True)
 
     return report
+
+
+def silent(name: str, done: int, of: int) -> None:
+    """A `Stage` that shows nothing."""
+
+
+def each(parts: Sequence[T], name: str, stage: Stage) -> Iterator[T]:
+    """Yields the parts of a work one by one, and tells ``stage`` how many are done.
+
+    Example:
+        >>> list(each("ab", "letters", lambda *told: print(*told)))
+        letters 0 2
+        letters 1 2
+        letters 2 2
+        ['a', 'b']
+    """
+    stage(name, 0, len(parts))
+    for done, part in enumerate(parts, 1):
+        yield part
+        stage(name, done, len(parts))

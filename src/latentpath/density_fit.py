@@ -28,7 +28,7 @@ from torch.distributions import Categorical, Distribution, MixtureSameFamily, Mu
 
 from ._progress import progress_bar
 from ._validate import describe
-from .counts import counted
+from ._words import counted
 from .errors import InputError, missing
 
 __all__ = ["SubspaceDensity", "fit"]

@@ -7,6 +7,7 @@ polylines between the same endpoints against one source; a `Report` is the table
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
@@ -15,10 +16,11 @@ import torch
 from torch import Tensor
 
 from ._batching import blocks
+from ._tables import aligned
 from ._validate import describe
+from ._words import counted
 from .audit import Audit, audit
 from .callables import any_precision, without_autocast
-from .counts import counted
 from .curves import lerp, slerp
 from .decoding import Embed, Generator, chords, decoded_chords
 from .errors import InputError
@@ -33,6 +35,12 @@ BASELINES: Mapping[str, Callable[[Tensor, Tensor, int], Tensor]] = {"lerp": lerp
 
 LABELS = {"lerp": "straight line", "slerp": "slerp", "path": "path"}
 """What people call the rows of a report."""
+
+_ENDED = {
+    "budget spent": "stopped before converging",
+    "non finite": "could not start from a finite energy",
+    "unresolved": "unresolved, with cost that its points do not show",
+}
 
 Judge = Callable[[Tensor], Tensor]
 """Decoded frames ``(N, ...)`` to one number each ``(N,)``, for example a classifier's confidence."""
@@ -187,19 +195,45 @@ class Report:
         return {name: advice for name, advice in found.items() if advice}
 
     def __str__(self) -> str:
-        widths = [max(map(len, column)) for column in zip(*self.table, strict=True)]
-        lines = [
-            "  ".join(
-                cell.ljust(width) if i == 0 else cell.rjust(width)
-                for i, (cell, width) in enumerate(zip(line, widths, strict=True))
-            )
-            for line in self.table
-        ]
         pairs = len(self.rows[0].cost)
         ended = ", ".join(f"{count} {name}" for name, count in self.outcomes.items())
         last = [f"means over {counted(pairs, 'pair')}; paths: {ended}", *filter(None, [self.searched])]
         last += [f"{name}: {advice}" for name, advice in self.advice.items()]
-        return "\n".join([*(line.rstrip() for line in lines), *last])
+        return "\n".join([*aligned(self.table), *last])
+
+    def verdict(self, tol: float, stopped: bool = False) -> str:
+        """The result in words: how much cheaper, in how many pairs, what the audit found, how the solves ended.
+
+        Needs the rows "lerp" and "path"; ``stopped`` says that the user ended the solve.
+        """
+        line, path = self["lerp"], self["path"]
+        pairs = len(path.cost)
+        before, after = sum(line.cost) / pairs, sum(path.cost) / pairs
+        saved = 1 - after / before if before > 0 else 0.0
+        much = (
+            f"he path costs {abs(saved):.0%} {'less' if saved >= 0 else 'more'} than the straight line "
+            f"({after:.2f} instead of {before:.2f})"
+        )
+        if not math.isfinite(after):
+            much = (
+                f"he path's cost is {after:g}: it meets places where the index is 0 or the generator makes no numbers"
+            )
+        cheaper = sum(a < b for a, b in zip(path.cost, line.cost, strict=True))
+        much = f"On average t{much}; it is cheaper in {cheaper} of {pairs} pairs." if pairs > 1 else f"T{much}."
+        hidden, tunnelling = sum(path.tunnels), sum(count > 0 for count in path.tunnels)
+        where = f", in {tunnelling} of {pairs} paths" if pairs > 1 else ""
+        found = f"{counted(hidden, 'tunnelling segment')}{where} (the costs above include what they hide)"
+        words = f"{much} The audit found {found if hidden else 'no tunnelling'}. {self._ended(pairs)} (tol {tol:g})."
+        if stopped:
+            return f"{words} You stopped the solve: these are the best paths found by then."
+        return " ".join([words, *(f"Where {name}: {advice}" for name, advice in self.advice.items())])
+
+    def _ended(self, pairs: int) -> str:
+        """How the solves of so many pairs ended."""
+        if self.outcomes.get("converged") == pairs:
+            return f"All {pairs} solves converged" if pairs > 1 else "The solve converged"
+        ends = [f"{count} {_ENDED.get(name, name)}" for name, count in self.outcomes.items()]
+        return f"Of the {pairs} solves {', '.join(ends)}" if pairs > 1 else f"The solve: {ends[0].removeprefix('1 ')}"
 
     def to_dict(self) -> dict[str, Any]:
         """Everything in the report, for `json`."""

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from ._progress import Report, progress_bar
 from ._validate import agreed, real_number, whole_number
+from ._words import counted
 from .audit import Audit
 from .callables import without_autocast
 from .checks import check_endpoints, check_generator, checked_index
-from .counts import counted
 from .curves import lerp
 from .decoding import Embed, Generator
 from .errors import InputError, SolveError

@@ -41,9 +41,9 @@ from torch import Tensor
 from ._batching import blocks
 from ._progress import progress_bar
 from ._validate import SEED, real_number, whole_number
+from ._words import counted
 from .callables import any_precision, leaf_and_view, without_autocast
 from .checks import check_generator
-from .counts import counted
 from .decoding import Embed, points_to_data
 from .errors import InputError
 from .index import RealismIndex

@@ -14,9 +14,9 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from ._validate import chosen_rows, describe, file_path, whole_number
+from ._words import counted, plural
 from .audit import Audit, is_tunnelling
 from .callables import without_autocast
-from .counts import counted, plural
 from .curves import spaced
 from .decoding import chords
 from .energy import energy

@@ -9,7 +9,8 @@ from typing import Any
 
 import torch
 
-from ..counts import counted
+from .._tables import markdown
+from .._words import counted
 
 __all__ = ["DATA_SETS", "make_card", "table_of"]
 
@@ -99,9 +100,7 @@ def table_of(cards: Iterable[Mapping[str, Any]]) -> str:
         "model", "D", "parameters", "steps", "minutes", "on", "Fréchet (real)", "precision, recall",
         "nearest training image (real)", "classifier, rarest class", "reconstruction",
     )  # fmt: skip
-    lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
-    lines += [f"| {' | '.join(_row(card))} |" for card in cards]
-    return "\n".join(lines)
+    return "\n".join(markdown(heads, [_row(card) for card in cards]))
 
 
 def _row(card: Mapping[str, Any]) -> tuple[str, ...]:

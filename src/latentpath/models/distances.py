@@ -9,9 +9,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from .._progress import Stage, each, silent
 from ..data import to_unit_range
 from ..errors import InputError
-from ..stages import Stage, each, silent
 
 __all__ = [
     "frechet_distance",

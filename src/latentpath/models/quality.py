@@ -24,9 +24,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .._progress import Stage, each, silent
 from ..data import to_unit_range
 from ..errors import InputError
-from ..stages import Stage, each, silent
 from .classifier import DigitClassifier
 from .distances import frechet_distance, kernel_distance, nearest_distances, precision_recall
 from .model import Model

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..counts import counted
+from .._words import counted
 from ..evaluate import finite
 from .statistics import CONFIDENCE, Estimate, estimate, paired
 

@@ -20,10 +20,10 @@ import torch
 from torch import Tensor
 
 from .. import __version__
+from .._words import listed
 from ..evaluate import finite
 from ..models.pretrained import replace
 from ..solvers import Outcome
-from ..summary import listed
 from .experiments import KINDS, LINE, PATH, SHORTEST
 from .figures import FIGURES, caption
 from .plan import Plan

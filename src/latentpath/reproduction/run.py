@@ -18,7 +18,7 @@ from ..errors import InputError
 from ..index import RealismIndex
 from ..models import Model, load
 from ..models.registry import CARD_FILE, WEIGHTS, available, read_json
-from ..pairs import endpoints
+from ..models.sampling import draw_pairs
 from ..solvers import Outcome
 from . import experiments
 from .claims import claims
@@ -67,7 +67,7 @@ class Reproduction:
             order = torch.randperm(len(self.real.encoded), generator=torch.Generator().manual_seed(self.plan.seed))
             latents = model.encode(self.real.encoded[order[: 2 * count]].float() / 127.5 - 1)
             return latents[:count], latents[count:]
-        return endpoints(model.prior, count, self.plan.seed)
+        return draw_pairs(model.prior, count, self.plan.seed)
 
     def from_images(self, name: str) -> bool:
         """Whether the endpoints of a model are encodings of images."""

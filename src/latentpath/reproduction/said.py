@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ..summary import listed
+from .._words import listed
 from .experiments import LINE, PATH
 from .statistics import Estimate, paired
 from .tables import shown, table

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..counts import counted
+from .._words import counted
 from ..errors import DataError, InputError, missing
 from ..evaluate import finite
 

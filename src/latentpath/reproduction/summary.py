@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..summary import listed
+from .._words import listed
 from .experiments import LINE, PATH
 from .plan import MODELS
 from .said import UNCOUNTED, beyond_the_ends

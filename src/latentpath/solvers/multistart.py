@@ -48,8 +48,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from .._validate import SEED, Whole, agreed, whole_number
+from .._words import counted, plural
 from ..audit import Audit
-from ..counts import counted, plural
 from ..errors import InputError, missing
 from ..index import PriorIndex
 from .configuration import config

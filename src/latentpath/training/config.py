@@ -2,41 +2,53 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from dataclasses import dataclass, fields
-from typing import Literal
+from dataclasses import Field, dataclass, fields
+from typing import Any, Literal
 
 from ..errors import InputError
 from ..models.convolutions import widths_from
 
-__all__ = ["SEEDS", "ClassifierConfig", "DCGANConfig", "RunConfig", "WAEConfig"]
+__all__ = ["SEEDS", "ClassifierConfig", "DCGANConfig", "RunConfig", "WAEConfig", "chosen"]
 
 SEEDS = 2**28
 """Seeds go from 0 to this."""
 
 
+def _fixed(default: Any) -> Any:
+    """A field that ``latentpath train`` has no option for."""
+    return dataclasses.field(default=default, metadata={"fixed": True})
+
+
+def chosen(config: type[RunConfig | ClassifierConfig]) -> list[Field[Any]]:
+    """The fields that ``latentpath train`` has an option for; the docstrings of the classes describe these options."""
+    return [each for each in fields(config) if not each.metadata.get("fixed")]
+
+
 @dataclass(frozen=True)
 class RunConfig:
-    """What the runs of a DCGAN and of a WAE have in common; the data and the prior by name, for the record.
+    """The part of a configuration that DCGAN and WAE share; the data and the prior by name, for the record.
 
     Attributes:
-        data: the name of the images.
-        prior: the name of the distribution of the latents.
-        latent_dim: D.
-        width: channels next to the image.
-        size: the side of the images.
-        channels: 1 or 3.
-        steps: of the whole run.
-        batch: images in a step, of all processes together.
-        learning_rate: constant over the first half, then down to 0 in a straight line.
-        ema: the memory of the averaged weights: of each step, this share is kept.
-        flip: whether every other image is seen mirrored.
-        precision: of the convolutions ("bf16" runs them under autocast); the weights are kept in float32.
-        seed: of everything that is random.
-        init: the model whose weights the run begins with, by a name that `models.load` knows; None: random ones.
+        data: Name of the images.
+        prior: Of the latents: normal, semicircle, or module:attr of your own.
+        latent_dim: Length of a latent.
+        width: Channels next to the image.
+        size: Side of the images: 28 or 64.
+        channels: 1 for grey, 3 for colour.
+        steps: Steps of the whole run.
+        batch: Images per step, of all processes together.
+        learning_rate: Learning rate; it falls to 0 over the last half.
+        ema: Memory of the averaged weights: the share that each step keeps.
+        flip: Show every other image mirrored.
+        precision: Of the convolutions; weights are kept in float32. bf16: faster where the CPU or GPU has it, much
+            slower elsewhere.
+        seed: Of everything that is random.
+        init: A model to begin with, instead of random weights: its name, folder, or Hub id. It must be built alike.
     """
 
-    data: str = "mnist"
+    data: str = _fixed("mnist")
     prior: str = "normal"
     latent_dim: int = 20
     width: int = 48
@@ -45,9 +57,9 @@ class RunConfig:
     steps: int = 34_000
     batch: int = 64
     learning_rate: float = 2e-4
-    beta1: float = 0.5
-    beta2: float = 0.999
-    ema: float = 0.999
+    beta1: float = _fixed(0.5)
+    beta2: float = _fixed(0.999)
+    ema: float = _fixed(0.999)
     flip: bool = False
     precision: Literal["fp32", "bf16"] = "fp32"
     seed: int = 0
@@ -62,16 +74,16 @@ class DCGANConfig(RunConfig):
     """Everything that decides what a DCGAN run makes.
 
     Attributes:
-        discriminator_width: channels of its first layer.
-        discriminator_gain: by which it multiplies the output of every layer; higher is stronger, but less stable.
-        discriminator_rate: its learning rate, over the generator's.
-        augment: whether the discriminator sees every image, real or not, moved and recoloured a little
-            (`training.augment`): for small data sets.
+        width: Channels of the generator's last hidden layer.
+        discriminator_width: Channels of the discriminator's first layer.
+        discriminator_gain: Factor on the output of every layer of the discriminator: higher is stronger.
+        discriminator_rate: Learning rate of the discriminator over the generator's.
+        augment: Show the discriminator images moved and recoloured: for some thousand images.
     """
 
     discriminator_width: int = 64
     discriminator_gain: float = 2.0
-    discriminator_rate: float = 2.0
+    discriminator_rate: float = _fixed(2.0)
     augment: bool = False
 
 
@@ -80,15 +92,17 @@ class WAEConfig(RunConfig):
     """Everything that decides what a WAE run makes.
 
     Attributes:
-        divergence: of the codes from the prior: "mmd", or "gan" by a discriminator of latents.
-        weight: of the divergence; the mean squared error of a pixel in [-1, 1] weighs 1.
-        noise: on the codes in training, as a share of the prior's standard deviation.
+        width: Channels next to the image, in both networks.
+        divergence: Of the codes from the prior; gan: by a discriminator of latents.
+        weight: Of the divergence; the mean squared error of a pixel in [-1, 1] weighs 1.
+        noise: On the codes in training, as a share of the prior's standard deviation.
     """
 
     latent_dim: int = 64
     width: int = 32
     size: int = 64
     channels: int = 3
+    steps: int = 12_000
     learning_rate: float = 1e-3
     divergence: Literal["mmd", "gan"] = "mmd"
     weight: float = 1.0
@@ -97,14 +111,22 @@ class WAEConfig(RunConfig):
 
 @dataclass(frozen=True)
 class ClassifierConfig:
-    """Everything that decides what a classifier run makes; ``precision`` as for `RunConfig`."""
+    """Everything that decides what a classifier run makes.
 
-    data: str = "mnist"
+    Attributes:
+        width: Channels of the first layer.
+        epochs: Times that every image is seen.
+        precision: Of the convolutions; weights are kept in float32. bf16: faster where the CPU or GPU has it, much
+            slower elsewhere.
+        seed: Of everything that is random.
+    """
+
+    data: str = _fixed("mnist")
     width: int = 24
     epochs: int = 12
-    batch: int = 128
-    learning_rate: float = 4e-3
-    weight_decay: float = 0.02
+    batch: int = _fixed(128)
+    learning_rate: float = _fixed(4e-3)
+    weight_decay: float = _fixed(0.02)
     precision: Literal["fp32", "bf16"] = "fp32"
     seed: int = 0
 

@@ -18,11 +18,11 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 from torch.nn import functional
 
+from .._progress import Stage, each, silent
 from .._random import borrowed_randomness
 from ..errors import DataError
 from ..models.dcgan import DCGAN, DCGANDiscriminator, DCGANGenerator
 from ..models.sampling import draw
-from ..stages import Stage, each, silent
 from ..viz.grid import contact_sheet
 from .config import DCGANConfig
 from .folder import part_of, read_checkpoint, read_config

@@ -9,13 +9,10 @@ from __future__ import annotations
 
 import math
 import os
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict, runtime_checkable
 
 import torch
@@ -24,6 +21,7 @@ from torch.distributions import Distribution
 
 from ..data import to_unit_range
 from ..errors import InputError, TrainingError, missing
+from ..interrupts import first_interrupt
 from ..models import load
 from ..models.sampling import draw
 from .config import RunConfig
@@ -279,7 +277,7 @@ def train(
         accelerator.wait_for_everyone()
 
     try:
-        with BetweenSteps() as stop:
+        with first_interrupt() as stop:
             ending = False
             while step < config.steps and not ending:
                 for name, optimiser in trainer.optimisers.items():
@@ -293,7 +291,7 @@ def train(
                 losses = trainer.step(mine[0], mine[1:], step)
                 step += 1
                 late = max_minutes is not None and time.monotonic() - began >= 60 * max_minutes
-                means, ending = _together(accelerator, losses, stop.requested or late)
+                means, ending = _together(accelerator, losses, stop.asked or late)
                 if not all(map(math.isfinite, means.values())):
                     raise run.not_finite(step)
                 report.add(means)
@@ -309,14 +307,14 @@ def train(
                     try:
                         progress(step, report.numbers())
                     except KeyboardInterrupt:
-                        stop.requested = True
+                        stop.asked = True
                         ending = accelerator.num_processes == 1
                     report.told()
                 if due:
                     report.clear()
             if step > saved:
                 save()
-            if stop.requested:
+            if stop.asked:
                 raise KeyboardInterrupt
     finally:
         if board is not None:
@@ -386,31 +384,3 @@ class _Board:
 
     def close(self) -> None:
         self.writer.close()
-
-
-class BetweenSteps:
-    """Within it, the first Ctrl-C only sets ``requested``; a second one interrupts at once.
-
-    Signals reach the main thread alone: elsewhere this does nothing. Nor does it where Ctrl-C is ignored or handled by
-    somebody else already.
-    """
-
-    def __init__(self) -> None:
-        self.requested = False
-        self._active = False
-
-    def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.requested:
-            raise KeyboardInterrupt
-        self.requested = True
-
-    def __enter__(self) -> BetweenSteps:
-        in_main_thread = threading.current_thread() is threading.main_thread()
-        self._active = in_main_thread and signal.getsignal(signal.SIGINT) is signal.default_int_handler
-        if self._active:
-            signal.signal(signal.SIGINT, self._handle)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._active:
-            signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -21,12 +21,12 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 from torch.nn import functional
 
+from .._progress import Stage, each, silent
 from .._random import borrowed_randomness
 from ..data import to_unit_range
 from ..errors import DataError
 from ..models.sampling import draw
 from ..models.wae import WAE, LatentDiscriminator, mmd
-from ..stages import Stage, each, silent
 from ..viz.grid import contact_sheet
 from .config import WAEConfig
 from .folder import part_of, read_checkpoint, read_config

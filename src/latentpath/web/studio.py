@@ -10,10 +10,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..depicted import encoded
 from ..errors import GeneratorError, InputError, LatentPathError
 from ..invert import invert
 from ..models import Model, available, load
+from ..models.inputs import encoded
 from ..models.sampling import as_taken, draw
 from .choices import LIMITS, text_of
 from .sessions import SAMPLES, Keyframe, Session, Sessions

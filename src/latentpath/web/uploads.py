@@ -10,9 +10,9 @@ from pathlib import Path
 
 from torch import Tensor
 
-from ..depicted import read_pictures
 from ..errors import DataError, InputError
 from ..models import Model
+from ..models.inputs import read_pictures
 
 __all__ = ["FORMATS", "MOST_BYTES", "MOST_PICTURES", "MOST_PIXELS", "read_upload"]
 

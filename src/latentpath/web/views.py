@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from ..counts import counted
+from .._words import counted
 from ..curves import lerp, slerp
 from ..evaluate import LABELS
 from ..models import Model
 from ..models.sampling import draw
 from ..path import Path as Curve
-from ..summary import verdict
 from ..value_range import pixels
 from ..viz import film, plots, strip
 from ..viz.grid import pixel_side, tile
@@ -142,7 +141,7 @@ def numbers(path: Curve, choices: Choices, seconds: float, stopped: bool) -> str
         rows.append(
             "<tr><th scope='row'>" + cells[0] + "</th>" + "".join(f"<td>{cell}</td>" for cell in cells[1:]) + "</tr>"
         )
-    words = f"{verdict(report, choices.tol, stopped)} It took {seconds:.1f} s."
+    words = f"{report.verdict(choices.tol, stopped)} It took {seconds:.1f} s."
     smoothed = path.settings.get("smoothed")
     if smoothed:
         before, after = max(smoothed["before"][0], default=0.0), max(smoothed["after"][0], default=0.0)

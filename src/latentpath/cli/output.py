@@ -7,6 +7,7 @@ goes on after a file that cannot be written, and `staged` keeps what there is, e
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -15,10 +16,20 @@ from pathlib import Path as FilePath
 
 from rich.console import Console
 
-from .errors import InputError, WriteError
-from .path import Path
+from ..errors import InputError, WriteError
+from ..path import Path
 
-__all__ = ["ENDPOINTS", "FILES", "attempt", "files_in", "list_files", "save_paths", "staged", "unwritten"]
+__all__ = [
+    "ENDPOINTS",
+    "FILES",
+    "attempt",
+    "check_writable",
+    "files_in",
+    "list_files",
+    "save_paths",
+    "staged",
+    "unwritten",
+]
 
 PATHS, REPORT, RESCUED = "paths.safetensors", "report.json", "latents.npy"
 
@@ -34,15 +45,36 @@ FILES = {
 """The files of a run, and what each of them is."""
 
 ENDPOINTS = {"endpoints.png": "the images given, over what the model makes of them"}
-"""What is written too where the endpoints were images."""
+"""The further file of a run whose endpoints were images."""
 
 _EVERY = {**ENDPOINTS, **FILES}
 
 
-def save_paths(path: Path, folder: FilePath) -> dict[str, Exception]:
-    """Save solved paths in ``folder``, or where that fails in a new temporary folder; the error by the file's name.
+def check_writable(out: FilePath, *, folder: bool) -> None:
+    """Refuses, before any work, a place that nothing can be written to.
 
-    A path that cannot be saved whole is saved as an array of its latents ``(B, K+1, D)``.
+    Args:
+        out: where the result goes.
+        folder: whether that is to be a folder, made if it is not there, or else a file in one that is.
+
+    Raises:
+        InputError: it is of the other kind, its folder is not there, or nobody may write there.
+    """
+    if out.exists() and out.is_dir() is not folder:
+        raise InputError(f"cannot write to {out}: it is a {'file' if folder else 'folder'}")
+    parents = out.resolve().parents
+    if not folder and not parents[0].is_dir():
+        raise InputError(f"cannot write to {out}: the folder {parents[0]} does not exist")
+    place = next(each for each in (out.resolve(), *parents) if each.exists())
+    if not os.access(place, os.W_OK):
+        raise InputError(f"cannot write to {out}: {place} is read-only")
+
+
+def save_paths(path: Path, folder: FilePath) -> dict[str, Exception]:
+    """Saves solved paths in ``folder``, or where that fails in a new temporary folder.
+
+    Returns the error by the file's name. A path that cannot be saved whole is saved as an array of its latents
+    ``(B, K+1, D)``.
     """
     import numpy as np
 
@@ -70,7 +102,7 @@ def save_paths(path: Path, folder: FilePath) -> dict[str, Exception]:
 
 
 def attempt(writers: Iterable[tuple[str, Callable[[FilePath], object]]], folder: FilePath) -> dict[str, Exception]:
-    """Write file after file, going on after a failure; the errors by the names of the files."""
+    """Writes file after file, and goes on after a failure; returns the errors by the names of the files."""
     failed: dict[str, Exception] = {}
     for name, write in writers:
         try:
@@ -102,7 +134,7 @@ def files_in(folder: FilePath) -> dict[str, str]:
 
 
 def list_files(out: FilePath, console: Console, written: Iterable[str]) -> None:
-    """Say what was written where."""
+    """Prints the names of the files that were written, and where they are."""
     console.print()
     for name, what in _EVERY.items():
         if name in written:
@@ -160,7 +192,7 @@ def _stage(out: FilePath) -> FilePath:
 
 
 def _moved(stage: FilePath, out: FilePath) -> str:
-    """Move the files to ``out``, the solved paths first; where they are then."""
+    """Moves the files to ``out``, the solved paths first; returns where they are then."""
     stuck = []
     for file in sorted(stage.iterdir(), key=lambda file: file.name not in (PATHS, RESCUED)):
         try:

@@ -11,14 +11,49 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution, MixtureSameFamily
+from torch.distributions import Distribution
 
-from .errors import DataError, InputError, MissingDataError
-from .models.sampling import draw
+from ..errors import DataError, InputError, MissingDataError
+from ..models.sampling import draw
 
-__all__ = ["Pairs", "endpoints", "from_file", "from_seeds"]
+__all__ = ["Ends", "Pairs", "from_file", "from_seeds"]
 
 _PICKLES = {".pt", ".pth", ".bin", ".pkl", ".pickle", ".ckpt"}
+
+
+@dataclass(frozen=True)
+class Ends:
+    """Where the endpoints come from: one of these.
+
+    Attributes:
+        seeds: texts such as ``"1,2"``, one for each pair.
+        pairs: how many are drawn from the prior.
+        latents: a file.
+        starts: picture files.
+        ends: as many.
+    """
+
+    seeds: tuple[str, ...] = ()
+    pairs: int | None = None
+    latents: Path | None = None
+    starts: tuple[Path, ...] = ()
+    ends: tuple[Path, ...] = ()
+
+    def __post_init__(self) -> None:
+        given = {
+            "--seeds": bool(self.seeds),
+            "--pairs": self.pairs is not None,
+            "--latents": self.latents is not None,
+            "--from and --to": bool(self.starts or self.ends),
+        }
+        chosen = [name for name, there in given.items() if there]
+        ways = "--seeds 1,2 or --pairs 4 or --latents FILE or --from a.png --to b.png"
+        if not chosen:
+            raise InputError(f"between what? Give the endpoints: {ways}")
+        if len(chosen) > 1:
+            raise InputError(f"endpoints come from one place, and {' and '.join(chosen)} were given: choose {ways}")
+        if self.pairs is not None and self.pairs < 1:
+            raise InputError(f"--pairs must be at least 1, got {self.pairs}")
 
 
 @dataclass(frozen=True)
@@ -38,20 +73,6 @@ class Pairs:
     about: dict[str, Any] = field(default_factory=dict)
     images: Tensor | None = None
     made: Tensor | None = None
-
-
-def endpoints(prior: Distribution, pairs: int, seed: int) -> tuple[Tensor, Tensor]:
-    """``pairs`` starts and ends, ``(pairs, D)`` each, drawn from ``prior``.
-
-    A mixture gives starts from its first component and ends from its last: of the semicircle its two ends, around
-    (2, 6) and (2, -6). Any other prior gives two independent draws.
-    """
-    random = torch.Generator().manual_seed(seed)
-    if isinstance(prior, MixtureSameFamily) and prior.component_distribution.batch_shape[-1] > 1:
-        drawn = draw(prior.component_distribution, pairs, random)
-        return drawn[:, 0].contiguous(), drawn[:, -1].contiguous()
-    start, end = draw(prior, 2 * pairs, random).split(pairs)
-    return start, end
 
 
 def from_seeds(prior: Distribution, seeds: Sequence[str]) -> Pairs:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import json
 import math
 import os
 import re
 import shutil
 import signal
-import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +18,19 @@ import pytest
 import torch
 from PIL import Image
 from rich.console import Console
-from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal
 from typer.testing import CliRunner, Result
 
 import latentpath as lp
-from latentpath import cli, comparison, demo, live, pairs, summary
-from latentpath.errors import install_command
-from latentpath.evaluate import Report, Row
+from latentpath import cli
+from latentpath.cli import comparison, drawings
+from latentpath.cli.console import solving
+from latentpath.cli.endpoints import Ends
+from latentpath.cli.interpolate import run
+from latentpath.cli.output import FILES
+from latentpath.cli.settings import Settings
+from latentpath.models.sampling import draw_pairs
 
+SHIPPED = "mnist-dcgan-semicircle"
 TINY = ("--pairs", "2", "--segments", "8", "--tol", "0.2", "--seed", "3")
 
 
@@ -51,7 +53,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, Path]:
 def test_demo_writes_every_file_and_nothing_else(finished: tuple[Result, Path]) -> None:
     result, out = finished
     assert result.exit_code == 0, result.output
-    assert {file.name for file in out.iterdir()} == set(comparison.FILES)
+    assert {file.name for file in out.iterdir()} == set(FILES)
     for file in out.iterdir():
         if file.suffix in {".png", ".gif"}:
             with Image.open(file) as image:
@@ -63,13 +65,13 @@ def test_demo_writes_every_file_and_nothing_else(finished: tuple[Result, Path]) 
 def test_demo_prints_the_table_the_verdict_and_the_folder(finished: tuple[Result, Path]) -> None:
     result, out = finished
     text = result.stdout
-    for heading in ("cost", "mean ri", "lowest ri", "length", "confidence", "evals", "seconds"):
-        assert heading in text
+    for column in ("cost", "mean ri", "lowest ri", "length", "confidence", "evals", "seconds"):
+        assert column in text
     rows = [line.split() for line in text.splitlines() if re.match(r"(straight line|slerp|path) +[\d.]", line)]
     assert [row[0] for row in rows] == ["straight", "slerp", "path"]
     assert float(rows[2][1]) < float(rows[0][2])
     assert "cheaper in 2 of 2 pairs" in text
-    assert all(name in text for name in comparison.FILES)
+    assert all(name in text for name in FILES)
     assert str(out) in text.splitlines()[-1]
 
 
@@ -85,26 +87,9 @@ def test_demos_files_agree_with_one_another(finished: tuple[Result, Path]) -> No
     assert report["versions"]["latentpath"] == lp.__version__
     assert report["model"]["sha256"] == lp.load("mnist-dcgan-semicircle").card["sha256"]
     assert not report["stopped"]
-    start, end = pairs.endpoints(lp.priors.semicircle(20), 2, seed=3)
+    start, end = draw_pairs(lp.priors.semicircle(20), 2, seed=3)
     assert torch.equal(path.start, start)
     assert torch.equal(path.end, end)
-
-
-def test_endpoints_come_from_the_two_ends_of_the_semicircle() -> None:
-    start, end = pairs.endpoints(lp.priors.semicircle(20), 4000, seed=0)
-    for found, mean in ((start, (2.0, 6.0)), (end, (2.0, -6.0))):
-        torch.testing.assert_close(found[:, :2].mean(0), torch.tensor(mean), atol=0.15, rtol=0)
-        torch.testing.assert_close(found[:, 2:].mean(0), torch.zeros(18), atol=0.06, rtol=0)
-    assert torch.equal(start[:3], pairs.endpoints(lp.priors.semicircle(20), 4000, seed=0)[0][:3])
-
-
-def test_endpoints_of_other_priors_are_draws_from_them() -> None:
-    start, end = pairs.endpoints(lp.priors.standard_normal(4), 3000, seed=0)
-    assert not torch.equal(start, end)
-    torch.testing.assert_close(torch.cat([start, end]).std(0), torch.ones(4), atol=0.06, rtol=0)
-    one = MixtureSameFamily(Categorical(torch.ones(1)), MultivariateNormal(torch.zeros(1, 3), torch.eye(3)[None]))
-    start, end = pairs.endpoints(one, 5, seed=0)
-    assert not torch.equal(start, end)
 
 
 @pytest.mark.parametrize(
@@ -163,8 +148,8 @@ def no_encoder(*_: object, **__: object) -> None:
 
 @pytest.fixture
 def drawn_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(comparison, "_PRIOR_SAMPLES", 2000)
-    monkeypatch.setattr(comparison, "_FILM_FRAMES", 5)
+    monkeypatch.setattr(drawings, "_PRIOR_SAMPLES", 2000)
+    monkeypatch.setattr(drawings, "_FILM_FRAMES", 5)
 
 
 @pytest.mark.usefixtures("drawn_quickly")
@@ -175,8 +160,8 @@ def drawn_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
         ("latentpath.viz.plots.profiles", "profiles.png", no_space),
         ("latentpath.viz.plots.plane", "plane.png", no_encoder),
         ("latentpath.viz.plots.prior_map", "map.png", no_space),
-        ("latentpath.comparison.film", "morph.gif", no_encoder),
-        ("latentpath.comparison.about", "report.json", no_space),
+        ("latentpath.cli.drawings.film", "morph.gif", no_encoder),
+        ("latentpath.cli.comparison.about", "report.json", no_space),
     ],
 )
 def test_a_file_that_cannot_be_written_costs_no_other(
@@ -190,12 +175,12 @@ def test_a_file_that_cannot_be_written_costs_no_other(
     assert file in result.stderr
     assert str(tmp_path) in result.stderr
     assert ("No space left on device" if failure is no_space else "encoder error -2") in result.stderr
-    assert {each.name for each in tmp_path.iterdir()} == set(comparison.FILES)
+    assert {each.name for each in tmp_path.iterdir()} == set(FILES)
     assert (tmp_path / file).read_text(encoding="utf-8") == "mine"  # of an earlier run, unharmed
     assert lp.Path.load(tmp_path / "paths.safetensors").segments == 8
     if file != "report.json":
         files = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["files"]
-        assert set(files) == set(comparison.FILES) - {file}
+        assert set(files) == set(FILES) - {file}
 
 
 @pytest.mark.usefixtures("drawn_quickly")
@@ -223,7 +208,7 @@ def test_a_folder_that_vanishes_costs_no_solve(tmp_path: Path, monkeypatch: pyte
         monkeypatch.setattr("tempfile.tempdir", str(rescue))
         return found
 
-    monkeypatch.setattr(demo, "solve", and_vanish)
+    monkeypatch.setattr(comparison, "solve", and_vanish)
     result = latentpath("demo", "--out", tmp_path / "out", *TINY, "--pairs", "1")
     assert result.exit_code == 2
     (saved,) = rescue.rglob("paths.safetensors")
@@ -251,7 +236,7 @@ def test_what_fails_or_is_interrupted_after_the_solve_leaves_the_paths(
 
     monkeypatch.setattr(lp.Path, "report", fail)
     with pytest.raises(type(failure)) as caught:
-        demo.run(demo.Demo(pairs=1, segments=8, tol=0.2), tmp_path, Console(quiet=True), Console(quiet=True))
+        run(Settings(SHIPPED, segments=8, tol=0.2), Ends(pairs=1), tmp_path, Console(quiet=True), Console(quiet=True))
     assert str(tmp_path) in caught.value.__notes__[0]
     assert [file.name for file in tmp_path.iterdir()] == ["paths.safetensors"]
 
@@ -276,17 +261,17 @@ class Interrupting(Console):
 
 
 def test_ctrl_c_keeps_the_best_so_far_and_writes_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(comparison, "_PRIOR_SAMPLES", 2000)
-    monkeypatch.setattr(comparison, "_FILM_FRAMES", 5)
-    settings = demo.Demo(pairs=1, segments=8, tol=1e-6)
+    monkeypatch.setattr(drawings, "_PRIOR_SAMPLES", 2000)
+    monkeypatch.setattr(drawings, "_FILM_FRAMES", 5)
+    settings = Settings(SHIPPED, segments=8, tol=1e-6)
     console = Console(file=(tmp_path / "printed").open("w", encoding="utf-8"), width=120)
     before = signal.getsignal(signal.SIGINT)
-    report = demo.run(settings, tmp_path / "out", console, Interrupting(file=sys.stderr))
+    found = run(settings, Ends(pairs=1), tmp_path / "out", console, Interrupting(file=sys.stderr))
     console.file.close()
     assert signal.getsignal(signal.SIGINT) is before
-    assert report.outcomes == {"budget spent": 1}
-    assert max(report["path"].evaluations) < 25
-    assert {file.name for file in (tmp_path / "out").iterdir()} == set(comparison.FILES)
+    assert found.path.outcome == (lp.Outcome.BUDGET_SPENT,)
+    assert max(found.path.evaluations) < 25
+    assert {file.name for file in (tmp_path / "out").iterdir()} == set(FILES)
     assert json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))["stopped"]
     assert "You stopped the solve" in (tmp_path / "printed").read_text(encoding="utf-8")
 
@@ -294,92 +279,14 @@ def test_ctrl_c_keeps_the_best_so_far_and_writes_everything(tmp_path: Path, monk
 def test_a_second_ctrl_c_leaves_at_once_and_writes_nothing(tmp_path: Path) -> None:
     impatient = Interrupting(file=sys.stderr)
     impatient.times = 2
-    settings = demo.Demo(pairs=1, segments=8, tol=1e-6)
+    settings = Settings(SHIPPED, segments=8, tol=1e-6)
     with pytest.raises(KeyboardInterrupt):
-        demo.run(settings, tmp_path / "out", Console(quiet=True), impatient)
+        run(settings, Ends(pairs=1), tmp_path / "out", Console(quiet=True), impatient)
     assert not list(tmp_path.iterdir())
 
 
 def test_progress_on_a_terminal_counts_the_paths() -> None:
-    console = Console(force_terminal=True, width=140, record=True)
-    with live.solving(console, 4, 8, 10.0) as show:
+    screen = Console(force_terminal=True, width=140, record=True)
+    with solving(screen, 4, 8, 10.0) as show:
         now = lp.Progress(3, 12.5, 3, torch.tensor([2.0, 4.0]), torch.zeros(2), torch.zeros(2, 5, 3))
         assert not show(now)
-
-
-def row(name: str, cost: list[float], tunnels: list[int]) -> Row:
-    flat = [0.5] * len(cost)
-    return Row(name, cost, flat, flat, flat, flat, tunnels, flat, {})
-
-
-def test_verdict_says_how_much_in_how_many_and_how_it_ended() -> None:
-    line, path = row("lerp", [10.0, 10.0, 10.0, 10.0], [0] * 4), row("path", [2.0, 4.0, 4.0, 10.0], [0, 2, 0, 1])
-    text = summary.verdict(Report((line, path), {"converged": 3, "stalled": 1}), 0.01)
-    assert "costs 50% less" in text
-    assert "(5.00 instead of 10.00)" in text
-    assert "cheaper in 3 of 4 pairs" in text
-    assert "3 tunnelling segments, in 2 of 4 paths" in text
-    assert "3 converged, 1 stalled" in text
-    assert "All 4 solves converged" in summary.verdict(Report((line, path), {"converged": 4}), 0.01)
-    worse = summary.verdict(Report((row("lerp", [10.0], [0]), row("path", [11.0], [0])), {"stalled": 1}), 0.01, True)
-    assert "costs 10% more" in worse
-    assert "found no tunnelling" in worse
-    assert "stopped" in worse
-
-
-def test_numbers_of_things_are_in_words() -> None:
-    assert comparison.heading("m", 1, 1, 0.9, 1e-3, 0).startswith("m: 1 pair, 1 segment, ")
-    assert comparison.heading("m", 16, 50, 0.9, 1e-3, 0).startswith("m: 16 pairs, 50 segments, ")
-    start, prior = torch.zeros(1, 1, dtype=torch.float64), lp.priors.standard_normal(1, dtype=torch.float64)
-    path = lp.interpolate(lambda z: z, prior, start, start + 1, segments=4)
-    assert repr(path).startswith("Path(1 path of 4 segments in 1 dimension; ")
-    both = lp.interpolate(lambda z: z, prior, start.expand(2, 1), start + 1, segments=4)
-    assert repr(both).startswith("Path(2 paths of 4 segments in 1 dimension; ")
-
-
-def test_table_fits_a_terminal_of_80_columns() -> None:
-    rows = tuple(row(name, [6388.4], [0]) for name in ("lerp", "slerp", "path"))
-    rows = tuple(replace(each, judged={"confidence": [0.9]}) for each in rows)
-    console = Console(width=80, record=True, file=io.StringIO())
-    console.print(summary.table(Report(rows, {}), {"lerp": 0.0, "slerp": 0.0, "path": 123.4}))
-    text = console.export_text()
-    assert "…" not in text
-    assert all(word in text for word in ("straight line", "lowest ri", "confidence", "seconds", "6388.40", "123.4"))
-
-
-def test_models_lists_what_ships() -> None:
-    result = latentpath("models")
-    assert result.exit_code == 0
-    for name in ("mnist-classifier", "mnist-dcgan-semicircle", "test images right", "judge's confidence", "kB"):
-        assert name in result.stdout
-
-
-def test_version() -> None:
-    result = latentpath("--version")
-    assert (result.exit_code, result.stdout.strip()) == (0, f"latentpath {lp.__version__}")
-
-
-@pytest.mark.parametrize("command", [(), ("demo",), ("interpolate",), ("models",), ("train",), ("train", "dcgan")])
-def test_help_has_an_example(command: tuple[str, ...]) -> None:
-    result = latentpath(*command, "--help")
-    assert result.exit_code == 0
-    if command != ("train",):
-        assert re.search(r"Examples?:", result.stdout)
-        assert f"latentpath {' '.join(command)}".strip() in result.stdout
-
-
-def test_neither_the_package_nor_help_imports_a_plotting_library() -> None:
-    code = "import latentpath.cli, sys; assert not {'matplotlib', 'PIL'} & sys.modules.keys()"
-    subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def test_missing_matplotlib_is_one_line_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    for name in ("latentpath.viz.plots", "latentpath.comparison", "latentpath.demo"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    for package, name in ((lp.viz, "plots"), (lp, "comparison"), (lp, "demo")):
-        monkeypatch.delattr(package, name, raising=False)
-    result = latentpath("demo", "--out", tmp_path / "out", *TINY)
-    assert result.exit_code == 2
-    assert install_command("viz") in result.stderr
-    assert not list(tmp_path.iterdir())

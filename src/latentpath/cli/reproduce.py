@@ -8,24 +8,30 @@ from typing import Annotated
 
 import typer
 
-from .cli_train import Threads, check_writable, one_line_errors, use_threads
-from .errors import InputError, require
-from .interrupts import INTERRUPTED
+from ..errors import InputError, require
+from .console import console, one_line_errors
+from .options import Threads, epilog, given, use_threads
+from .output import check_writable
 
-__all__ = ["reproduce"]
+__all__ = ["app", "reproduce"]
+
+app = typer.Typer()
 
 
+@app.command(
+    epilog=epilog(
+        "latentpath reproduce --quick   a few pairs of each model",
+        "latentpath reproduce --data ~/data --out out/paper   everything, with the judges that need images",
+        "latentpath reproduce --figure 3 --figure 8   these figures alone",
+    )
+)
 @one_line_errors
 def reproduce(
     figure: Annotated[
         list[int] | None, typer.Option(metavar="N", help="Only this figure, 1 to 9, and no report; repeatable.")
     ] = None,
-    pairs: Annotated[
-        int | None, typer.Option(help="Pairs of each model of digits; 200 by default.", show_default=False)
-    ] = None,
-    face_pairs: Annotated[
-        int | None, typer.Option(help="Pairs of each model of faces; 24 by default.", show_default=False)
-    ] = None,
+    pairs: Annotated[int | None, typer.Option(help="Pairs of each model of digits; 200 by default.")] = None,
+    face_pairs: Annotated[int | None, typer.Option(help="Pairs of each model of faces; 24 by default.")] = None,
     seed: Annotated[int, typer.Option(help="Of the endpoints, the judges and the resamples.")] = 0,
     out: Annotated[
         str, typer.Option(help="Folder for figures, report and work; an interrupted run goes on.")
@@ -36,7 +42,6 @@ def reproduce(
         typer.Option(
             envvar="LATENTPATH_DATA",
             help="Folder with mnist/ and celeba/, for the judges that compare with real images; left out without.",
-            show_default=False,
         ),
     ] = None,
     threads: Threads = None,
@@ -49,16 +54,11 @@ def reproduce(
     """
     require("latentpath reproduce", "reproduce")
     use_threads(threads)
-    from .live import console
-    from .reproduction.plan import Plan
-    from .reproduction.run import reproduce as run
+    from ..reproduction.plan import Plan
+    from ..reproduction.run import reproduce as run
 
     plan = Plan.quick(seed) if quick else Plan(seed=seed)
-    plan = dataclasses.replace(
-        plan,
-        pairs=plan.pairs if pairs is None else pairs,
-        face_pairs=plan.face_pairs if face_pairs is None else face_pairs,
-    )
+    plan = dataclasses.replace(plan, **given(pairs=pairs, face_pairs=face_pairs))
     if not out.strip():
         raise InputError("--out must name a folder, got an empty name")
     folder = Path(out)
@@ -68,9 +68,9 @@ def reproduce(
     told = console()
     try:
         written = run(plan, folder, told, figures=figure or (), data=data or None, command=" ".join(words))
-    except KeyboardInterrupt:
-        typer.echo("Interrupted; the same command goes on from here.", err=True)
-        raise typer.Exit(INTERRUPTED) from None
+    except KeyboardInterrupt as error:
+        error.add_note("The same command goes on from here.")
+        raise
     told.print()
     for file in written:
         if file.suffix in (".png", ".html", ".md"):

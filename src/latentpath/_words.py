@@ -1,8 +1,10 @@
-"""Numbers of things in words."""
+"""Numbers and lists of things in words."""
 
 from __future__ import annotations
 
-__all__ = ["counted", "plural"]
+from collections.abc import Sequence
+
+__all__ = ["counted", "listed", "plural"]
 
 
 def counted(number: int, noun: str) -> str:
@@ -23,3 +25,13 @@ def plural(number: float, noun: str) -> str:
         ('path', 'paths', 'evaluations')
     """
     return noun if number == 1 else f"{noun}s"
+
+
+def listed(words: Sequence[str]) -> str:
+    """The words as a list in a sentence.
+
+    Example:
+        >>> listed(["a", "b", "c"])
+        'a, b and c'
+    """
+    return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import signal
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,20 +14,20 @@ import pytest
 import torch
 from PIL import Image
 from rich.console import Console
-from safetensors.torch import save_file
 from torch import nn
 from typer.testing import CliRunner, Result
 
 import latentpath as lp
-from latentpath import cli, comparison, depicted, live
-from latentpath.cli_interpolate import Ends, Settings, run
-from latentpath.data import read_images
-from latentpath.errors import InputError, MissingDataError
+from latentpath import cli
+from latentpath.cli import comparison, drawings
+from latentpath.cli.console import inverting, solving
+from latentpath.cli.interpolate import Ends, Settings, run
+from latentpath.cli.output import ENDPOINTS, FILES
+from latentpath.errors import InputError
 from latentpath.invert import InversionProgress
 from latentpath.models import WAE
 from latentpath.models.registry import as_model
-from latentpath.models.sampling import draw
-from latentpath.pairs import endpoints, from_file
+from latentpath.models.sampling import draw, draw_pairs
 
 SHIPPED = "mnist-dcgan-semicircle"
 QUICK = ("--segments", "4", "--tol", "0.5", "--max-evaluations", "4")
@@ -38,8 +37,8 @@ QUICK = ("--segments", "4", "--tol", "0.5", "--max-evaluations", "4")
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"COLUMNS": "160", "NO_COLOR": "1", "TERM": "dumb"}.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(comparison, "_PRIOR_SAMPLES", 2000)
-    monkeypatch.setattr(comparison, "_FILM_FRAMES", 5)
+    monkeypatch.setattr(drawings, "_PRIOR_SAMPLES", 2000)
+    monkeypatch.setattr(drawings, "_FILM_FRAMES", 5)
 
 
 def interpolate(*arguments: object) -> Result:
@@ -54,24 +53,6 @@ def solved(out: Path, *arguments: object) -> tuple[lp.Path, dict[str, Any], Resu
     assert set(report["files"]) == {file.name for file in out.iterdir()}
     assert all(name in result.stdout for name in report["files"])
     return lp.Path.load(out / "paths.safetensors"), report, result
-
-
-@pytest.mark.parametrize("size", [(178, 218), (89, 109), (90, 90)])
-def test_pictures_of_the_proportions_of_the_training_images_are_cropped_like_them(
-    tmp_path: Path, size: tuple[int, int]
-) -> None:
-    noise = torch.randint(256, (size[1], size[0], 3), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
-    Image.fromarray(noise.numpy()).save(tmp_path / "a.png")
-    model, files, text = lp.load("celeba-wae"), [tmp_path / "a.png"], io.StringIO()
-    found = depicted.from_images(model, files, files, Console(file=text, width=200), alpha=0.9)
-    crop = 108 / 178 if size[0] != size[1] else 1.0
-    expected = read_images(files, 64, 3, crop)[0].float() / 127.5 - 1
-    assert found.images is not None
-    torch.testing.assert_close(found.images[0], expected, atol=0.02, rtol=0)
-    assert ("cropped to the central 60.7% of its width" in text.getvalue()) is (crop < 1)
-    whole = depicted.from_images(model, files, files, Console(file=text), alpha=0.9, crop=1.0)
-    assert whole.images is not None
-    torch.testing.assert_close(whole.images[0], read_images(files, 64, 3, 1.0)[0].float() / 127.5 - 1)
 
 
 def one_line(result: Result, *words: str) -> None:
@@ -117,44 +98,19 @@ def test_seeds_are_draws_of_their_own(tmp_path: Path) -> None:
     assert torch.equal(path.start, torch.cat([one, two]))
     assert torch.equal(path.end, torch.cat([two, seven]))
     assert report["endpoints"] == {"from": "seeds", "seeds": [[1, 2], [2, 7]]}
-    assert set(report["files"]) == set(comparison.FILES)
+    assert set(report["files"]) == set(FILES)
     assert [row["name"] for row in report["rows"]] == ["lerp", "slerp", "path"]
     assert report["model"]["name"] == SHIPPED
 
 
 def test_pairs_are_those_of_the_demo(tmp_path: Path) -> None:
     path, report, result = solved(tmp_path / "out", "--pairs", 2, "--seed", 3)
-    start, end = endpoints(lp.priors.semicircle(20), 2, seed=3)
+    start, end = draw_pairs(lp.priors.semicircle(20), 2, seed=3)
     assert torch.equal(path.start, start)
     assert torch.equal(path.end, end)
     assert report["endpoints"] == {"from": "prior"}
     assert report["seed"] == 3
     assert f"{SHIPPED}: 2 pairs, 4 segments" in result.stdout
-
-
-@pytest.mark.parametrize(
-    "kind", ["npy", "npy of one pair", "npz", "npz, start and end", "safetensors", "whole numbers"]
-)
-def test_latents_come_from_a_file(tmp_path: Path, kind: str) -> None:
-    both = torch.randn(2, 2, 4, generator=torch.Generator().manual_seed(0))
-    file = tmp_path / f"ends.{kind[:3] if kind != 'safetensors' else kind}"
-    if kind == "npy":
-        np.save(file, both.numpy().astype(">f4"))
-    elif kind == "npy of one pair":
-        both = both[:1]
-        np.save(file, both[0].numpy())
-    elif kind == "npz":
-        np.savez(file, whatever=both.numpy())
-    elif kind == "npz, start and end":
-        np.savez(file, start=both[:, 0].numpy(), end=both[:, 1].numpy(), more=np.zeros(3))
-    elif kind == "safetensors":
-        save_file({"latents": both, "more": torch.zeros(3)}, file)
-    else:
-        both, file = both.round(), tmp_path / "ends.npy"
-        np.save(file, both.numpy().astype(np.int64))
-    found = from_file(file, 4)
-    torch.testing.assert_close(torch.stack([found.start, found.end], 1).float(), both)
-    assert found.about == {"from": "latents", "file": str(file)}
 
 
 def test_a_file_of_latents_is_interpolated(tmp_path: Path) -> None:
@@ -183,7 +139,7 @@ def test_pictures_are_inverted_where_there_is_no_encoder(tmp_path: Path, picture
         assert float((model.generator(end)[0, 0] - wanted).square().mean().sqrt()) == pytest.approx(error, abs=1e-4)
     with Image.open(tmp_path / "out" / "endpoints.png") as sheet:
         assert sheet.size[0] == pytest.approx(sheet.size[1], abs=8)
-    assert set(report["files"]) == {*comparison.FILES, *comparison.ENDPOINTS}
+    assert set(report["files"]) == {*FILES, *ENDPOINTS}
 
 
 def test_pictures_of_other_sizes_and_modes_are_fitted_with_a_note(tmp_path: Path, pictures: tuple[Path, Path]) -> None:
@@ -246,7 +202,7 @@ def test_strict_writes_everything_and_then_fails(tmp_path: Path) -> None:
     result = interpolate("--out", tmp_path, *arguments)
     assert result.exit_code == 2
     assert "Error: strict: path 0" in result.stderr
-    assert {file.name for file in tmp_path.iterdir()} == set(comparison.FILES)
+    assert {file.name for file in tmp_path.iterdir()} == set(FILES)
 
 
 def test_what_is_no_picture_is_compared_without(tmp_path: Path, named: Callable[[lp.Model], str]) -> None:
@@ -255,7 +211,7 @@ def test_what_is_no_picture_is_compared_without(tmp_path: Path, named: Callable[
         network = nn.Sequential(nn.Linear(dim, 8), nn.Tanh(), nn.Linear(8, 5)).eval()
         model = lp.Model(network, lp.priors.standard_normal(dim), name="vectors")
         _, report, _ = solved(tmp_path / "out", "--model", named(model), "--pairs", 2)
-        assert set(report["files"]) == set(comparison.FILES) - lacking
+        assert set(report["files"]) == set(FILES) - lacking
         assert report["model"]["sha256"] is None
 
 
@@ -264,7 +220,7 @@ def test_a_run_leaves_no_files_of_an_earlier_one(tmp_path: Path, pictures: tuple
     (tmp_path / "out" / "endpoints.png").write_text("old", encoding="utf-8")
     (tmp_path / "out" / "mine.txt").write_text("mine", encoding="utf-8")
     assert interpolate("--out", tmp_path / "out", *QUICK, "--pairs", 1).exit_code == 0
-    assert {file.name for file in (tmp_path / "out").iterdir()} == {*comparison.FILES, "mine.txt"}
+    assert {file.name for file in (tmp_path / "out").iterdir()} == {*FILES, "mine.txt"}
 
 
 def test_latents_follow_the_weights(tmp_path: Path, named: Callable[[lp.Model], str]) -> None:
@@ -402,56 +358,6 @@ def test_a_callable_is_not_moved(tmp_path: Path, named: Callable[[lp.Model], str
     one_line(result, "--device moves modules, and the generator of 'plain' is a function")
 
 
-def write(file: Path, content: Any) -> Path:
-    if file.suffix == ".npz":
-        np.savez(file, **content)
-    elif file.suffix == ".safetensors":
-        save_file(content, file)
-    else:
-        np.save(file, content)
-    return file
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "words"),
-    [
-        ("a.npy", np.zeros((3, 2, 64)), "must hold (B, 2, 4), D = 4 being the model's, it holds (3, 2, 64)"),
-        ("a.npy", np.zeros((3, 4)), "it holds (1, 3, 4)"),
-        ("a.npy", np.zeros(4), "it holds (4,)"),
-        ("a.npy", np.zeros((0, 2, 4)), "it holds (0, 2, 4)"),
-        ("a.npy", np.zeros((3, 9, 4)), "of whole paths take latents[:, [0, -1]]"),
-        ("a.npy", np.full((1, 2, 4), np.nan), "holds NaN or infinity"),
-        ("a.npy", np.array(["a", "b"]), "expected numbers"),
-        ("a.npy", np.array([{}, []], dtype=object), "cannot be read as .npy"),
-        ("a.npy", np.zeros((1, 2, 4), complex), "expected numbers"),
-        ("a.npz", {"a": np.zeros(3), "b": np.zeros(3)}, "holds 'a', 'b': expected one array"),
-        ("a.npz", {}, "holds nothing: expected one array"),
-        ("a.npz", {"start": np.zeros((2, 4)), "end": np.zeros((3, 4))}, "start and end (B, 4)"),
-        ("a.safetensors", {"latents": torch.zeros(1, 2, 4, dtype=torch.bool)}, "expected numbers"),
-    ],
-)
-def test_files_of_other_latents_are_refused(tmp_path: Path, name: str, content: Any, words: str) -> None:
-    file = write(tmp_path / name, content)
-    with pytest.raises(lp.LatentPathError) as caught:
-        from_file(file, 4)
-    assert words in str(caught.value)
-    assert str(file) in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize("suffix", [".npy", ".npz", ".safetensors"])
-def test_damaged_files_of_latents(tmp_path: Path, suffix: str) -> None:
-    both = np.random.default_rng(0).normal(size=(50, 2, 4))
-    content = {".npy": both, ".npz": {"latents": both}, ".safetensors": {"latents": torch.from_numpy(both)}}[suffix]
-    whole = write(tmp_path / f"a{suffix}", content).read_bytes()
-    for damaged in (b"", b"something else", whole[:20], whole[: len(whole) // 2]):
-        (tmp_path / f"b{suffix}").write_bytes(damaged)
-        with pytest.raises(lp.LatentPathError, match=f"cannot be read as {suffix}"):
-            from_file(tmp_path / f"b{suffix}", 4)
-    with pytest.raises(MissingDataError):
-        from_file(tmp_path / f"c{suffix}", 4)
-
-
 def test_out_that_is_a_file_is_left_alone(tmp_path: Path) -> None:
     taken = tmp_path / "taken"
     taken.write_text("mine", encoding="utf-8")
@@ -494,7 +400,7 @@ def test_ctrl_c_while_it_solves_writes_the_best_so_far(tmp_path: Path) -> None:
     found = run(plan(), Ends(pairs=1), tmp_path / "out", Console(quiet=True), hears)
     assert found.stopped
     assert "Stopped; measuring the best paths" in hears.text
-    assert {file.name for file in (tmp_path / "out").iterdir()} == set(comparison.FILES)
+    assert {file.name for file in (tmp_path / "out").iterdir()} == set(FILES)
 
 
 def test_two_ctrl_c_leave_at_once_and_write_nothing(tmp_path: Path, pictures: tuple[Path, Path]) -> None:
@@ -506,34 +412,7 @@ def test_two_ctrl_c_leave_at_once_and_write_nothing(tmp_path: Path, pictures: tu
 
 def test_progress_on_a_terminal() -> None:
     console = Console(force_terminal=True, width=140, file=io.StringIO())
-    with live.inverting(console, 4) as told:
+    with inverting(console, 4) as told:
         told(InversionProgress(3, 100, 4, 12, torch.tensor([0.1, 0.2])))
-    with live.solving(console, 4, 8, 10.0) as show:  # a search from other starts, which has other numbers of paths
+    with solving(console, 4, 8, 10.0) as show:  # a search from other starts, which has other numbers of paths
         assert not show(lp.Progress(3, 12.5, 3, torch.tensor([2.0]), torch.zeros(1), torch.zeros(1, 4, 3)))
-
-
-def test_the_sheet_shows_pairs_side_by_side() -> None:
-    from latentpath.pairs import Pairs
-
-    images = torch.stack([torch.full((1, 4, 4), value) for value in (0.0, 0.25, 0.5, 1.0)])  # two starts, two ends
-    pairs = Pairs(torch.zeros(2, 3), torch.zeros(2, 3), images=images, made=1 - images)
-    sheet = np.asarray(depicted.sheet(pairs, (0.0, 1.0)))
-    side = 5 * 28
-    found = [[int(sheet[28 + row * side, 28 + column * side]) for column in range(4)] for row in range(2)]
-    assert found == [[0, 128, 64, 255], [255, 128, 191, 0]]
-
-
-def test_endpoints_come_from_one_place() -> None:
-    with pytest.raises(InputError, match="come from one place"):
-        Ends(pairs=1, latents=Path("a.npy"))
-
-
-def test_help_imports_neither_torch_nor_a_plotting_library() -> None:
-    import subprocess
-
-    code = (
-        "import sys; from typer.testing import CliRunner; from latentpath.cli import app; "
-        "r = CliRunner().invoke(app, ['interpolate', '--help']); assert r.exit_code == 0; "
-        "assert not {'matplotlib', 'PIL', 'sklearn'} & sys.modules.keys()"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)

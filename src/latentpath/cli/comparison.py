@@ -1,0 +1,184 @@
+"""The comparison of solved paths with both baselines: solve, measure, print, and write numbers and pictures.
+
+`solve` finds all three kinds of curve between given endpoints, `conclude` saves the paths, prints the comparison and
+makes the other files.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path as FilePath
+from typing import Any
+
+import torch
+from rich.console import Console
+from torch import Tensor
+
+from ..checks import check_endpoints, check_generator
+from ..curves import lerp, slerp
+from ..energy import energy
+from ..errors import InputError, SolveError
+from ..evaluate import LABELS, Judge, Report, Source, finite
+from ..index import RealismIndex
+from ..interpolate import interpolate, points_at_once
+from ..models import Model, load
+from ..path import Path
+from .console import solving
+from .drawings import drawings
+from .output import REPORT, attempt, files_in, save_paths, unwritten
+from .table import CONFIDENCE, legend, table
+
+__all__ = ["Found", "conclude", "no_generator", "solve"]
+
+
+@dataclass(frozen=True)
+class Found:
+    """The curves of a solve, and how it went.
+
+    Attributes:
+        curves: straight line, slerp and path by the name of their row, ``(B, K+1, D)``.
+        path: the solved one, with all that is known of it.
+        source: what measures them.
+        seconds: what each kind of curve took.
+        stopped: whether the user has stopped the solve.
+        failed: what a strict caller is to be told, once everything is written; None where all is well.
+    """
+
+    curves: dict[str, Tensor]
+    path: Path
+    source: Source
+    seconds: dict[str, float]
+    stopped: bool
+    failed: SolveError | None = None
+
+
+def solve(
+    model: Model, start: Tensor, end: Tensor, console: Console, *, segments: int, alpha: float, **options: Any
+) -> Found:
+    """Solves all pairs in one batch, with both baselines. Ctrl-C keeps the best so far.
+
+    Args:
+        model: with a prior.
+        start: ``(B, D)``.
+        end: ``(B, D)``.
+        console: for the progress.
+        segments: of every curve.
+        alpha: the scale of the index.
+        options: any others of `interpolate`.
+
+    Raises:
+        InputError: a model without a prior, or what `interpolate` refuses.
+    """
+    if model.prior is None:
+        raise no_generator(model)
+    index = RealismIndex(model.prior, alpha=alpha)
+    curves, seconds = {}, {}
+    for name, line in (("lerp", lerp), ("slerp", slerp)):
+        began = time.perf_counter()
+        curves[name] = line(start, end, segments)
+        seconds[name] = time.perf_counter() - began
+    embed, most = options.get("embed"), options.get("max_points")
+    check_endpoints(start, end, index)
+    values = check_generator(model.generator, embed, start, end, most)
+    with torch.no_grad():
+        most = points_at_once(start.device, values) if most is None else most
+        first = float(energy(curves["lerp"], model.generator, index, embed=embed, max_points=most).mean())
+    failed = None
+    with solving(console, len(start), segments, first) as watch:
+        began = time.perf_counter()
+        try:
+            path = interpolate(
+                model.generator, index, start, end, segments=segments, alpha=alpha, callback=watch, **options
+            )
+        except SolveError as error:
+            path, failed = error.path, error
+        seconds["path"] = time.perf_counter() - began
+    assert path.source is not None
+    return Found({**curves, "path": path.latents}, path, path.source, seconds, watch.stopped, failed)
+
+
+def no_generator(model: Model) -> InputError:
+    """The error for a model without a prior."""
+    described = model.card.get("description", "no description")
+    return InputError(f"{model.name!r} generates nothing ({described}): choose a generator")
+
+
+def judges(model: Model) -> dict[str, Judge]:
+    """The classifier that the model's card names: its confidence is the largest class probability."""
+    name = (model.card.get("quality") or {}).get("judge")
+    if name is None:
+        return {}
+    classifier = load(name).generator
+    return {CONFIDENCE: lambda frames: classifier(frames.cpu()).softmax(-1).amax(-1)}
+
+
+def conclude(
+    found: Found,
+    model: Model,
+    settings: Mapping[str, Any],
+    folder: FilePath,
+    console: Console,
+    progress: Console,
+    pictures: Mapping[str, Callable[[FilePath], object]] | None = None,
+    **more: Any,
+) -> Report:
+    """Saves the paths, measures them, prints table and verdict, writes the other `output.FILES` into ``folder``.
+
+    Whatever fails after the solve, the paths are saved, and every file that can be written is.
+
+    Args:
+        found: from `solve`.
+        model: the same.
+        settings: of the run, for ``report.json``; ``tol`` and ``seed`` among them.
+        folder: that exists.
+        console: for the result.
+        progress: for what concerns the work only.
+        pictures: what draws other files, by their names.
+        more: for ``report.json``.
+
+    Raises:
+        WriteError: some files could not be written.
+    """
+    failed = save_paths(found.path, folder)
+    if found.stopped:
+        progress.print("Stopped; measuring the best paths so far. Ctrl-C once more leaves with the paths alone.")
+    report = found.path.report(judges=judges(model))
+    console.print()
+    console.print(table(report, found.seconds), soft_wrap=True)
+    console.print(legend(report), soft_wrap=True)
+    console.print()
+    console.print(report.verdict(settings["tol"], found.stopped), soft_wrap=True)
+    if report.searched:
+        console.print(f"Searched from {report.searched}.", soft_wrap=True)
+    failed |= attempt({**(pictures or {}), **drawings(found.curves, found.path, model, report)}.items(), folder)
+
+    def write_report(file: FilePath) -> None:
+        content = {**about(settings, model, found, report), **more, "files": files_in(folder)}
+        text = json.dumps(finite(content), indent=2, ensure_ascii=False, allow_nan=False)
+        file.write_text(text + "\n", encoding="utf-8")
+
+    failed |= attempt([(REPORT, write_report)], folder)
+    if failed:
+        raise unwritten(failed)
+    return report
+
+
+def about(settings: Mapping[str, Any], model: Model, found: Found, report: Report) -> dict[str, Any]:
+    """The part of ``report.json`` that any run has."""
+    from .. import __version__
+
+    return {
+        **json.loads(report.to_json()),
+        "labels": LABELS,
+        "seconds": {name: round(value, 4) for name, value in found.seconds.items()},
+        "stopped": found.stopped,
+        "verdict": report.verdict(settings["tol"], found.stopped),
+        "settings": {**settings, "threads": torch.get_num_threads(), "solve": found.path.settings},
+        "seed": settings["seed"],
+        "model": {"name": model.name, "sha256": model.card.get("sha256"), "value_range": model.value_range},
+        "versions": {"latentpath": __version__, "torch": torch.__version__, "python": platform.python_version()},
+    }

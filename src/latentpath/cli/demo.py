@@ -1,0 +1,52 @@
+"""``latentpath demo``: `latentpath interpolate` with a shipped generator and endpoints from its prior."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..errors import require
+from .console import console, one_line_errors
+from .endpoints import Ends
+from .interpolate import Alpha, Out, Segments, Tol, run
+from .options import Threads, epilog
+from .settings import Settings
+
+__all__ = ["app", "demo"]
+
+app = typer.Typer()
+
+
+@app.command(
+    epilog=epilog(
+        "latentpath demo   16 pairs, about half a minute on two cores",
+        "latentpath demo --pairs 4   a quick look",
+        "latentpath demo --pairs 1 --seed 7 --tol 0.0001 --out out/one   one other pair, solved further",
+    )
+)
+@one_line_errors
+def demo(
+    out: Out = Path("out/demo"),
+    pairs: Annotated[int, typer.Option(help="Pairs of endpoints, solved together.")] = 16,
+    segments: Segments = 50,
+    alpha: Alpha = 0.9,
+    tol: Tol = 1e-3,
+    seed: Annotated[int, typer.Option(help="Of the endpoints.")] = 0,
+    threads: Threads = None,
+    model: Annotated[
+        str, typer.Option(help="A shipped generator; see [bold]latentpath models[/bold].")
+    ] = "mnist-dcgan-semicircle",
+) -> None:
+    """Interpolate between digits, and compare with the straight line and slerp.
+
+    Draws endpoints at the two ends of the prior, solves all pairs in one batch, prints a table, and writes film strips,
+    profiles, projections, a film, the paths and a report into --out.
+
+    Ctrl-C while it solves stops there and writes what it has; a second one leaves at once, with the paths where they
+    are solved, and with nothing before that.
+    """
+    require("latentpath demo", "viz", "matplotlib")
+    settings = Settings(model, segments=segments, alpha=alpha, tol=tol, seed=seed, threads=threads, pairs=pairs)
+    run(settings, Ends(pairs=pairs), out, console(), console(stderr=True))
