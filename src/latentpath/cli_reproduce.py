@@ -50,8 +50,8 @@ def reproduce(
     require("latentpath reproduce", "reproduce")
     use_threads(threads)
     from .live import console
-    from .reproduction.plan import Plan
-    from .reproduction.run import reproduce as run
+    from .paper.config import Plan
+    from .paper.reproduction import reproduce as run
 
     plan = Plan.quick(seed) if quick else Plan(seed=seed)
     plan = dataclasses.replace(
