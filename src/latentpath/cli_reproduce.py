@@ -50,10 +50,10 @@ def reproduce(
     require("latentpath reproduce", "reproduce")
     use_threads(threads)
     from .live import console
-    from .paper.config import Plan
+    from .paper.config import Config
     from .paper.reproduction import reproduce as run
 
-    plan = Plan.quick(seed) if quick else Plan(seed=seed)
+    plan = Config.quick(seed) if quick else Config(seed=seed)
     plan = dataclasses.replace(
         plan,
         pairs=plan.pairs if pairs is None else pairs,

@@ -25,8 +25,8 @@ from latentpath.models import Model
 from latentpath.models.sampling import draw as sample
 from latentpath.paper.figures.canvas import GAP, STYLE
 from latentpath.paper.figures.catalogue import FIGURES, caption, draw
-from latentpath.paper.figures.selection import KINDS, Selection, shown_points
-from latentpath.paper.results import Solved
+from latentpath.paper.figures.selection import DRAWN_KINDS, Selection, shown_points
+from latentpath.paper.results import ModelResult
 from latentpath.plots import colour, house_style, plane_coordinates
 from latentpath.video import pixels
 
@@ -34,7 +34,7 @@ D, SEGMENTS, SIDE = 4, 11, 28
 NAMES = sorted({name for spec in FIGURES.values() for name in spec.models})
 
 
-def made_up(name: str, pairs: int = 3, segments: int = SEGMENTS, bend: float = 1.0) -> Solved:
+def made_up(name: str, pairs: int = 3, segments: int = SEGMENTS, bend: float = 1.0) -> ModelResult:
     """Curves of a linear generator of pictures; the paths are bent lines."""
     random = torch.Generator().manual_seed(sum(name.encode()))
     channels = 3 if "celeba" in name else 1
@@ -52,25 +52,25 @@ def made_up(name: str, pairs: int = 3, segments: int = SEGMENTS, bend: float = 1
     steps = {kind: chords((z @ weights).tanh()) for kind, z in curves.items()}
     cost = {kind: 10 * torch.rand(pairs, generator=random) for kind in curves}
     length = {kind: value.sum(-1) for kind, value in steps.items()}
-    return Solved(name, model, 0.9, curves, ri, steps, cost, length, "draws of the prior")
+    return ModelResult(name, model, 0.9, curves, ri, steps, cost, length, "draws of the prior")
 
 
 @pytest.fixture(scope="module")
-def solved() -> dict[str, Solved]:
+def solved() -> dict[str, ModelResult]:
     return {name: made_up(name) for name in NAMES}
 
 
 @pytest.fixture(scope="module")
-def drawn(solved: dict[str, Solved], tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], list[Path]]:
+def drawn(solved: dict[str, ModelResult], tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], list[Path]]:
     """The files of a figure, drawn once for all tests."""
     folder = tmp_path_factory.mktemp("figures") / "new"
     return cache(lambda number: draw(number, solved, folder))
 
 
-def figure_of(number: int, solved: dict[str, Solved]) -> Figure:
+def figure_of(number: int, solved: dict[str, ModelResult]) -> Figure:
     spec = FIGURES[number]
     with house_style(STYLE):
-        chosen = [Selection.of(solved[name], spec.pairs, spec.last) for name in spec.models]
+        chosen = [Selection.first(solved[name], spec.pairs, spec.last) for name in spec.models]
         return spec.layout(f"Figure {number}. {spec.title}", chosen)
 
 
@@ -96,7 +96,7 @@ def test_the_paper_has_nine_figures_of_shipped_models() -> None:
 
 @pytest.mark.parametrize("number", FIGURES)
 def test_every_figure_draws_and_says_what_it_shows(
-    number: int, solved: dict[str, Solved], drawn: Callable[[int], list[Path]]
+    number: int, solved: dict[str, ModelResult], drawn: Callable[[int], list[Path]]
 ) -> None:
     spec, files = FIGURES[number], drawn(number)
     assert [file.name for file in files] == [f"figure-{number}{suffix}" for suffix in (".png", ".svg", ".json")]
@@ -122,7 +122,7 @@ def test_every_figure_draws_and_says_what_it_shows(
             close(record["prior_samples"], sample(given.model.prior, 1500, torch.Generator().manual_seed(0))[:, :2])
         for pair in record["pairs"]:
             row = pair["pair"] - 1
-            for kind in KINDS:
+            for kind in DRAWN_KINDS:
                 z = given.curves[kind][row]
                 close(pair["cost"][kind], given.cost[kind][row])
                 close(pair["length"][kind], given.length[kind][row])
@@ -142,7 +142,7 @@ def test_every_figure_draws_and_says_what_it_shows(
 
 @pytest.mark.parametrize("number", [1, 3, 7, 9])  # between them they have everything that is drawn
 def test_the_same_pairs_give_the_same_bytes(
-    number: int, solved: dict[str, Solved], drawn: Callable[[int], list[Path]], tmp_path: Path
+    number: int, solved: dict[str, ModelResult], drawn: Callable[[int], list[Path]], tmp_path: Path
 ) -> None:
     before = [file.read_bytes() for file in drawn(number)]
     torch.manual_seed(1)
@@ -152,7 +152,7 @@ def test_the_same_pairs_give_the_same_bytes(
 
 @pytest.mark.parametrize("number", [n for n, spec in FIGURES.items() if "frames" in spec.shows])
 def test_strips_are_the_frames_pixel_for_pixel(
-    number: int, solved: dict[str, Solved], drawn: Callable[[int], list[Path]]
+    number: int, solved: dict[str, ModelResult], drawn: Callable[[int], list[Path]]
 ) -> None:
     spec = FIGURES[number]
     png, svg, _ = drawn(number)
@@ -160,7 +160,7 @@ def test_strips_are_the_frames_pixel_for_pixel(
     for name in spec.models:
         given = solved[name]
         for row in range(spec.pairs):
-            for kind in KINDS:
+            for kind in DRAWN_KINDS:
                 frames = pixels(given.model.generator(given.curves[kind][row, [0, 5, 11]]))
                 sheet = np.full((SIDE, 3 * SIDE + 2 * GAP, 3), 255, dtype=np.uint8)
                 for k in range(3):
@@ -195,13 +195,13 @@ def test_nothing_is_cut_off(number: int, pairs: int) -> None:
     assert 3 < figure.get_figwidth() <= 7.01
 
 
-def test_bars_and_lines_are_the_given_numbers_on_one_scale(solved: dict[str, Solved]) -> None:
+def test_bars_and_lines_are_the_given_numbers_on_one_scale(solved: dict[str, ModelResult]) -> None:
     given = solved["celeba-dcgan-normal"]
     line, path, index = figure_of(8, solved).axes
     for axes, kind in ((line, "straight line"), (path, "path")):
         np.testing.assert_allclose([bar.get_height() for bar in axes.patches], given.steps[kind][2], rtol=1e-6)
         assert axes.get_ylim() == line.get_ylim()
-    for drawn, kind in zip(index.get_lines(), KINDS, strict=True):
+    for drawn, kind in zip(index.get_lines(), DRAWN_KINDS, strict=True):
         np.testing.assert_array_equal(drawn.get_ydata(), given.ri[kind][2])
         assert drawn.get_color() == colour(kind)
 
@@ -213,10 +213,10 @@ def test_a_single_pair_will_do(tmp_path: Path) -> None:
         assert all([pair["pair"] for pair in record["pairs"]] == [1] for record in content["models"])
 
 
-def test_what_is_not_finite_is_null(solved: dict[str, Solved], tmp_path: Path) -> None:
+def test_what_is_not_finite_is_null(solved: dict[str, ModelResult], tmp_path: Path) -> None:
     name = "celeba-wae"
     broken = {**solved[name].steps, "path": torch.full_like(solved[name].steps["path"], torch.nan)}
-    given = replace(solved[name], steps=broken, cost={kind: torch.full((3,), math.inf) for kind in KINDS})
+    given = replace(solved[name], steps=broken, cost={kind: torch.full((3,), math.inf) for kind in DRAWN_KINDS})
     content = json.loads(draw(9, {name: given}, tmp_path)[2].read_text(encoding="utf-8"))
     (pair,) = content["models"][0]["pairs"]
     assert pair["cost"] == {"straight line": None, "path": None}
@@ -225,10 +225,10 @@ def test_what_is_not_finite_is_null(solved: dict[str, Solved], tmp_path: Path) -
 
 
 @pytest.mark.parametrize("number", [n for n, spec in FIGURES.items() if "frames" in spec.shows])
-def test_every_strip_has_its_cost_and_length(number: int, solved: dict[str, Solved]) -> None:
+def test_every_strip_has_its_cost_and_length(number: int, solved: dict[str, ModelResult]) -> None:
     texts = " ".join(text.get_text().replace("\n", ", ") for text in figure_of(number, solved).texts)
     for name in FIGURES[number].models:
-        for kind in KINDS:
+        for kind in DRAWN_KINDS:
             for row in range(FIGURES[number].pairs):
                 cost, length = float(solved[name].cost[kind][row]), float(solved[name].length[kind][row])
                 assert f"cost {cost:.1f}, length {length:.{int(length < 1000)}f}" in texts
@@ -239,7 +239,7 @@ def test_captions_name_the_colours_that_are_drawn() -> None:
 
     from matplotlib.colors import to_rgb
 
-    hues = {kind: 360 * rgb_to_hsv(*to_rgb(colour(kind)))[0] for kind in KINDS}
+    hues = {kind: 360 * rgb_to_hsv(*to_rgb(colour(kind)))[0] for kind in DRAWN_KINDS}
     assert 15 < hues["path"] < 45  # orange
     assert 90 < hues["straight line"] < 170  # green
     said = " ".join(spec.text for spec in FIGURES.values())
@@ -265,7 +265,7 @@ def test_captions_say_which_frames_and_pairs() -> None:
     assert "left out" not in caption(2, even)
 
 
-def test_refuses_what_it_cannot_draw(solved: dict[str, Solved], tmp_path: Path) -> None:
+def test_refuses_what_it_cannot_draw(solved: dict[str, ModelResult], tmp_path: Path) -> None:
     with pytest.raises(lp.LatentPathError, match="no Figure 10: choose from 1, 2"):
         draw(10, solved, tmp_path)
     with pytest.raises(lp.LatentPathError, match="Figure 4 needs solved pairs of mnist-dcgan-normal"):

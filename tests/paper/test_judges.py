@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from latentpath import Model, lerp, priors
 from latentpath.energy import even_in_data
 from latentpath.errors import InputError
+from latentpath.evaluate import finite
 from latentpath.models.distances import (
     frechet_distance,
     frechet_distances,
@@ -21,6 +22,8 @@ from latentpath.models.distances import (
 )
 from latentpath.paper.judges.evaluation import judge
 from latentpath.paper.judges.judgements import Judgement, Judgements, SetJudgement
+from latentpath.paper.judges.records import is_complete, record
+from latentpath.paper.results import LINE, PATH
 
 PIXELS = (1, 2, 2)
 
@@ -197,7 +200,6 @@ def test_a_pair_that_is_not_finite_is_left_out_of_every_curve_and_said() -> None
     assert whole.estimate("good").left_out == 1
     assert whole.estimate("good").mean == pytest.approx(whole.estimate("bad").mean)
     assert "1 of 6 pairs not finite" in whole.estimate("bad").note
-    json.dumps(found.to_dict(), allow_nan=False)
 
 
 def test_confidence_and_entropy_are_those_of_the_logits() -> None:
@@ -294,8 +296,23 @@ def test_what_is_missing_is_told_with_the_reason() -> None:
     assert "a covariance needs two frames" in whys(one)["frechet"]
     single = judge(a_model(), {"line": shown(GREYS[:1])}, images_of(torch.arange(9)), features=first_pixel)
     assert single["frechet"].estimate("line").note == "no interval from 1 pair"
-    stored = json.loads(json.dumps(found.to_dict(), allow_nan=False))
-    assert [left["name"] for left in stored["not measured"]] == list(whys(found))
+
+
+@pytest.mark.parametrize("by_pair", [False, True])
+def test_a_record_survives_json_and_is_complete(by_pair: bool) -> None:
+    frames = shown(GREYS)
+    frames[1, 1] = torch.nan
+    found = judge(a_model(), {LINE: frames, PATH: frames})
+    stored = json.loads(json.dumps(finite(record(found, "no folder", by_pair)), allow_nan=False))
+    assert is_complete(stored, (LINE, PATH), 2, by_pair)
+    (smoothness,) = stored["rows"]
+    assert smoothness.get("values") == (
+        {kind: [pytest.approx(225 / 85), None] for kind in (LINE, PATH)} if by_pair else None
+    )
+    assert smoothness["than_line"][PATH]["verdict"] == "not decided"
+    whys_by_title = {left["title"]: left["why"] for left in stored["missing"]}
+    assert whys_by_title["precision"] == "no folder"
+    assert whys_by_title["own discriminator"] == "'even' has no discriminator"
 
 
 def test_errors_at_the_door() -> None:

@@ -14,11 +14,16 @@ from latentpath.models import Model
 from latentpath.paper.claims.sections import Section
 from latentpath.paper.claims.verdicts import Claim, Rule, above
 from latentpath.paper.config import MODELS, WAE
-from latentpath.paper.jobs import KINDS, LINE, PATH
-from latentpath.paper.judges.records import whole
+from latentpath.paper.judges.records import is_complete
 from latentpath.paper.report.findings import brief, summary
-from latentpath.paper.report.judge_tables import better, beyond_the_ends, judged_table, solved_pairs, words_on_index
-from latentpath.paper.results import Solved
+from latentpath.paper.report.judge_sentences import (
+    better_than_endpoints,
+    better_than_line,
+    index_sentences,
+    solved_pairs,
+)
+from latentpath.paper.report.tables import judge_table
+from latentpath.paper.results import KINDS, LINE, PATH, ModelResult
 from latentpath.paper.statistics import Estimate
 from latentpath.priors import standard_normal
 
@@ -49,7 +54,7 @@ class TestJudges:
     def test_only_judges_of_frames_that_are_independent_are_counted(self) -> None:
         said = facts({"entropy": "holds", "pixels": "does not hold", "features": "not decided",
                       "discriminator": "holds", "smoothness": "holds"})  # fmt: skip
-        words = better(said)
+        words = better_than_line(said)
         assert words.startswith("Of 3 judges that are independent 1 finds the frames of the path better than those of")
         assert "(the entropy), 1 worse (the pixels), and 1 cannot tell (the features)" in words
 
@@ -58,20 +63,26 @@ class TestJudges:
         [("holds", "finds the frames of the path better"), ("does not hold", "worse than"), ("not decided", "cannot")],
     )
     def test_one_judge_and_none(self, verdict: str, says: str) -> None:
-        assert says in better(facts({"pixels": verdict}))
-        assert better(facts({"discriminator": verdict})) == "No judge that is independent of the model could be asked."
+        assert says in better_than_line(facts({"pixels": verdict}))
+        assert (
+            better_than_line(facts({"discriminator": verdict}))
+            == "No judge that is independent of the model could be asked."
+        )
 
     def test_frames_that_beat_the_endpoints_are_said_to(self) -> None:
         said = facts({"pixels": "holds", "features": "holds", "smoothness": "holds", "discriminator": "holds"})
         said["rows"][1]["ends"] = 0.3  # within the interval
-        assert beyond_the_ends(said) == ["the pixels"]
+        assert better_than_endpoints(said) == ["the pixels"]
         said["rows"][0]["higher_is_better"] = False
-        assert beyond_the_ends(said) == []
+        assert better_than_endpoints(said) == []
 
     def test_bold_is_better_and_daggers_stand_with_what_an_index_is_made_of(self) -> None:
         kinds = (LINE, PATH, "classifier", "discriminator", "neighbours", "typicality")
         said = facts({"entropy": "holds", "pixels": "does not hold", "discriminator": "not decided"}, kinds)
-        lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in judged_table(said, "than_path")]
+        lines = [
+            [cell.strip() for cell in line.strip("|").split("|")]
+            for line in judge_table(said, "than_path").splitlines()
+        ]
         entropy, pixels, own = lines[2:5]
         number = "0.3 [0.25, 0.35]"
         bold, italic = f"**{number}**", f"*{number}*"
@@ -84,20 +95,20 @@ class TestJudges:
         kinds = (LINE, PATH)
         said = facts({"entropy": "holds"}, kinds, {LINE: [1.0] * 9, PATH: [1.0] * 9})
         stored = json.loads(json.dumps(said))
-        assert whole(stored, kinds, 9, by_pair=True)
-        assert not whole(stored, kinds, 8)
-        assert not whole(stored, (*kinds, "slerp"), 9)
+        assert is_complete(stored, kinds, 9, by_pair=True)
+        assert not is_complete(stored, kinds, 8)
+        assert not is_complete(stored, (*kinds, "slerp"), 9)
         for key in ("rows", "kinds", "pairs", "missing", "frames"):
-            assert not whole({k: v for k, v in stored.items() if k != key}, kinds, 9)
+            assert not is_complete({k: v for k, v in stored.items() if k != key}, kinds, 9)
         for key in ("estimates", "than_line", "than_path", "title", "needs"):
             broken = json.loads(json.dumps(said))
             del broken["rows"][0][key]
-            assert not whole(broken, kinds, 9)
+            assert not is_complete(broken, kinds, 9)
         del stored["rows"][0]["values"]
-        assert whole(stored, kinds, 9)
-        assert not whole(stored, kinds, 9, by_pair=True)
+        assert is_complete(stored, kinds, 9)
+        assert not is_complete(stored, kinds, 9, by_pair=True)
         for nothing in ({}, [], None, 3, "text"):
-            assert not whole(nothing, kinds, 9)
+            assert not is_complete(nothing, kinds, 9)
 
 
 SOLVES = {
@@ -116,7 +127,7 @@ class TestOtherIndices:
         values = {PATH: [0.1 * k for k in range(9)], "typicality": [-100.0, *[0.1 * k + 1 for k in range(1, 8)], -90.0]}
         values["typicality"][3] += 0.1
         said = facts({"entropy": "does not hold", "discriminator": "does not hold"}, (LINE, PATH, "typicality"), values)
-        words = words_on_index(said, SOLVES, "typicality")
+        words = index_sentences(said, SOLVES, "typicality")
         assert words.startswith(
             "of 9 pairs 7 were solved by this index and by the density's (converged, no tunnel), 2 "
         )
@@ -128,30 +139,30 @@ class TestOtherIndices:
     def test_too_few_pairs_decide_nothing(self) -> None:
         values = {PATH: [0.0] * 9, "classifier": [1.0 + 0.1 * k for k in range(9)]}
         said = facts({"pixels": "holds"}, (LINE, PATH, "classifier"), values)
-        words = words_on_index(said, SOLVES, "classifier")
+        words = index_sentences(said, SOLVES, "classifier")
         assert words.endswith("6 are left out: not decided, on fewer than 5 pairs.")
 
     def test_a_judge_that_the_index_is_made_of_is_not_asked(self) -> None:
         solves = {PATH: SOLVES[PATH], "classifier": SOLVES[PATH]}
         values = {PATH: [0.1 * k for k in range(9)], "classifier": [0.1 * k + 1 + 0.01 * k * k for k in range(9)]}
         said = facts({"entropy": "holds", "features": "holds"}, (LINE, PATH, "classifier"), values)
-        assert "No judge that is independent of it could be asked." in words_on_index(said, solves, "classifier")
+        assert "No judge that is independent of it could be asked." in index_sentences(said, solves, "classifier")
         said["rows"] += facts({"pixels": "holds"}, (LINE, PATH, "classifier"))["rows"]  # of the whole set
-        words = words_on_index(said, solves, "classifier")
+        words = index_sentences(said, solves, "classifier")
         assert "could be asked" in words
 
 
 def a_section(verdicts: dict[str, str], topic: str = "ri") -> Section:
     rule = Rule("above", 0.0)
-    claims = tuple(Claim("", SAID[verdict], rule, topic=topic, of=name) for name, verdict in verdicts.items())
+    claims = tuple(Claim("", SAID[verdict], rule, topic=topic, model=name) for name, verdict in verdicts.items())
     return Section("", "", claims)
 
 
-def shorter(by: dict[str, float]) -> dict[str, Solved]:
+def shorter(by: dict[str, float]) -> dict[str, ModelResult]:
     model = Model(lambda z: z, standard_normal(2))
     length = {name: {kind: torch.full((4,), 1 - share if kind == PATH else 1.0) for kind in KINDS}
               for name, share in by.items()}  # fmt: skip
-    return {name: Solved(name, model, 0.9, {}, {}, {}, {}, of) for name, of in length.items()}
+    return {name: ModelResult(name, model, 0.9, {}, {}, {}, {}, of) for name, of in length.items()}
 
 
 class TestSummary:

@@ -20,21 +20,20 @@ from typer.testing import CliRunner
 from latentpath import cli
 from latentpath.errors import DataError, InputError, LatentPathError
 from latentpath.models import Model
-from latentpath.paper import jobs as experiments
-from latentpath.paper import reproduction as run
-from latentpath.paper.claims.curves import claims
-from latentpath.paper.claims.sections import tally
-from latentpath.paper.config import DIGITS, MODELS, WAE, Plan
-from latentpath.paper.job_cache import Store
-from latentpath.paper.jobs import KINDS, LINE, PATH, SHORTEST
-from latentpath.paper.progress import Meter
-from latentpath.paper.real_images import DEPENDENT, RealImages, real_images
-from latentpath.paper.results import Solved
+from latentpath.paper import jobs, reproduction
+from latentpath.paper.claims import evaluate_claims
+from latentpath.paper.claims.curves import _distance_in_latents
+from latentpath.paper.claims.sections import counts
+from latentpath.paper.config import DIGITS, MODELS, WAE, Config
+from latentpath.paper.job_cache import JobCache
+from latentpath.paper.progress import JobProgress
+from latentpath.paper.real_images import IMAGE_DEPENDENT_JOBS, RealImages, read_real_images
+from latentpath.paper.results import KINDS, LINE, PATH, SHORTEST, ModelResult
 from latentpath.paper.statistics import unpaired
 from latentpath.priors import standard_normal
 
 TINY = dataclasses.replace(
-    Plan.quick(), pairs=3, face_pairs=2, segments=10, tol=0.5, alphas=(1.0, 0.01), alpha_pairs=2, resolutions=(4, 8),
+    Config.quick(), pairs=3, face_pairs=2, segments=10, tol=0.5, alphas=(1.0, 0.01), alpha_pairs=2, resolutions=(4, 8),
     resolution_pairs=2, descents=4, descent_pairs=2, index_pairs=2, index_evaluations=2, index_samples=200, frames=4,
 )  # fmt: skip
 
@@ -57,12 +56,12 @@ class TestPlan:
     )
     def test_too_few_and_too_many_of_anything_are_refused(self, wrong: dict[str, Any], message: str) -> None:
         with pytest.raises(InputError, match=message):
-            dataclasses.replace(Plan(), **wrong)
+            dataclasses.replace(Config(), **wrong)
 
     def test_faces_have_their_own_number_and_few_are_never_more_than_all(self) -> None:
-        plan = Plan(pairs=5, face_pairs=3)
+        plan = Config(pairs=5, face_pairs=3)
         assert [plan.pairs_of(name) for name in MODELS] == [5, 5, 3, 3, 3]
-        assert (plan.few(3), plan.few(16)) == (3, 5)
+        assert (plan.digit_pairs(3), plan.digit_pairs(16)) == (3, 5)
 
 
 NONE: dict[str, int | None] = {"mnist": None, "celeba": None}
@@ -77,14 +76,14 @@ class TestStore:
             return {"x": torch.arange(6.0).view(2, 3)[:, ::2]}
 
         for _ in range(2):
-            store = Store(tmp_path / "out", {"plan": 1})
+            store = JobCache(tmp_path / "out", {"plan": 1})
             store.begin({}, {})
             found = store.tensors("model/job", compute, {"x"}, 2)
             assert torch.equal(found["x"], torch.tensor([[0.0, 2.0], [3.0, 5.0]]))
         assert len(calls) == 1
 
     def test_facts_stay_while_they_are_whole(self, tmp_path: Path) -> None:
-        store = Store(tmp_path / "out", {"plan": 1})
+        store = JobCache(tmp_path / "out", {"plan": 1})
         store.begin({}, {})
         file = tmp_path / "out/work/model/said.json"
         assert store.facts("model/said", lambda: {"a": [1.5, float("nan")]}, lambda _: True) == {"a": [1.5, None]}
@@ -97,7 +96,7 @@ class TestStore:
             assert json.loads(file.read_text()) == {"a": 2}
 
     def test_a_job_that_fails_leaves_nothing(self, tmp_path: Path) -> None:
-        store = Store(tmp_path / "out", {})
+        store = JobCache(tmp_path / "out", {})
         assert not (tmp_path / "out").exists()
         store.begin({}, {})
 
@@ -109,27 +108,27 @@ class TestStore:
         assert [file.name for file in (tmp_path / "out").rglob("*")] == ["plan.json"]
 
     def test_another_plan_and_other_folders_are_refused(self, tmp_path: Path) -> None:
-        Store(tmp_path / "out", {"plan": {"pairs": 200, "seed": 0}}).begin({}, {})
+        JobCache(tmp_path / "out", {"plan": {"pairs": 200, "seed": 0}}).begin({}, {})
         with pytest.raises(InputError, match=r"holds another run \(pairs: there 200, here 6\): choose another folder"):
-            Store(tmp_path / "out", {"plan": {"pairs": 6, "seed": 0}})
+            JobCache(tmp_path / "out", {"plan": {"pairs": 6, "seed": 0}})
         with pytest.raises(InputError, match=r"holds another run \(seed: there 0, here None\)"):
-            Store(tmp_path / "out", {"plan": {"pairs": 200}})
+            JobCache(tmp_path / "out", {"plan": {"pairs": 200}})
         (tmp_path / "file").write_text("")
         with pytest.raises(InputError, match="is a file"):
-            Store(tmp_path / "file", {})
+            JobCache(tmp_path / "file", {})
         with pytest.raises(InputError, match="is not empty, and holds no reproduction"):
-            Store(tmp_path, {})
+            JobCache(tmp_path, {})
         for broken, error in (("{", DataError), ("[]", InputError)):
             (tmp_path / "out" / "plan.json").write_text(broken)
             with pytest.raises(error, match=r"plan\.json cannot be read|its plan is none"):
-                Store(tmp_path / "out", {})
+                JobCache(tmp_path / "out", {})
         (tmp_path / "taken").mkdir()
         (tmp_path / "taken/figures").write_text("")
         with pytest.raises(InputError, match="figures is a file"):
-            Store(tmp_path / "taken", {})
+            JobCache(tmp_path / "taken", {})
         (tmp_path / "mac").mkdir()
         (tmp_path / "mac/.DS_Store").write_text("")
-        Store(tmp_path / "mac", {}).begin({}, {})
+        JobCache(tmp_path / "mac", {}).begin({}, {})
 
     @pytest.mark.parametrize(
         ("made", "what"),
@@ -141,7 +140,7 @@ class TestStore:
         ],
     )
     def test_a_damaged_job_is_named(self, tmp_path: Path, made: Any, what: str) -> None:
-        store = Store(tmp_path / "out", {})
+        store = JobCache(tmp_path / "out", {})
         store.tensors("job", lambda: {"x": torch.ones(3)}, {"x"}, 3)
         content = made if isinstance(made, bytes) else save_tensors(made)
         (tmp_path / "out/work/job.safetensors").write_bytes(content)
@@ -150,17 +149,17 @@ class TestStore:
 
     def test_data_sets_are_told_as_they_are_needed(self, tmp_path: Path) -> None:
         for images in ({}, {"celeba": 8900}, {"mnist": 60000, "celeba": 8900}, {"mnist": 60000}):
-            assert Store(tmp_path, {"plan": 1}).begin(images, DEPENDENT) == []
+            assert JobCache(tmp_path, {"plan": 1}).begin(images, IMAGE_DEPENDENT_JOBS) == []
         content = json.loads((tmp_path / "plan.json").read_text())
         assert content == {"plan": 1, "real images": {"celeba": 8900, "mnist": 60000}}
         with pytest.raises(InputError, match=r"had 60,000 images of mnist: pass their folder \(--data\)"):
-            Store(tmp_path, {"plan": 1}).begin(NONE, DEPENDENT)
+            JobCache(tmp_path, {"plan": 1}).begin(NONE, IMAGE_DEPENDENT_JOBS)
         with pytest.raises(InputError, match=r"images of mnist: there 60,000, here 59"):
-            Store(tmp_path, {"plan": 1}).begin({"mnist": 59}, DEPENDENT)
+            JobCache(tmp_path, {"plan": 1}).begin({"mnist": 59}, IMAGE_DEPENDENT_JOBS)
 
     def test_what_was_done_without_images_is_done_anew_with_them_and_nothing_else(self, tmp_path: Path) -> None:
-        store = Store(tmp_path, {})
-        store.begin(NONE, DEPENDENT)
+        store = JobCache(tmp_path, {})
+        store.begin(NONE, IMAGE_DEPENDENT_JOBS)
         kept = ["mnist-dcgan-normal/main-0000.safetensors", "mnist-dcgan-normal/alpha-0000.safetensors",
                 "celeba-dcgan-normal/main-0000.safetensors", "celeba-wae/main-0000.safetensors",
                 "celeba-wae/judged.json"]  # fmt: skip
@@ -169,17 +168,17 @@ class TestStore:
         for name in kept + gone:
             (tmp_path / "work" / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / "work" / name).write_text("")
-        assert Store(tmp_path, {}).begin({"mnist": 60000, "celeba": None}, DEPENDENT) == ["mnist"]
+        assert JobCache(tmp_path, {}).begin({"mnist": 60000, "celeba": None}, IMAGE_DEPENDENT_JOBS) == ["mnist"]
         there = {str(file.relative_to(tmp_path / "work")) for file in (tmp_path / "work").rglob("*.*")}
         assert there == set(kept)
-        assert Store(tmp_path, {}).begin({"celeba": 8900}, DEPENDENT) == ["celeba"]
+        assert JobCache(tmp_path, {}).begin({"celeba": 8900}, IMAGE_DEPENDENT_JOBS) == ["celeba"]
         there = {str(file.relative_to(tmp_path / "work")) for file in (tmp_path / "work").rglob("*.*")}
         assert there == set(kept[:3])
 
 
 def test_a_meter_ends_at_one_whatever_was_told() -> None:
     seen: list[tuple[str, float, bool]] = []
-    meter = Meter(3.0, lambda *told: seen.append(told))
+    meter = JobProgress(3.0, lambda *told: seen.append(told))
     one, two = meter.job("one", 1.0), meter.job("two", 2.0)
     for tell, shares in ((one, (0.5, 1.0, 1.0)), (two, (1.0,))):
         for share in shares:
@@ -187,7 +186,7 @@ def test_a_meter_ends_at_one_whatever_was_told() -> None:
     assert seen[2:] == [("one", 1 / 6, False), ("one", 1 / 3, True), ("one", 1 / 3, False), ("two", 1.0, True)]
 
 
-def made(name: str, ri: dict[str, float], bend: float, cost: dict[str, float], pairs: int = 12) -> Solved:
+def made(name: str, ri: dict[str, float], bend: float, cost: dict[str, float], pairs: int = 12) -> ModelResult:
     """Pairs whose curves have a constant index, a known cost, and a path that leaves the line by ``bend``."""
     torch.manual_seed(0)
     points = 11
@@ -200,7 +199,7 @@ def made(name: str, ri: dict[str, float], bend: float, cost: dict[str, float], p
     noise = 0.01 * torch.rand(pairs)
     model = Model(lambda z: z, standard_normal(3), name=name, card={"sha256": "0"})
     steps = torch.ones(pairs, points - 1) + 0.1 * torch.rand(pairs, points - 1)
-    return Solved(
+    return ModelResult(
         name,
         model,
         0.9,
@@ -217,10 +216,10 @@ COST = {LINE: 10.0, "slerp": 20.0, PATH: 5.0, SHORTEST: 4.0}
 
 
 class TestClaims:
-    def verdicts(self, solved: dict[str, Solved], extra: Any = None) -> dict[str, str]:
-        found = claims(solved, extra or {}, Plan(pairs=12))
+    def verdicts(self, solved: dict[str, ModelResult], extra: Any = None) -> dict[str, str]:
+        found = evaluate_claims(solved, extra or {}, Config(pairs=12))
         every = [claim for section in found for claim in section.claims]
-        assert sum(tally(every).values()) == len(every)
+        assert sum(counts(every).values()) == len(every)
         return {claim.text: claim.verdict for claim in every}
 
     def test_the_verdicts_follow_from_the_numbers(self) -> None:
@@ -250,22 +249,25 @@ class TestClaims:
             assert next(v for text, v in said.items() if "nearer to the line than that of the GAN" in text) == "holds"
 
     def test_the_distance_from_the_line_is_that_of_the_bend(self) -> None:
-        from latentpath.paper.claims.curves import _apart
-
         torch.testing.assert_close(
-            _apart(made(WAE, GOOD, 0.25, COST)), torch.full((12,), 0.25, dtype=torch.float64), rtol=1e-5, atol=0
+            _distance_in_latents(made(WAE, GOOD, 0.25, COST)),
+            torch.full((12,), 0.25, dtype=torch.float64),
+            rtol=1e-5,
+            atol=0,
         )
 
     def test_gaps_are_a_claim_and_tunnels_of_few_pairs_a_fact(self) -> None:
         name = DIGITS[0]
-        gaps = {f"{k}/gap": 0.3 / k + 0.001 * torch.rand(12) for k in Plan().resolutions}
-        costs = {f"{k}/cost": torch.rand(12) for k in Plan().resolutions}
+        gaps = {f"{k}/gap": 0.3 / k + 0.001 * torch.rand(12) for k in Config().resolutions}
+        costs = {f"{k}/cost": torch.rand(12) for k in Config().resolutions}
         solved = {name: made(name, GOOD, 0.3, COST)}
         descent = {
             "tunnels": torch.tensor([1] * 3 + [0] * 9), "cost": 4 * solved[name].cost[PATH], "gap": torch.rand(12),
             "evaluations": torch.rand(12), "outcome": torch.tensor([1] * 2 + [2] * 10),
         }  # fmt: skip
-        sections = claims(solved, {"resolution": {name: gaps | costs}, "descent": {name: descent}}, Plan(pairs=12))
+        sections = evaluate_claims(
+            solved, {"resolution": {name: gaps | costs}, "descent": {name: descent}}, Config(pairs=12)
+        )
         solver = sections[-1]
         assert next(c.verdict for c in solver.claims if c.topic == "converges") == "holds"
         assert not [claim for claim in solver.claims if "tunnel" in claim.text]
@@ -281,8 +283,8 @@ class TestClaims:
         worse = {**GOOD, LINE: 0.9, PATH: 0.8}
         solved = {name: made(name, worse if name == WAE else GOOD, 0.3, COST) for name in MODELS}
         apart = {name: {"apart": 0.3 + 0.01 * torch.rand(12)} for name in MODELS}
-        found = [c for section in claims(solved, {"apart": apart}, Plan(pairs=12)) for c in section.claims]
-        likelier = {claim.of: claim.verdict for claim in found if claim.topic == "ri"}
+        found = [c for section in evaluate_claims(solved, {"apart": apart}, Config(pairs=12)) for c in section.claims]
+        likelier = {claim.model: claim.verdict for claim in found if claim.topic == "ri"}
         assert likelier == {name: "does not hold" if name == WAE else "holds" for name in MODELS}
         images = next(claim for claim in found if claim.topic == "agrees in images")
         assert images.verdict == "does not hold"
@@ -295,11 +297,11 @@ class TestClaims:
 def test_how_far_the_decoded_path_leaves_the_decoded_line() -> None:
     of = made(WAE, GOOD, 0.25, COST)
     stretched = Model(lambda z: 2 * z, of.model.prior)
-    found = experiments.apart(stretched, of.curves[LINE], of.curves[PATH], lambda share: None)["apart"]
+    found = jobs.apart(stretched, of.curves[LINE], of.curves[PATH], lambda share: None)["apart"]
     torch.testing.assert_close(found, torch.full((12,), 0.25, dtype=torch.float64), rtol=1e-5, atol=0)
     square = torch.tensor([[0.0, 0.0], [4.0, 0.0], [4.0, 4.0]])
     points = torch.tensor([[2.0, 1.0], [5.0, 2.0], [-3.0, -4.0], [4.0, 4.0], [1.0, 3.0]])
-    from_line = experiments._from_polyline(points, square)
+    from_line = jobs._distance_to_polyline(points, square)
     torch.testing.assert_close(from_line, torch.tensor([1.0, 1.0, 5.0, 0.0, 3.0]))
 
 
@@ -326,54 +328,56 @@ class TestRun:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         plan = dataclasses.replace(TINY, pairs=2)
-        whole = run.reproduce(plan, tmp_path / "whole", quiet(), figures=[4])
-        original, solved = experiments.main, []
+        whole = reproduction.reproduce(plan, tmp_path / "whole", quiet(), figures=[4])
+        original, solved = jobs.main, []
 
-        def interrupted(model: Model, *rest: Any) -> Any:
+        def interrupted(model: Model, *rest: Any, **options: Any) -> Any:
             if len(solved) == 1:
                 raise KeyboardInterrupt
             solved.append(model.name)
-            return original(model, *rest)
+            return original(model, *rest, **options)
 
-        monkeypatch.setattr(experiments, "main", interrupted)
+        monkeypatch.setattr(jobs, "main", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            run.reproduce(plan, tmp_path / "parts", quiet(), figures=[4])
+            reproduction.reproduce(plan, tmp_path / "parts", quiet(), figures=[4])
         assert solved == [DIGITS[0]]
 
-        def second_only(model: Model, *rest: Any) -> Any:
+        def second_only(model: Model, *rest: Any, **options: Any) -> Any:
             solved.append(model.name)
-            return original(model, *rest)
+            return original(model, *rest, **options)
 
-        monkeypatch.setattr(experiments, "main", second_only)
-        parts = run.reproduce(plan, tmp_path / "parts", quiet(), figures=[4])
+        monkeypatch.setattr(jobs, "main", second_only)
+        parts = reproduction.reproduce(plan, tmp_path / "parts", quiet(), figures=[4])
         assert solved == list(DIGITS)  # the first was not solved again
         assert [file.name for file in whole] == ["figure-4.png", "figure-4.svg", "figure-4.json"]
         for one, two in zip(whole, parts, strict=True):
             assert one.read_bytes() == two.read_bytes()
 
     def test_figures_and_the_whole_share_their_pairs(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        original, solved = experiments.main, []
+        original, solved = jobs.main, []
 
-        def counted(model: Model, *rest: Any) -> Any:
+        def counted(model: Model, *rest: Any, **options: Any) -> Any:
             solved.append(model.name)
-            return original(model, *rest)
+            return original(model, *rest, **options)
 
-        monkeypatch.setattr(experiments, "main", counted)
+        monkeypatch.setattr(jobs, "main", counted)
         plan, wae = dataclasses.replace(TINY, pairs=2), []
         for figures in ([4, 4], [9], [4, 9]):
-            wae = run.reproduce(plan, tmp_path / "out", quiet(), figures=figures)
+            wae = reproduction.reproduce(plan, tmp_path / "out", quiet(), figures=figures)
         assert solved == [*DIGITS, WAE]
         assert [file.name for file in wae if file.suffix == ".png"] == ["figure-4.png", "figure-9.png"]
         caption = json.loads((tmp_path / "out/figures/figure-9.json").read_text())["caption"]
         assert "The endpoints are draws of the prior, and no encodings, since there are no images of faces" in caption
         faces = torch.randint(0, 256, (100, 3, 64, 64), dtype=torch.uint8)
-        monkeypatch.setattr(run, "real_images", lambda *_: RealImages({"celeba": faces}, {}, faces))
-        run.reproduce(plan, tmp_path / "out", quiet(), figures=[4, 9])  # the images come: only what they change is new
+        monkeypatch.setattr(reproduction, "read_real_images", lambda *_: RealImages({"celeba": faces}, {}, faces))
+        reproduction.reproduce(
+            plan, tmp_path / "out", quiet(), figures=[4, 9]
+        )  # the images come: only what they change is new
         assert solved == [*DIGITS, WAE, WAE]
         caption = json.loads((tmp_path / "out/figures/figure-9.json").read_text())["caption"]
         assert "The endpoints are encodings of images that were kept out of training" in caption
-        monkeypatch.setattr(run, "real_images", lambda *_: RealImages({"celeba": faces}, {}, faces[:3]))
-        run.reproduce(plan, tmp_path / "few", quiet(), figures=[9])
+        monkeypatch.setattr(reproduction, "read_real_images", lambda *_: RealImages({"celeba": faces}, {}, faces[:3]))
+        reproduction.reproduce(plan, tmp_path / "few", quiet(), figures=[9])
         caption = json.loads((tmp_path / "few/figures/figure-9.json").read_text())["caption"]
         assert "2 pairs need twice as many images, and 3 were kept out" in caption
 
@@ -381,15 +385,15 @@ class TestRun:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         with pytest.raises(InputError, match="there is no figure 10: the paper has 1 to 9"):
-            run.reproduce(TINY, tmp_path / "out", quiet(), figures=[10])
-        monkeypatch.setattr(run, "available", lambda: ["mnist-dcgan-normal"])
+            reproduction.reproduce(TINY, tmp_path / "out", quiet(), figures=[10])
+        monkeypatch.setattr(reproduction, "available", lambda: ["mnist-dcgan-normal"])
         with pytest.raises(InputError, match="the model mnist-dcgan-semicircle is not here"):
-            run.reproduce(TINY, tmp_path / "out", quiet(), figures=[4])
+            reproduction.reproduce(TINY, tmp_path / "out", quiet(), figures=[4])
         assert not list(tmp_path.iterdir())
 
     @pytest.mark.slow
     def test_the_whole_in_small(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(Plan, "quick", classmethod(lambda cls, seed=0: dataclasses.replace(TINY, seed=seed)))
+        monkeypatch.setattr(Config, "quick", classmethod(lambda cls, seed=0: dataclasses.replace(TINY, seed=seed)))
         out = tmp_path / "out"
         result = CliRunner().invoke(cli.app, ["reproduce", "--quick", "--out", str(out), "--threads", "1"])
         assert result.exit_code == 0, result.output
@@ -456,10 +460,10 @@ class TestRealImages:
 
     def test_each_data_set_is_read_or_said_to_be_missing(self, tmp_path: Path) -> None:
         self.digits(tmp_path)
-        found = real_images(("mnist", "celeba"), str(tmp_path))
+        found = read_real_images(("mnist", "celeba"), str(tmp_path))
         assert found.counts == {"mnist": 5, "celeba": None}
         assert found.missing == {"celeba": "there are no images of celeba: celeba/ is not in the folder of --data"}
-        assert real_images((), str(tmp_path)).counts == {}
+        assert read_real_images((), str(tmp_path)).counts == {}
 
     @pytest.mark.parametrize(("count", "kept"), [(10, None), (100, None), (103, 3)])
     def test_faces_are_kept_out_of_training(self, tmp_path: Path, count: int, kept: int | None) -> None:
@@ -473,26 +477,26 @@ class TestRealImages:
                 archive.writestr(f"img_align_celeba/{i:06}.png", buffer.getvalue())
         if kept is None:
             with pytest.raises(InputError, match=f"has {count} images of faces .*more than 100 are needed"):
-                real_images(("celeba",), str(tmp_path))
+                read_real_images(("celeba",), str(tmp_path))
         else:
-            found = real_images(("celeba",), str(tmp_path))
+            found = read_real_images(("celeba",), str(tmp_path))
             assert found.counts == {"celeba": kept}
-            assert found.encoded is not None
-            assert len(found.encoded) == 100
+            assert found.held_out is not None
+            assert len(found.held_out) == 100
 
     def test_what_is_damaged_is_named(self, tmp_path: Path) -> None:
         self.digits(tmp_path)
         file = tmp_path / "mnist/train-images-idx3-ubyte.gz"
         file.write_bytes(file.read_bytes()[:-10])
         with pytest.raises(LatentPathError, match="the images of mnist in --data cannot be read: .*train-images"):
-            real_images(("mnist",), str(tmp_path))
+            read_real_images(("mnist",), str(tmp_path))
         file.rename(tmp_path / "mnist/t10k-images-idx3-ubyte.gz")
         with pytest.raises(LatentPathError, match="the images of mnist in --data cannot be read"):
-            real_images(("mnist",), str(tmp_path))
+            read_real_images(("mnist",), str(tmp_path))
         (tmp_path / "celeba").mkdir()
         (tmp_path / "celeba/img_align_celeba.zip").write_bytes(b"PK torn")
         with pytest.raises(LatentPathError, match="the images of celeba in --data cannot be read: .*celeba.zip"):
-            real_images(("celeba",), str(tmp_path))
+            read_real_images(("celeba",), str(tmp_path))
 
     @staticmethod
     def digits(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a reproduction computes: how many pairs of which models, and the settings, all of which decide its numbers."""
+"""The settings of a reproduction: its models, how many pairs of each, and every number that its results depend on."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 
 from ..errors import InputError
 
-__all__ = ["DIGITS", "FACES", "GANS", "MODELS", "NORMAL", "SEMICIRCLE", "WAE", "Plan"]
+__all__ = ["DIGITS", "FACES", "GANS", "MODELS", "MODEL_TITLES", "NORMAL", "SEMICIRCLE", "SHORT_TITLES", "WAE", "Config"]
 
 DIGITS = ("mnist-dcgan-semicircle", "mnist-dcgan-normal")
 WAE = "celeba-wae"
@@ -19,38 +19,56 @@ GANS = (*DIGITS, *FACES[:2])
 SEMICIRCLE = ("mnist-dcgan-semicircle", "celeba-dcgan-semicircle")
 NORMAL = ("mnist-dcgan-normal", "celeba-dcgan-normal")
 
-_COUNTED = {"pairs": "pairs of digits (--pairs)", "face_pairs": "pairs of faces (--face-pairs)"}
-_MOST = 100_000
+MODEL_TITLES = {
+    "mnist-dcgan-semicircle": "digits, semicircle prior",
+    "mnist-dcgan-normal": "digits, normal prior",
+    "celeba-dcgan-semicircle": "faces, semicircle prior",
+    "celeba-dcgan-normal": "faces, normal prior",
+    WAE: "faces, auto-encoder",
+}
+"""The models in words."""
+
+SHORT_TITLES = {
+    "mnist-dcgan-semicircle": "digits/semicircle",
+    "mnist-dcgan-normal": "digits/normal",
+    "celeba-dcgan-semicircle": "faces/semicircle",
+    "celeba-dcgan-normal": "faces/normal",
+    WAE: "the auto-encoder",
+}
+"""The models in a list within a sentence."""
+
+_PAIR_OPTIONS = {"pairs": "pairs of digits (--pairs)", "face_pairs": "pairs of faces (--face-pairs)"}
+_MAX_PAIRS = 100_000
 
 
 @dataclass(frozen=True)
-class Plan:
+class Config:
     """The settings of a reproduction.
 
     Attributes:
-        pairs: of each model of digits.
-        face_pairs: of each model of faces, whose frames cost some four times as much.
-        seed: of the endpoints, the judges and the resamples.
+        pairs: pairs of each model of digits.
+        face_pairs: pairs of each model of faces, whose frames cost some four times as much.
+        seed: seeds the endpoints, the judges and the resamples.
         segments: ``K`` of every curve; 51 has the paper's 50 midpoints.
         alpha: the scale of the index.
         tol: the relative gain in cost that is not worth more work.
-        alphas: the others that are tried.
-        alpha_pairs: on how many pairs of digits.
-        resolutions: the ``K`` at which energy and audited cost are compared.
-        resolution_pairs: on how many pairs of digits.
-        descents: evaluations that gradient descent, the paper's solver, is given.
-        descent_pairs: on how many pairs of digits.
-        index_pairs: on how many pairs of digits other indices are tried.
-        index_evaluations: the most that these may spend.
-        index_samples: of the prior, that these indices are estimated from.
-        frames: of each curve that are judged, evenly spaced, endpoints included.
+        alphas: the other scales, tried on ``alpha_pairs``.
+        alpha_pairs: pairs of digits.
+        resolutions: the ``K`` at which energy and audited cost are compared, on ``resolution_pairs``.
+        resolution_pairs: pairs of digits.
+        descents: evaluations for gradient descent, the paper's solver, on ``descent_pairs``.
+        descent_pairs: pairs of digits.
+        index_pairs: pairs of digits for paths by other indices.
+        index_evaluations: the most evaluations for a path by another index.
+        index_samples: samples of the prior that the other indices are estimated from.
+        frames: judged frames of each curve, evenly spaced, endpoints included.
 
     Raises:
         InputError: fewer pairs than 2 or more than 100,000, or a number out of its range.
 
     Example:
-        >>> from latentpath.paper.config import Plan
-        >>> Plan().pairs, Plan.quick().pairs
+        >>> from latentpath.paper.config import Config
+        >>> Config().pairs, Config.quick().pairs
         (200, 5)
     """
 
@@ -74,8 +92,9 @@ class Plan:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if field.name in _COUNTED and not (type(value) is int and 2 <= value <= _MOST):
-                raise InputError(f"{_COUNTED[field.name]} must be a whole number from 2 to {_MOST:,}, got {value!r}")
+            if field.name in _PAIR_OPTIONS and not (type(value) is int and 2 <= value <= _MAX_PAIRS):
+                option = _PAIR_OPTIONS[field.name]
+                raise InputError(f"{option} must be a whole number from 2 to {_MAX_PAIRS:,}, got {value!r}")
             if field.name == "seed" and not (type(value) is int and 0 <= value < 2**31):
                 raise InputError(f"seed must be at least 0 and below 2 ** 31, got {value!r}")
             if field.name in ("alpha", "tol") and not 0 < value <= 1:
@@ -84,8 +103,8 @@ class Plan:
             raise InputError("frames must be at least 3, segments at least 10, and every alpha in (0, 1]")
 
     @classmethod
-    def quick(cls, seed: int = 0) -> Plan:
-        """A look at everything in minutes: too few pairs for most verdicts."""
+    def quick(cls, seed: int = 0) -> Config:
+        """The settings of ``--quick``: everything in minutes, on too few pairs for most verdicts."""
         return cls(
             pairs=5,
             face_pairs=3,
@@ -104,14 +123,14 @@ class Plan:
         )
 
     def pairs_of(self, model: str) -> int:
-        """How many pairs of ``model`` are solved."""
+        """The number of pairs of ``model``."""
         return self.face_pairs if model in FACES else self.pairs
 
     @property
     def index_tol(self) -> float:
-        """``tol`` of paths by other indices, which are dearer."""
+        """``tol`` of paths by other indices, which are more expensive to solve."""
         return max(self.tol, 1e-2)
 
-    def few(self, wanted: int) -> int:
-        """``wanted`` pairs of digits, or as many as there are."""
+    def digit_pairs(self, wanted: int) -> int:
+        """``wanted``, or the number of pairs of digits where that is smaller."""
         return min(wanted, self.pairs)

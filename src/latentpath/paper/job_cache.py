@@ -1,8 +1,10 @@
-"""The folder of a reproduction: its plan, and the results of its jobs, each written whole when it is done.
+"""The folder of a reproduction: its settings, and the results of its jobs, each written whole when it is done.
 
-A job whose file is there is not done again, so a run that was interrupted goes on, and reaches the same numbers: every
-job depends on the plan alone, or on it and on how many real images there are. A folder that holds another plan is
-refused; one that was made without real images goes on with them, and does anew what depends on them.
+A job whose file exists is not computed again, so an interrupted run goes on and reaches the same numbers: every job
+depends on the settings alone, or on them and on the number of real images. A folder with other settings is refused; a
+folder that was made without real images goes on with them, and recomputes the jobs that depend on them.
+
+The files are ``plan.json``, ``work/MODEL/JOB.safetensors`` for tensors and ``work/MODEL/JOB.json`` for facts.
 """
 
 from __future__ import annotations
@@ -21,61 +23,60 @@ from ..errors import DataError, InputError
 from ..evaluate import finite
 from ..models.pretrained import replace
 
-__all__ = ["Store"]
+__all__ = ["JobCache"]
 
 _IMAGES = "real images"
+"""The key of the numbers of images in ``plan.json``."""
 
 
-class Store:
-    """The results in a folder.
-
-    Nothing is written before `begin`.
+class JobCache:
+    """The results in a folder; nothing is written before `begin`.
 
     Args:
-        out: the folder of the reproduction; made if it is not there.
-        facts: what decides every number; kept in ``plan.json``, with the number of real images.
+        out: the folder of the reproduction; made if it does not exist.
+        settings: everything that decides the numbers; kept in ``plan.json``, with the number of real images.
 
     Raises:
-        InputError: ``out`` is a file, or holds a run of another plan, or something else.
-        DataError: its plan cannot be read.
+        InputError: ``out`` is a file, or holds a run with other settings, or other files.
+        DataError: ``plan.json`` cannot be read.
     """
 
-    def __init__(self, out: Path, facts: Mapping[str, Any]) -> None:
-        self.out, self.work, self._plan = out, out / "work", out / "plan.json"
+    def __init__(self, out: Path, settings: Mapping[str, Any]) -> None:
+        self.out, self.work, self._file = out, out / "work", out / "plan.json"
         for folder in (out, out / "figures", self.work):
             if folder.exists() and not folder.is_dir():
                 raise InputError(f"--out must name a folder, and {folder} is a file: choose another one")
-        self._facts = json.loads(json.dumps(facts))
+        self._settings = json.loads(json.dumps(settings))
         self._images: dict[str, int | None] = {}
-        if self._plan.is_file():
+        if self._file.is_file():
             try:
-                found = json.loads(self._plan.read_text(encoding="utf-8"))
+                found = json.loads(self._file.read_text(encoding="utf-8"))
             except (OSError, ValueError) as error:
-                raise DataError(f"{self._plan} cannot be read ({error}): choose another folder (--out)") from error
+                raise DataError(f"{self._file} cannot be read ({error}): choose another folder (--out)") from error
             rest = {key: found[key] for key in found if key != _IMAGES} if isinstance(found, dict) else found
-            if rest != self._facts:
+            if rest != self._settings:
                 raise InputError(
-                    f"{out} holds another run ({_difference(rest, self._facts)}): choose another folder (--out)"
+                    f"{out} holds another run ({_difference(rest, self._settings)}): choose another folder (--out)"
                 )
             self._images = dict(found.get(_IMAGES) or {})
         elif out.is_dir() and any(not file.name.startswith(".") for file in out.iterdir()):
             raise InputError(f"{out} is not empty, and holds no reproduction: choose another folder (--out)")
 
     def begin(self, images: Mapping[str, int | None], dependent: Mapping[str, Sequence[str]]) -> list[str]:
-        """Write the plan, and forget what was done without images that are here now.
+        """Writes the settings, and removes the results that were computed without images that are available now.
 
         Args:
-            images: how many there are, by data set, None where there are none; only of those that are needed.
-            dependent: patterns of the jobs that depend on a data set.
+            images: the number of images by data set, None where there are none; only of the data sets that are needed.
+            dependent: by data set, patterns of the files that depend on it.
 
         Returns:
-            The data sets that have come since.
+            The data sets that have become available.
 
         Raises:
-            InputError: the folder's run had other images, or had some where there are none now.
-            DataError: nothing can be written.
+            InputError: the folder's run had another number of images, or had some where there are none now.
+            DataError: the settings cannot be written.
         """
-        come = []
+        new = []
         for name, count in images.items():
             before = self._images.get(name, count)
             if before is not None and count is None:
@@ -89,29 +90,29 @@ class Store:
                     "another folder (--out)"
                 )
             if before != count:
-                come.append(name)
+                new.append(name)
                 for file in (file for pattern in dependent[name] for file in self.work.glob(pattern)):
                     file.unlink()
         after = self._images | dict(images)
-        if after != self._images or not self._plan.is_file():
-            wanted = {**self._facts, _IMAGES: after}
-            replace(self._plan, (json.dumps(wanted, indent=2, ensure_ascii=False) + "\n").encode())
+        if after != self._images or not self._file.is_file():
+            content = {**self._settings, _IMAGES: after}
+            replace(self._file, (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())
             self._images = after
-        return come
+        return new
 
     def tensors(
         self, name: str, compute: Callable[[], Mapping[str, Tensor]], keys: Collection[str], rows: int
     ) -> dict[str, Tensor]:
-        """The tensors of a job, computed unless they are there.
+        """Returns the tensors of a job, from its file, or computed and written.
 
         Args:
-            name: of the job.
-            compute: them.
-            keys: their names.
-            rows: the first dimension of each.
+            name: names the job.
+            compute: returns the tensors.
+            keys: the names of the tensors.
+            rows: the first dimension of each tensor.
 
         Raises:
-            DataError: its file is damaged, or cannot be written.
+            DataError: the file is damaged, or cannot be written.
         """
         file = self.work / f"{name}.safetensors"
         if not file.is_file():
@@ -129,12 +130,12 @@ class Store:
         return found
 
     def facts(
-        self, name: str, compute: Callable[[], Mapping[str, Any]], whole: Callable[[Any], bool]
+        self, name: str, compute: Callable[[], Mapping[str, Any]], is_complete: Callable[[Any], bool]
     ) -> dict[str, Any]:
-        """The facts of a job, computed unless they are there and ``whole``.
+        """Returns the facts of a job, from its file where they are complete, or computed and written.
 
         Raises:
-            DataError: its file cannot be read or written.
+            DataError: the file cannot be read or written.
         """
         file = self.work / f"{name}.json"
         try:
@@ -143,7 +144,7 @@ class Store:
             raise DataError(f"{file} cannot be read ({error}): remove it, and run the same command again") from error
         except ValueError:
             found = None
-        if found is None or not whole(found):
+        if found is None or not is_complete(found):
             text = json.dumps(finite(dict(compute())), indent=1, ensure_ascii=False) + "\n"
             replace(file, text.encode())
             found = json.loads(text)
@@ -152,7 +153,7 @@ class Store:
 
 
 def _difference(found: Any, wanted: Mapping[str, Any]) -> str:
-    """What differs between two plans, in words."""
+    """The differences of two settings, in words."""
     if not isinstance(found, dict):
         return "its plan is none"
     changed = []

@@ -1,4 +1,4 @@
-"""The whole reproduction: solve what the plan says, judge it, test the claims, draw the figures, write the report."""
+"""The whole reproduction: solves jobs, judges curves, tests claims, draws figures and writes the report."""
 
 from __future__ import annotations
 
@@ -20,169 +20,171 @@ from ..models import Model, load
 from ..models.registry import CARD_FILE, WEIGHTS, available, read_json
 from ..pairs import endpoints
 from ..solvers import Outcome
-from . import jobs as experiments
-from .claims.curves import claims
-from .config import DIGITS, FACES, MODELS, WAE, Plan
+from . import jobs
+from .claims import evaluate_claims
+from .config import DIGITS, FACES, MODELS, WAE, Config
 from .figures.catalogue import FIGURES, draw
-from .job_cache import Store
-from .jobs import KINDS, LINE, PATH, SHORTEST, SLERP
+from .job_cache import JobCache
+from .jobs import SOLVER_FACTS
 from .judges.evaluation import judge
-from .judges.records import facts, whole
-from .progress import Meter
-from .real_images import DEPENDENT, RealImages, data_of, real_images
+from .judges.records import is_complete, record
+from .progress import JobProgress, job_weight, total_weight
+from .real_images import IMAGE_DEPENDENT_JOBS, RealImages, data_set_of, read_real_images
 from .report.writer import Content, write
-from .results import Solved
+from .results import KINDS, LINE, PATH, SHORTEST, SLERP, ModelResult
 
 __all__ = ["Reproduction", "reproduce"]
 
-_AT_ONCE = {True: 4, False: 8}  # pairs solved together, of faces and of digits
-_SOLVES = ("outcome", "evaluations", "tunnels", "gap")
 METRIC = "path, metric spacing"
+_DIGITS_AT_ONCE, _FACES_AT_ONCE = 8, 4
+"""Pairs that are solved together."""
 
 
 @dataclass
 class Reproduction:
-    """A reproduction on its way.
+    """The jobs of a reproduction with everything that they need.
 
     Attributes:
-        plan: the settings.
-        store: the folder.
-        models: by name.
-        real: the images.
-        meter: of progress.
+        config: the settings.
+        cache: the results in the folder.
+        models: the models by name.
+        real: the real images.
+        progress: the progress over all jobs.
     """
 
-    plan: Plan
-    store: Store
+    config: Config
+    cache: JobCache
     models: Mapping[str, Model]
     real: RealImages
-    meter: Meter = field(default_factory=Meter)
+    progress: JobProgress = field(default_factory=JobProgress)
 
-    def ends(self, name: str) -> tuple[Tensor, Tensor]:
+    def endpoints(self, name: str) -> tuple[Tensor, Tensor]:
         """The endpoints of the pairs of a model, ``(B, D)`` each."""
-        model, count = self.models[name], self.plan.pairs_of(name)
+        model, count = self.models[name], self.config.pairs_of(name)
         assert model.prior is not None
-        if self.from_images(name):
-            assert self.real.encoded is not None
-            order = torch.randperm(len(self.real.encoded), generator=torch.Generator().manual_seed(self.plan.seed))
-            latents = model.encode(self.real.encoded[order[: 2 * count]].float() / 127.5 - 1)
+        if self._encodes_images(name):
+            assert self.real.held_out is not None
+            order = torch.randperm(len(self.real.held_out), generator=torch.Generator().manual_seed(self.config.seed))
+            latents = model.encode(self.real.held_out[order[: 2 * count]].float() / 127.5 - 1)
             return latents[:count], latents[count:]
-        return endpoints(model.prior, count, self.plan.seed)
+        return endpoints(model.prior, count, self.config.seed)
 
-    def from_images(self, name: str) -> bool:
-        """Whether the endpoints of a model are encodings of images."""
-        encoded = self.real.encoded
-        return name == WAE and encoded is not None and len(encoded) >= 2 * self.plan.pairs_of(name)
+    def _encodes_images(self, name: str) -> bool:
+        """True where the endpoints of a model are encodings of images."""
+        held_out = self.real.held_out
+        return name == WAE and held_out is not None and len(held_out) >= 2 * self.config.pairs_of(name)
 
-    def whence(self, name: str) -> str:
-        """What the endpoints are, in words; nothing where they are draws of the prior as in the paper."""
+    def endpoint_source(self, name: str) -> str:
+        """The source of the endpoints in words; empty where they are draws of the prior as in the paper."""
         if name != WAE:
             return ""
-        if self.from_images(name):
+        if self._encodes_images(name):
             return (
                 "encodings of images that were kept out of training, so that the first and the last frame are "
                 "reconstructions"
             )
-        if self.real.encoded is None:
+        if self.real.held_out is None:
             return "draws of the prior, and no encodings, since there are no images of faces here"
+        pairs, images = self.config.pairs_of(name), len(self.real.held_out)
         return (
-            f"draws of the prior, and no encodings, since {self.plan.pairs_of(name)} pairs need twice as many images, "
-            f"and {len(self.real.encoded)} were kept out of training"
+            f"draws of the prior, and no encodings, since {pairs} pairs need twice as many images, and {images} were "
+            "kept out of training"
         )
 
     def index(self, name: str) -> RealismIndex:
         """The realism index of a model's prior."""
-        return RealismIndex(self.models[name].prior, alpha=self.plan.alpha, seed=self.plan.seed)
+        return RealismIndex(self.models[name].prior, alpha=self.config.alpha, seed=self.config.seed)
 
-    def solve(self, name: str, count: int | None = None) -> Solved:
-        """The main job: all pairs of a model, some at a time, or the first ``count`` of them."""
-        model, (start, end), index = self.models[name], self.ends(name), self.index(name)
-        total = self.plan.pairs_of(name)
-        found: list[dict[str, Tensor]] = []
-        for part in experiments.chunks(total, _AT_ONCE[name in FACES]):
-            if count is not None and part.start >= count:
-                break
-            what = f"{name}: pairs {part.start + 1} to {part.stop} of {total}"
+    def solve(self, name: str, count: int | None = None) -> ModelResult:
+        """The main job: all pairs of a model, some at a time, or only the parts with the first ``count`` pairs."""
+        job = partial(jobs.main, self.models[name], self.index(name), config=self.config)
+        tensors = self.tensors("main", name, self.endpoints(name), job, count=count)
 
-            tell = self.meter.job(what, _weight(name, "main", part.stop - part.start, self.plan))
+        def by_kind(fact: str) -> dict[str, Tensor]:
+            return {kind: tensors[f"{kind}/{fact}"] for kind in KINDS}
 
-            def compute(part: slice = part, tell: experiments.Told = tell) -> Mapping[str, Tensor]:
-                return experiments.main(model, index, start[part], end[part], self.plan, tell)
+        return ModelResult(
+            name,
+            self.models[name],
+            self.config.alpha,
+            by_kind("latents"),
+            by_kind("ri"),
+            by_kind("steps"),
+            by_kind("cost"),
+            by_kind("length"),
+            self.endpoint_source(name),
+            {kind: {fact: tensors[f"{kind}/{fact}"] for fact in SOLVER_FACTS} for kind in (PATH, SHORTEST)},
+        )
 
-            keys, rows = experiments.expected("main", self.plan), part.stop - part.start
-            found.append(self.store.tensors(f"{name}/main-{part.start:04}", compute, keys, rows))
-            tell(1.0)
-        every = {key: torch.cat([each[key] for each in found]) for key in found[0]}
-
-        def of(fact: str) -> dict[str, Tensor]:
-            return {kind: every[f"{kind}/{fact}"] for kind in KINDS}
-
-        return Solved(
-            name, model, self.plan.alpha, of("latents"), of("ri"), of("steps"), of("cost"), of("length"),
-            self.whence(name),
-            {kind: {fact: every[f"{kind}/{fact}"] for fact in _SOLVES} for kind in (PATH, SHORTEST)},
-        )  # fmt: skip
-
-    def extra(
+    def tensors(
         self,
-        experiment: str,
+        job: str,
         name: str,
         sides: tuple[Tensor, Tensor],
-        run: Callable[..., Any],
-        others: Sequence[str] = (),
+        compute: Callable[..., Mapping[str, Tensor]],
+        indices: Sequence[str] = (),
+        count: int | None = None,
     ) -> dict[str, Tensor]:
-        """Another experiment on pairs of a model, given their two sides: endpoints, or curves."""
-        (start, end), count, keys = sides, len(sides[0]), experiments.expected(experiment, self.plan, others)
-        found: list[dict[str, Tensor]] = []
-        for part in experiments.chunks(count, count if experiment == "apart" else _AT_ONCE[name in FACES]):
-            what = f"{name}: {experiment}, pairs {part.start + 1} to {part.stop} of {count}"
+        """Computes a job some pairs at a time, or reads it from the cache.
 
-            tell = self.meter.job(what, _weight(name, experiment, part.stop - part.start, self.plan))
-
-            def compute(part: slice = part, tell: experiments.Told = tell) -> Mapping[str, Tensor]:
-                made: Mapping[str, Tensor] = run(start[part], end[part], tell=tell)
-                return made
-
-            rows = part.stop - part.start
-            found.append(self.store.tensors(f"{name}/{experiment}-{part.start:04}", compute, keys, rows))
-            tell(1.0)
-        return {key: torch.cat([each[key] for each in found]) for key in found[0]}
+        Args:
+            job: the name of the job.
+            name: the name of the model.
+            sides: the two sides of the pairs: endpoints, or curves.
+            compute: takes rows of both sides, and ``report``.
+            indices: the names of other indices, for the job "indices".
+            count: compute only the parts with the first ``count`` pairs.
+        """
+        total = len(sides[0])
+        size = total if job == "apart" else _FACES_AT_ONCE if name in FACES else _DIGITS_AT_ONCE
+        keys = jobs.expected_keys(job, self.config, indices)
+        title = f"{name}: pairs" if job == "main" else f"{name}: {job}, pairs"
+        parts: list[dict[str, Tensor]] = []
+        for first in range(0, total if count is None else min(count, total), size):
+            last = min(first + size, total)
+            report = self.progress.job(
+                f"{title} {first + 1} to {last} of {total}", job_weight(name, job, last - first, self.config)
+            )
+            part = partial(compute, *(side[first:last] for side in sides), report=report)
+            parts.append(self.cache.tensors(f"{name}/{job}-{first:04}", part, keys, last - first))
+            report(1.0)
+        return {key: torch.cat([part[key] for part in parts]) for key in parts[0]}
 
     def judged(
         self,
         name: str,
-        title: str,
+        job: str,
         kinds: Sequence[str],
         pairs: int,
         curves: Callable[[], Mapping[str, Tensor]],
         by_pair: bool = False,
     ) -> dict[str, Any]:
-        """What the judges say of ``curves()``, ``(B, P, D)`` of every kind, as facts."""
-        data = data_of(name)
-        tell = self.meter.job(f"{name}: {title}", _weight(name, title, self.plan.pairs_of(name), self.plan))
+        """The record of the judges on ``curves()``, ``(B, P, D)`` of every kind; computed, or read from the cache."""
+        data = data_set_of(name)
+        report = self.progress.job(f"{name}: {job}", job_weight(name, job, self.config.pairs_of(name), self.config))
 
         def compute() -> Mapping[str, Any]:
-            said = judge(
+            judgements = judge(
                 self.models[name],
                 curves(),
                 self.real.pixels.get(data),
-                seed=self.plan.seed,
-                progress=lambda kind, done: tell(min(0.99, (kinds.index(kind) + done / pairs) / len(kinds))),
+                seed=self.config.seed,
+                progress=lambda kind, done: report(min(0.99, (kinds.index(kind) + done / pairs) / len(kinds))),
             )
-            return facts(said, self.real.missing.get(data), by_pair)
+            return record(judgements, self.real.missing.get(data), by_pair)
 
-        found = self.store.facts(f"{name}/{title}", compute, lambda stored: whole(stored, kinds, pairs, by_pair))
-        tell(1.0)
+        found = self.cache.facts(f"{name}/{job}", compute, lambda stored: is_complete(stored, kinds, pairs, by_pair))
+        report(1.0)
         return found
 
     def even(self, name: str, latents: Tensor) -> Tensor:
         """Points at equal distance in data space, ``(B, frames, D)``."""
         with torch.no_grad():
-            return even_in_data(latents, self.models[name].generator, self.plan.frames)
+            return even_in_data(latents, self.models[name].generator, self.config.frames)
 
 
 def reproduce(
-    plan: Plan,
+    config: Config,
     out: Path,
     console: Console,
     *,
@@ -190,134 +192,100 @@ def reproduce(
     data: str | None = None,
     command: str = "latentpath reproduce",
 ) -> list[Path]:
-    """Do what the plan says in the folder ``out``, or go on with it; the files that were written.
+    """Runs a reproduction in the folder ``out``, or continues it; returns the written files.
 
     Args:
-        plan: the settings.
-        out: the folder; empty, new, or of the same plan.
-        console: for progress.
-        figures: only these, and no report; all of them and the report where none is named.
-        data: the folder of the data sets; None: that in ``LATENTPATH_DATA``, if it is set.
-        command: that made it, for the report.
+        config: the settings.
+        out: the folder; empty, new, or with the same settings.
+        console: shows progress.
+        figures: only these, without a report; all figures and the report where none is named.
+        data: the folder of the data sets; defaults to ``LATENTPATH_DATA``, if it is set.
+        command: the command line, for the report.
 
     Raises:
-        InputError: an unknown figure, a model that is not here, or a folder that holds something else.
+        InputError: an unknown figure, a model that is not installed, or a folder that holds something else.
         DataError: damaged files, or a folder that cannot be written.
     """
     unknown = [number for number in figures if number not in FIGURES]
     if unknown:
         raise InputError(f"there is no figure {unknown[0]}: the paper has {min(FIGURES)} to {max(FIGURES)}")
     wanted = MODELS if not figures else tuple(m for m in MODELS if any(m in FIGURES[n].models for n in figures))
-    there = available()
-    absent = [name for name in wanted if name not in there]
+    installed = available()
+    absent = [name for name in wanted if name not in installed]
     if absent:
         raise InputError(f"the model {absent[0]} is not here: install the package whole")
-    hashes = {name: read_json(WEIGHTS / name / CARD_FILE)["sha256"] for name in MODELS if name in there}
-    store = Store(out, {"latentpath": __version__, "plan": asdict(plan), "models": hashes})
-    # figures need no images, but for those that are encoded
-    real = real_images(("mnist", "celeba") if not figures else ("celeba",) * (WAE in wanted), data)
+    hashes = {name: read_json(WEIGHTS / name / CARD_FILE)["sha256"] for name in MODELS if name in installed}
+    cache = JobCache(out, {"latentpath": __version__, "plan": asdict(config), "models": hashes})
+    # Figures need images only where these are encoded.
+    real = read_real_images(("mnist", "celeba") if not figures else ("celeba",) * (WAE in wanted), data)
     for why in real.missing.values():
         console.print(f"What needs images is left out: {why}", soft_wrap=True, markup=False)
     models = {name: load(name) for name in wanted}
-    for name in store.begin(real.counts, DEPENDENT):
+    for name in cache.begin(real.counts, IMAGE_DEPENDENT_JOBS):
         console.print(f"Images of {name} have come: what was done without them is done anew", markup=False)
-    run = Reproduction(plan, store, models, real)
+    run = Reproduction(config, cache, models, real)
     if figures:
         most = max(FIGURES[number].pairs for number in figures)
-        total = sum(_weight(name, "main", min(most, plan.pairs_of(name)), plan) for name in wanted)
-        with Meter.on(console, total) as run.meter:
-            solved = {name: run.solve(name, most) for name in wanted}
-        return [file for number in dict.fromkeys(figures) for file in draw(number, solved, out / "figures")]
-    with Meter.on(console, _all_work(plan)) as run.meter:
-        return _everything(run, out, command)
+        total = sum(job_weight(name, "main", min(most, config.pairs_of(name)), config) for name in wanted)
+        with JobProgress.on(console, total) as run.progress:
+            results = {name: run.solve(name, most) for name in wanted}
+        return [file for number in dict.fromkeys(figures) for file in draw(number, results, out / "figures")]
+    with JobProgress.on(console, total_weight(config)) as run.progress:
+        return _figures_and_report(run, out, command)
 
 
-def _weight(name: str, job: str, pairs: int, plan: Plan) -> float:
-    """About how much work a job is, in solves of a pair of digits."""
-    each = {
-        "main": 2.0,
-        "alpha": len(plan.alphas),
-        "resolution": sum(plan.resolutions) / plan.segments,
-        "descent": plan.descents / 40,
-        "indices": 12.0,
-        "apart": 0.1,
-        "judged": 0.7,
-        "judged-indices": 0.2,
-    }[job]
-    return each * pairs * (4 if name in FACES else 1)
-
-
-def _all_work(plan: Plan) -> float:
-    """The weights of all jobs."""
-    both = [_weight(name, job, plan.pairs_of(name), plan) for name in MODELS for job in ("main", "apart", "judged")]
-    few = {
-        "alpha": plan.alpha_pairs,
-        "resolution": plan.resolution_pairs,
-        "descent": plan.descent_pairs,
-        "indices": plan.index_pairs,
-    }
-    more = [_weight(name, job, plan.few(count), plan) for name in DIGITS for job, count in few.items()]
-    return sum(both) + sum(more) + sum(_weight(name, "judged-indices", plan.pairs, plan) for name in DIGITS)
-
-
-def _everything(run: Reproduction, out: Path, command: str) -> list[Path]:
-    plan = run.plan
-    solved = {name: run.solve(name) for name in MODELS}
-    written = [file for number in FIGURES for file in draw(number, solved, out / "figures")]
+def _figures_and_report(run: Reproduction, out: Path, command: str) -> list[Path]:
+    config = run.config
+    results = {name: run.solve(name) for name in MODELS}
+    files = [file for number in FIGURES for file in draw(number, results, out / "figures")]
     extra: dict[str, dict[str, dict[str, Tensor]]] = {"apart": {}, "alpha": {}, "resolution": {}, "descent": {}}
-    others: dict[str, dict[str, Any]] = {}
-    for name, of in solved.items():
-        sides = of.curves[LINE], of.curves[PATH]
-        extra["apart"][name] = run.extra("apart", name, sides, partial(experiments.apart, run.models[name]))
+    for name, result in results.items():
+        sides = result.curves[LINE], result.curves[PATH]
+        extra["apart"][name] = run.tensors("apart", name, sides, partial(jobs.apart, run.models[name]))
+    other_indices: dict[str, dict[str, Any]] = {}
     for name in DIGITS:
-        model, index, (start, end) = run.models[name], run.index(name), run.ends(name)
-        jobs: dict[str, tuple[int, Callable[..., dict[str, Tensor]]]] = {
-            "alpha": (plan.alpha_pairs, partial(experiments.alphas, model, plan=plan)),
-            "resolution": (plan.resolution_pairs, partial(experiments.resolutions, model, index, plan=plan)),
-            "descent": (plan.descent_pairs, partial(experiments.descents, model, index, plan=plan)),
+        model, index, (start, end) = run.models[name], run.index(name), run.endpoints(name)
+        digit_jobs: dict[str, tuple[int, Callable[..., dict[str, Tensor]]]] = {
+            "alpha": (config.alpha_pairs, partial(jobs.alphas, model, config=config)),
+            "resolution": (config.resolution_pairs, partial(jobs.resolutions, model, index, config=config)),
+            "descent": (config.descent_pairs, partial(jobs.descents, model, index, config=config)),
         }
-        for experiment, (count, job) in jobs.items():
-            few = plan.few(count)
-            extra[experiment][name] = run.extra(experiment, name, (start[:few], end[:few]), job)
-        others[name] = _other_indices(run, name, solved[name])
-    judged = {name: _said(run, name, of) for name, of in solved.items()}
-    content = Content(plan, command, solved, claims(solved, extra, plan), judged, others, run.real.missing)
-    return written + write(content, out)
+        for job, (count, compute) in digit_jobs.items():
+            pairs = config.digit_pairs(count)
+            extra[job][name] = run.tensors(job, name, (start[:pairs], end[:pairs]), compute)
+        other_indices[name] = _other_indices(run, name, results[name])
+    judges = {name: _judged(run, name, result) for name, result in results.items()}
+    claims = evaluate_claims(results, extra, config)
+    return files + write(Content(config, command, results, claims, judges, other_indices, run.real.missing), out)
 
 
-def _said(run: Reproduction, name: str, of: Solved) -> dict[str, Any]:
-    """What the judges say of the curves of a model."""
-
-    def curves() -> dict[str, Tensor]:
-        along = torch.linspace(0, run.plan.segments, run.plan.frames).round().long()
-        made = {kind: run.even(name, of.curves[kind]) for kind in (LINE, SLERP, PATH)}
-        return made | {METRIC: of.curves[PATH][:, along], SHORTEST: run.even(name, of.curves[SHORTEST])}
-
-    return run.judged(name, "judged", (LINE, SLERP, PATH, METRIC, SHORTEST), run.plan.pairs_of(name), curves)
-
-
-def _other_indices(run: Reproduction, name: str, main: Solved) -> dict[str, Any]:
-    """Paths by other indices, how they were solved, and what the judges say of them."""
-    count, real, model = run.plan.few(run.plan.index_pairs), run.real.pixels.get("mnist"), run.models[name]
-    names, (start, end) = experiments.index_names(model, real), run.ends(name)
-    job = partial(experiments.indices, model, real, plan=run.plan)
-    made = run.extra("indices", name, (start[:count], end[:count]), job, names)
-    every = {LINE: main.curves[LINE][:count], PATH: main.curves[PATH][:count]}
-    every |= {index: made[f"{index}/latents"] for index in names}
+def _judged(run: Reproduction, name: str, result: ModelResult) -> dict[str, Any]:
+    """The record of the judges on the curves of a model."""
 
     def curves() -> dict[str, Tensor]:
-        return {kind: run.even(name, latents) for kind, latents in every.items()}
+        along = torch.linspace(0, run.config.segments, run.config.frames).round().long()
+        even = {kind: run.even(name, result.curves[kind]) for kind in (LINE, SLERP, PATH)}
+        return even | {METRIC: result.curves[PATH][:, along], SHORTEST: run.even(name, result.curves[SHORTEST])}
 
-    solves = {PATH: {fact: main.solves[PATH][fact][:count] for fact in _SOLVES}}
-    solves |= {index: {fact: made[f"{index}/{fact}"] for fact in _SOLVES} for index in names}
-    return {
-        "judged": run.judged(name, "judged-indices", list(every), count, curves, by_pair=True),
-        "solves": {
-            index: {**{fact: each.tolist() for fact, each in of.items()}, "outcome": _words(of["outcome"])}
-            for index, of in solves.items()
-        },
-    }
+    return run.judged(name, "judged", (LINE, SLERP, PATH, METRIC, SHORTEST), run.config.pairs_of(name), curves)
 
 
-def _words(outcome: Tensor) -> list[str]:
-    return [str(Outcome(code)) for code in outcome.tolist()]
+def _other_indices(run: Reproduction, name: str, result: ModelResult) -> dict[str, Any]:
+    """The paths by other indices: how they were solved, and the record of the judges."""
+    count, real, model = run.config.digit_pairs(run.config.index_pairs), run.real.pixels.get("mnist"), run.models[name]
+    names, (start, end) = jobs.index_names(model, real), run.endpoints(name)
+    compute = partial(jobs.indices, model, real, config=run.config)
+    tensors = run.tensors("indices", name, (start[:count], end[:count]), compute, names)
+    curves = {kind: result.curves[kind][:count] for kind in (LINE, PATH)}
+    curves |= {index: tensors[f"{index}/latents"] for index in names}
+    facts = {PATH: {fact: result.solves[PATH][fact][:count] for fact in SOLVER_FACTS}}
+    facts |= {index: {fact: tensors[f"{index}/{fact}"] for fact in SOLVER_FACTS} for index in names}
+    solves = {index: {fact: each.tolist() for fact, each in solve.items()} for index, solve in facts.items()}
+    for solve in solves.values():
+        solve["outcome"] = [str(Outcome(code)) for code in solve["outcome"]]
+
+    def even() -> dict[str, Tensor]:
+        return {kind: run.even(name, latents) for kind, latents in curves.items()}
+
+    judged = run.judged(name, "judged-indices", list(curves), count, even, by_pair=True)
+    return {"judged": judged, "solves": solves}

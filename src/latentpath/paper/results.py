@@ -1,4 +1,4 @@
-"""Pairs of one shipped model, solved and measured: what every figure and every claim is made from."""
+"""The measured curves of one model: every figure and every claim is made from these numbers."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ from torch import Tensor
 
 from ..models import Model
 
-__all__ = ["Solved"]
+__all__ = ["KINDS", "LINE", "PATH", "SHORTEST", "SLERP", "ModelResult"]
+
+LINE, SLERP, PATH, SHORTEST = "straight line", "slerp", "path", "shortest"
+KINDS = (LINE, SLERP, PATH, SHORTEST)
+"""The kinds of curve of every pair; "shortest" is the curve that is shortest in data space."""
 
 
 @dataclass(frozen=True, eq=False)
-class Solved:
-    """Curves of every kind between the same ``B`` pairs of endpoints, and what was measured of them.
-
-    The kinds go by name: ``"straight line"``, ``"slerp"``, ``"path"``. All tensors are on the CPU.
+class ModelResult:
+    """Curves of every kind between the same ``B`` pairs of endpoints, and their measurements, all on the CPU.
 
     Attributes:
-        name: of the shipped model.
+        name: the name of the shipped model.
         model: the model.
         alpha: the scale of the index, in (0, 1].
         curves: by kind, latents ``(B, K+1, D)``; ``K = 51`` has the paper's 50 midpoints.
@@ -26,9 +28,9 @@ class Solved:
         steps: by kind, the distance of consecutive decoded points, ``(B, K)``, in units of the data space.
         cost: by kind, audited, ``(B,)``, in units of the data space.
         length: by kind, audited length of the decoded curve, ``(B,)``, in units of the data space.
-        ends: where the endpoints come from, in words that complete "The endpoints are ..."; may be empty.
-        solves: by kind that was solved for, how: ``outcome``, ``evaluations``, ``tunnels`` and ``gap``, ``(B,)`` each,
-            the last two of equation 3 at ``K`` segments.
+        endpoint_source: words that complete "The endpoints are ..."; empty where they are draws of the prior.
+        solves: by kind that was solved for, ``outcome``, ``evaluations``, ``tunnels`` and ``gap``, ``(B,)`` each, the
+            last two of equation 3 at ``K`` segments.
     """
 
     name: str
@@ -39,5 +41,5 @@ class Solved:
     steps: dict[str, Tensor]
     cost: dict[str, Tensor]
     length: dict[str, Tensor]
-    ends: str = ""
+    endpoint_source: str = ""
     solves: dict[str, dict[str, Tensor]] = field(default_factory=dict)

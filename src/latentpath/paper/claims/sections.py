@@ -1,4 +1,4 @@
-"""Claims that belong together, and what several of them are made from: the names of the models, ri along a curve."""
+"""Claims that belong together, and the quantities that several claims are made from, such as ri along a curve."""
 
 from __future__ import annotations
 
@@ -8,42 +8,25 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..config import WAE
-from ..jobs import LINE, PATH
-from ..results import Solved
+from ..config import MODEL_TITLES
+from ..results import LINE, PATH, ModelResult
 from ..statistics import Estimate, estimate, paired, proportion
-from .verdicts import Claim
+from .verdicts import Claim, Rule
 
 __all__ = [
-    "NAMES",
-    "SHORT",
+    "Fact",
     "Section",
-    "along",
-    "by_length",
-    "gain",
+    "counts",
+    "mean_over_length",
     "middle",
-    "share",
-    "tally",
-    "with_dimension",
+    "model_claim",
+    "ri_gain_over_length",
+    "saved_share",
+    "share_of_points",
 ]
 
-NAMES = {
-    "mnist-dcgan-semicircle": "digits, semicircle prior",
-    "mnist-dcgan-normal": "digits, normal prior",
-    "celeba-dcgan-semicircle": "faces, semicircle prior",
-    "celeba-dcgan-normal": "faces, normal prior",
-    WAE: "faces, auto-encoder",
-}
-"""The models in words."""
-
-SHORT = {
-    "mnist-dcgan-semicircle": "digits/semicircle",
-    "mnist-dcgan-normal": "digits/normal",
-    "celeba-dcgan-semicircle": "faces/semicircle",
-    "celeba-dcgan-normal": "faces/normal",
-    WAE: "the auto-encoder",
-}
-"""The same in a list."""
+Fact = tuple[str, Estimate]
+"""A number that no claim depends on, with its name."""
 
 
 @dataclass(frozen=True)
@@ -51,33 +34,32 @@ class Section:
     """Claims that belong together.
 
     Attributes:
-        title: of the section.
+        title: the heading.
         text: what the paper says, and how it is measured.
-        claims: with their verdicts.
-        facts: numbers that no claim hangs on, by what they are.
-        checks: of the solver, not of the paper; not counted among the claims.
+        claims: the claims with their verdicts.
+        facts: further numbers.
+        checks: claims on the solver, not on the paper; not counted among the claims.
         remarks: sentences that follow from the numbers.
     """
 
     title: str
     text: str
     claims: tuple[Claim, ...]
-    facts: tuple[tuple[str, Estimate], ...] = ()
+    facts: tuple[Fact, ...] = ()
     checks: tuple[Claim, ...] = ()
     remarks: tuple[str, ...] = ()
 
 
-def tally(claims: Sequence[Claim]) -> dict[str, int]:
-    """How many claims have which verdict."""
-    counts = {"holds": 0, "does not hold": 0, "not decided": 0}
-    for claim in claims:
-        counts[claim.verdict] += 1
-    return counts
+def model_claim(name: str, text: str, measured: Estimate, rule: Rule, topic: str = "", title: str = "") -> Claim:
+    """A claim on the model ``name``, whose title stands in front of the text."""
+    title = title or MODEL_TITLES[name]
+    return Claim(f"{title}: {text}", measured, rule, topic=topic, model=name if topic else "")
 
 
-def with_dimension(of: Solved) -> str:
-    """A model in words, with the ``D`` of its latents."""
-    return f"{NAMES[of.name]} (D = {of.curves[PATH].shape[-1]})"
+def counts(claims: Sequence[Claim]) -> dict[str, int]:
+    """The number of claims by verdict."""
+    verdicts = [claim.verdict for claim in claims]
+    return {verdict: verdicts.count(verdict) for verdict in ("holds", "does not hold", "not decided")}
 
 
 def middle(ri: Tensor) -> Tensor:
@@ -86,24 +68,25 @@ def middle(ri: Tensor) -> Tensor:
     return ri[:, fifth : ri.shape[1] - fifth]
 
 
-def share(shares: Tensor) -> Estimate:
-    """The mean of shares ``(B,)``; where none of any pair is above 0, the share of pairs with any bounds it."""
+def share_of_points(shares: Tensor) -> Estimate:
+    """The mean of shares ``(B,)``; where every share is 0, the share of pairs above 0 bounds it."""
     return estimate(shares) if bool((shares > 0).any()) else proportion(shares > 0)
 
 
-def along(ri: Tensor, steps: Tensor) -> Tensor:
+def mean_over_length(ri: Tensor, steps: Tensor) -> Tensor:
     """Mean ri ``(B, K+1)`` per unit of data-space length, by the steps ``(B, K)``: ``(B,)``."""
     ri, steps = ri.double(), steps.double()
     return (steps * (ri[:, 1:] + ri[:, :-1]) / 2).sum(1) / steps.sum(1)
 
 
-def by_length(of: Solved) -> tuple[str, Estimate]:
-    """By how much the path's mean ri over its length is above the line's, as a fact."""
-    path, line = (along(of.ri[kind], of.steps[kind]) for kind in (PATH, LINE))
-    return f"{NAMES[of.name]}: mean ri over the length of the decoded curve, path less line", paired(path, line)
+def ri_gain_over_length(result: ModelResult) -> Fact:
+    """The path's mean ri over its length, less the line's."""
+    path, line = (mean_over_length(result.ri[kind], result.steps[kind]) for kind in (PATH, LINE))
+    title = MODEL_TITLES[result.name]
+    return f"{title}: mean ri over the length of the decoded curve, path less line", paired(path, line)
 
 
-def gain(of: Solved) -> Tensor:
+def saved_share(result: ModelResult) -> Tensor:
     """The share of the line's cost that the path saves, ``(B,)``."""
-    saved: Tensor = 1 - of.cost[PATH] / of.cost[LINE]
+    saved: Tensor = 1 - result.cost[PATH] / result.cost[LINE]
     return torch.where(saved.isfinite(), saved, torch.nan)

@@ -1,6 +1,6 @@
-r"""Verdicts on claims: what an interval over pairs says of them.
+r"""How claims are judged: rules, and the verdicts that they read off an interval over pairs.
 
-The verdict on a claim is read off the interval, never off the mean alone. A `Rule` names a region of the line:
+The verdict follows from the interval, never from the mean alone. A `Rule` names a region of the real line:
 
 =================== ============================ ==============================================
 rule                region                       for claims such as
@@ -11,9 +11,9 @@ rule                region                       for claims such as
 =================== ============================ ==============================================
 
 The claim *holds* where the whole interval lies in the region, *does not hold* where all of it lies outside, and is
-*not decided* in between, or where there is no interval. So the claim "nearly 0" is not won by too few pairs: its
-interval must be narrow enough to lie within the margin. A claim of several `parts` holds if all of them do, does not
-if one does not, and is not decided otherwise. Nothing is corrected for the number of claims.
+*not decided* in between, or where there is no interval. Too few pairs cannot decide a claim of "nearly 0": its interval
+must be narrow enough to lie within the margin. A claim of several `parts` holds if all of them hold, does not hold if
+one does not, and is not decided otherwise. Nothing is corrected for the number of claims.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ class Rule:
     """The region in which a claim's number should lie; made by `above`, `below` and `within`.
 
     Attributes:
-        kind: of region.
+        kind: the kind of region.
         value: the bound, or the margin.
         around: the middle of the margin; 0 for a bound.
 
     Raises:
-        InputError: another kind, or a bound that is not finite, or a negative margin.
+        InputError: another kind, a bound that is not finite, or a negative margin.
     """
 
     kind: Literal["above", "below", "within"]
@@ -61,7 +61,7 @@ class Rule:
         return f"{self.kind} {self.value:g}" + (f" of {self.around:g}" if self.kind == "within" else "")
 
     def decide(self, measured: Estimate) -> Verdict:
-        """Read the verdict off an interval: all of it inside, all of it outside, or neither.
+        """Reads the verdict off an interval: all of it inside, all of it outside, or neither.
 
         Example:
             >>> from latentpath.paper.statistics import Estimate
@@ -92,21 +92,21 @@ def below(bound: float) -> Rule:
 
 
 def within(margin: float, around: float = 0.0) -> Rule:
-    """The rule that a number is at most ``margin`` from ``around``: that two things agree, as far as it matters."""
+    """The rule that a number is at most ``margin`` from ``around``: an equivalence."""
     return Rule("within", float(margin), float(around))
 
 
 @dataclass(frozen=True)
 class Claim:
-    """What is claimed, what was measured, and the verdict: of a number under a rule, or of several parts together.
+    """A claim with its verdict: on a number under a rule, or on several parts together.
 
     Attributes:
         text: the claim, in words.
-        measured: the number; None where the claim is made of parts.
-        rule: the region it should lie in; None where the claim is made of parts.
-        parts: the claims that it is made of; empty where a number was measured.
-        topic: what it is about, for programs; may be empty.
-        of: which model it is of; may be empty.
+        measured: the number; None where the claim has parts.
+        rule: the region that the number should lie in; None where the claim has parts.
+        parts: claims; empty where a number was measured.
+        topic: groups the claims of several models, for programs; may be empty.
+        model: the name of the model, with a topic; may be empty.
 
     Raises:
         InputError: neither a number with its rule nor parts, or both.
@@ -125,7 +125,7 @@ class Claim:
     rule: Rule | None = None
     parts: tuple[Claim, ...] = ()
     topic: str = ""
-    of: str = ""
+    model: str = ""
 
     def __post_init__(self) -> None:
         numbers = (self.measured is not None) + (self.rule is not None)
@@ -137,7 +137,7 @@ class Claim:
 
     @property
     def verdict(self) -> Verdict:
-        """What the numbers say: "holds", "does not hold" or "not decided"."""
+        """The verdict that follows from the numbers."""
         if self.measured is not None and self.rule is not None:
             return self.rule.decide(self.measured)
         found = {part.verdict for part in self.parts}
@@ -151,9 +151,9 @@ class Claim:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything, and the verdict, for `json`; a number that is not finite is None."""
+        """The claim and its verdict for `json`; a number that is not finite is None."""
         found: dict[str, Any] = {"text": self.text, "verdict": self.verdict}
-        found |= {key: value for key, value in (("topic", self.topic), ("of", self.of)) if value}
+        found |= {key: value for key, value in (("topic", self.topic), ("of", self.model)) if value}
         if self.measured is not None and self.rule is not None:
             rule = {"kind": self.rule.kind, "value": self.rule.value, "around": self.rule.around}
             return {**found, "measured": self.measured.to_dict(), "rule": rule}
@@ -161,18 +161,20 @@ class Claim:
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> Claim:
-        """What `to_dict` gave.
+        """The claim from the output of `to_dict`.
 
         Raises:
-            DataError: it is something else, or its verdict is not what its numbers say.
+            DataError: ``stored`` is something else, or its verdict does not follow from its numbers.
         """
         try:
-            topic, of = (str(stored.get(key, "")) for key in ("topic", "of"))
+            topic, model = (str(stored.get(key, "")) for key in ("topic", "of"))
             if "parts" in stored:
-                claim = cls(str(stored["text"]), parts=tuple(map(cls.from_dict, stored["parts"])), topic=topic, of=of)
+                claim = cls(
+                    str(stored["text"]), parts=tuple(map(cls.from_dict, stored["parts"])), topic=topic, model=model
+                )
             else:
                 measured, rule = Estimate.from_dict(stored["measured"]), Rule(**stored["rule"])
-                claim = cls(str(stored["text"]), measured, rule, topic=topic, of=of)
+                claim = cls(str(stored["text"]), measured, rule, topic=topic, model=model)
             verdict = stored["verdict"]
         except (KeyError, TypeError, InputError) as error:
             raise DataError(

@@ -1,7 +1,7 @@
-"""Every figure of the paper, from solved pairs of the shipped models: PNG, SVG, and all that is drawn as JSON.
+"""The catalogue of the paper's figures, and the files of each: PNG, SVG, and everything that is drawn as JSON.
 
-`FIGURES` says what each figure shows and needs, `draw` writes one. The pairs shown are the first ones that were solved,
-never chosen for what came of them. Straight lines are green, as in the paper, and paths orange.
+`FIGURES` has the content of each figure, `draw` writes one. The pairs are always the first ones. Straight lines are
+green, as in the paper, and paths orange.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from ...errors import InputError
 from ...models.pretrained import replace
 from ...plots import house_style, save
-from ..results import Solved
+from ..results import ModelResult
 from . import layouts
 from .canvas import STYLE
 from .selection import EVERY, Selection
@@ -36,16 +36,16 @@ _UNITS = {
 
 @dataclass(frozen=True)
 class FigureSpec:
-    """What a figure of the paper shows, and what it needs.
+    """The content of a figure.
 
     Attributes:
-        title: its first line.
-        text: what it shows, in words; `caption` adds what depends on the pairs.
+        title: the first line.
+        text: describes the figure; `caption` adds what depends on the pairs.
         models: the shipped models, from left to right.
-        pairs: how many pairs of each it shows, if so many are solved.
-        shows: what is drawn: "frames", "plane", "first two", "prior", "steps", "ri".
-        layout: title and selections to a figure.
-        last: only the last of the pairs is shown.
+        pairs: the most pairs of each model.
+        shows: the drawn quantities: "frames", "plane", "first two", "prior", "steps", "ri".
+        layout: lays out the figure.
+        last: show only the last of the pairs.
     """
 
     title: str
@@ -67,8 +67,7 @@ FIGURES: Mapping[int, FigureSpec] = {
     1: FigureSpec(
         "Lines and paths over the semicircle prior",
         "First two coordinates of samples of the semicircle prior, of straight lines (green) and of paths (orange) "
-        "between "
-        "latents of a DCGAN trained on CelebA: the pairs of Figure 2. Discs are starts, squares are ends.",
+        "between latents of a DCGAN trained on CelebA: the pairs of Figure 2. Discs are starts, squares are ends.",
         (_FACES,),
         3,
         ("first two", "prior"),
@@ -150,16 +149,16 @@ FIGURES: Mapping[int, FigureSpec] = {
 """The paper's figures by their number."""
 
 
-def draw(number: int, solved: Mapping[str, Solved], folder: str | os.PathLike[str]) -> list[Path]:
-    """Write ``figure-N.png``, ``figure-N.svg`` and ``figure-N.json``, each whole or not at all.
+def draw(number: int, results: Mapping[str, ModelResult], folder: str | os.PathLike[str]) -> list[Path]:
+    """Writes ``figure-N.png``, ``figure-N.svg`` and ``figure-N.json``, each whole or not at all.
 
     The same pairs give the same files, byte for byte. The JSON holds what is drawn (coordinates, index, steps, the
     latents of the frames), cost and length of each curve, the points and pairs shown, and the caption.
 
     Args:
-        number: of the figure in the paper.
-        solved: by the name of the model; those in ``FIGURES[number].models`` are needed.
-        folder: where to; made if it is not there.
+        number: the number of the figure in the paper.
+        results: by the name of the model, at least those in ``FIGURES[number].models``.
+        folder: made if it does not exist.
 
     Returns:
         The three files.
@@ -167,7 +166,7 @@ def draw(number: int, solved: Mapping[str, Solved], folder: str | os.PathLike[st
     Raises:
         InputError: no such figure, a model that is missing, no solved pair, or a generator that makes no pictures.
     """
-    spec, chosen = _chosen(number, solved)
+    spec, chosen = _chosen(number, results)
     target = Path(folder)
     files = [target / f"figure-{number}{suffix}" for suffix in (".png", ".svg", ".json")]
     with house_style(STYLE):
@@ -179,7 +178,7 @@ def draw(number: int, solved: Mapping[str, Solved], folder: str | os.PathLike[st
     content = {
         "figure": number,
         "title": spec.title,
-        "caption": caption(number, solved),
+        "caption": caption(number, results),
         "about": {name: what for name, what in _UNITS.items() if _has(records[0], name)},
         "models": records,
     }
@@ -187,44 +186,45 @@ def draw(number: int, solved: Mapping[str, Solved], folder: str | os.PathLike[st
     return files
 
 
-def caption(number: int, solved: Mapping[str, Solved]) -> str:
-    """What a figure shows, in a few sentences: which frames, which pairs, which alpha.
+def caption(number: int, results: Mapping[str, ModelResult]) -> str:
+    """Describes a figure in a few sentences: its frames, its pairs, its alpha.
 
     Raises:
         InputError: no such figure, a model that is missing, or no solved pair.
     """
-    spec, chosen = _chosen(number, solved)
+    spec, chosen = _chosen(number, results)
     words = [spec.text]
     if "frames" in spec.shows:
-        words += dict.fromkeys(_shown(selection.segments) for selection in chosen)
-    words += dict.fromkeys(_which(selection, spec) for selection in chosen)
-    words += dict.fromkeys(f"The endpoints are {one.solved.ends}." for one in chosen if one.solved.ends)
-    alphas = sorted({selection.solved.alpha for selection in chosen})
+        words += dict.fromkeys(_frame_sentence(selection.segments) for selection in chosen)
+    words += dict.fromkeys(_pair_sentence(selection, spec) for selection in chosen)
+    sources = dict.fromkeys(one.result.endpoint_source for one in chosen)
+    words += [f"The endpoints are {source}." for source in sources if source]
+    alphas = sorted({selection.result.alpha for selection in chosen})
     return " ".join([*words, f"alpha = {' and '.join(f'{alpha:g}' for alpha in alphas)}."])
 
 
-def _chosen(number: int, solved: Mapping[str, Solved]) -> tuple[FigureSpec, list[Selection]]:
-    """What a figure shows of what was solved."""
+def _chosen(number: int, results: Mapping[str, ModelResult]) -> tuple[FigureSpec, list[Selection]]:
+    """The content of a figure, and the selected pairs of each of its models."""
     if number not in FIGURES:
         raise InputError(f"the paper has no Figure {number}: choose from {', '.join(map(str, FIGURES))}")
     spec = FIGURES[number]
-    lacking = [name for name in spec.models if name not in solved]
+    lacking = [name for name in spec.models if name not in results]
     if lacking:
-        given = ", ".join(sorted(solved)) or "none"
+        given = ", ".join(sorted(results)) or "none"
         raise InputError(f"Figure {number} needs solved pairs of {' and '.join(lacking)}, given were those of: {given}")
-    return spec, [Selection.of(solved[name], spec.pairs, spec.last) for name in spec.models]
+    return spec, [Selection.first(results[name], spec.pairs, spec.last) for name in spec.models]
 
 
-def _shown(segments: int) -> str:
-    """Which frames a strip shows."""
+def _frame_sentence(segments: int) -> str:
+    """The sentence on the frames of a strip."""
     midpoints, missed = segments - 1, (segments // EVERY) * EVERY
     words = f"Every fifth of the {midpoints} midpoints is shown, and both ends"
     close = missed if EVERY <= missed < segments else None
     return f"{words}; midpoint {close}, close to the end, is left out." if close else f"{words}."
 
 
-def _which(selection: Selection, spec: FigureSpec) -> str:
-    """Which pairs are shown, and that they were not chosen."""
+def _pair_sentence(selection: Selection, spec: FigureSpec) -> str:
+    """The sentence on the pairs."""
     first, last = selection.pairs[0] + 1, selection.pairs[-1] + 1
     if spec.last:
         return f"It is pair {last} of those drawn."

@@ -1,13 +1,11 @@
-"""What a figure shows of one model: which pairs, which frames, and all numbers behind them, for its JSON.
+"""The selection of pairs and frames of one model for a figure, with all numbers behind them for its JSON.
 
-The pairs are the first ones, whatever came of them. Of the frames a strip shows the endpoints and every fifth midpoint:
-of 50 midpoints the points 0, 5, ..., 45 and 51. The 50th, which lies next to the end, is left out, as is in general a
-midpoint less than five from the end.
+The pairs are always the first ones. A strip shows the endpoints and every fifth midpoint: of 50 midpoints the points 0,
+5, ..., 45 and 51. A midpoint less than five from the end is left out, such as the 50th, which lies next to the end.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,22 +14,25 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from ...errors import InputError
+from ...evaluate import finite
 from ...models.sampling import draw
 from ...plots import plane_coordinates
 from ...value_range import Bytes, pixels
-from ..results import Solved
+from ..results import LINE, PATH, ModelResult
 
-__all__ = ["EVERY", "KINDS", "Selection", "plain", "shown_points"]
+__all__ = ["DRAWN_KINDS", "EVERY", "Selection", "shown_points"]
 
-KINDS = ("straight line", "path")
+DRAWN_KINDS = (LINE, PATH)
 """The kinds of curve that the paper draws, from top to bottom."""
 
 EVERY = 5
+"""The distance of the shown midpoints."""
+
 _SAMPLES, _DIGITS = 1500, 6
 
 
 def shown_points(segments: int) -> list[int]:
-    """The points of a curve of ``segments`` segments that a strip shows: the ends, and every fifth in between.
+    """The points of a curve that a strip shows: both ends, and every fifth point in between.
 
     Example:
         >>> shown_points(51)
@@ -42,22 +43,15 @@ def shown_points(segments: int) -> list[int]:
     return [0, *range(EVERY, segments - EVERY + 1, EVERY), segments]
 
 
-def plain(value: Any) -> Any:
-    """Tensors and containers as what JSON has: numbers of 6 significant digits, None where one is not finite.
-
-    Example:
-        >>> plain({"cost": torch.tensor([1.23456789, float("inf")], dtype=torch.float64)})
-        {'cost': [1.23457, None]}
-    """
+def _rounded(value: Any) -> Any:
+    """Tensors and containers with numbers of 6 significant digits."""
     if isinstance(value, Tensor):
-        return plain(value.tolist())
+        return _rounded(value.tolist())
     if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
+        return {key: _rounded(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if isinstance(value, float):
-        return float(f"{value:.{_DIGITS}g}") if math.isfinite(value) else None
-    return value
+        return [_rounded(item) for item in value]
+    return float(f"{value:.{_DIGITS}g}") if isinstance(value, float) else value
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,34 +59,34 @@ class Selection:
     """A few pairs of one model.
 
     Attributes:
-        solved: all pairs.
-        pairs: which of them, from 0.
+        result: all pairs.
+        pairs: the numbers of the selected pairs, from 0.
     """
 
-    solved: Solved
+    result: ModelResult
     pairs: tuple[int, ...]
 
     @classmethod
-    def of(cls, solved: Solved, pairs: int, last: bool = False) -> Selection:
-        """The first ``pairs`` pairs, or as many as there are; with ``last`` only the last of these.
+    def first(cls, result: ModelResult, pairs: int, last: bool = False) -> Selection:
+        """Selects the first ``pairs`` pairs, or all if there are fewer; with ``last`` only the last one of these.
 
         Raises:
             InputError: no pair, no straight line or no path.
         """
-        lacking = [kind for kind in KINDS if kind not in solved.curves]
+        lacking = [kind for kind in DRAWN_KINDS if kind not in result.curves]
         if lacking:
             raise InputError(
-                f"{solved.name}: the figures need {lacking}, the solved curves are {sorted(solved.curves)}"
+                f"{result.name}: the figures need {lacking}, the solved curves are {sorted(result.curves)}"
             )
-        count = min(pairs, len(solved.curves["path"]))
+        count = min(pairs, len(result.curves["path"]))
         if count == 0:
-            raise InputError(f"{solved.name}: the figures need at least one solved pair, got none")
-        return cls(solved, tuple(range(count))[-1 if last else 0 :])
+            raise InputError(f"{result.name}: the figures need at least one solved pair, got none")
+        return cls(result, tuple(range(count))[-1 if last else 0 :])
 
     @property
     def segments(self) -> int:
         """``K``."""
-        return self.solved.curves["path"].shape[1] - 1
+        return self.result.curves["path"].shape[1] - 1
 
     @property
     def points(self) -> list[int]:
@@ -101,18 +95,18 @@ class Selection:
 
     @property
     def prior(self) -> Distribution:
-        """The model's."""
-        if self.solved.model.prior is None:
-            raise InputError(f"{self.solved.name!r} has no prior: the figures are of generators")
-        return self.solved.model.prior
+        """The prior of the model."""
+        if self.result.model.prior is None:
+            raise InputError(f"{self.result.name!r} has no prior: the figures are of generators")
+        return self.result.model.prior
 
-    def of_kinds(self, values: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The chosen pairs of the kinds that are drawn, ``(P, ...)``."""
-        return {kind: values[kind][list(self.pairs)].detach().cpu() for kind in KINDS}
+    def rows(self, values: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The rows of the selected pairs, ``(P, ...)``, by drawn kind."""
+        return {kind: values[kind][list(self.pairs)].detach().cpu() for kind in DRAWN_KINDS}
 
     def latents(self) -> dict[str, Tensor]:
         """``(P, K+1, D)`` by kind."""
-        return self.of_kinds(self.solved.curves)
+        return self.rows(self.result.curves)
 
     def plane(self) -> dict[str, Tensor]:
         """The coordinates of equation 4, ``(P, K+1, 2)`` by kind."""
@@ -126,7 +120,7 @@ class Selection:
         """
         found = {kind: latents[..., :2] for kind, latents in self.latents().items()}
         if found["path"].shape[-1] < 2:
-            raise InputError(f"{self.solved.name}: a figure of two latent coordinates needs D >= 2, got 1")
+            raise InputError(f"{self.result.name}: a figure of two latent coordinates needs D >= 2, got 1")
         return found
 
     def samples(self) -> Tensor:
@@ -135,25 +129,25 @@ class Selection:
 
     @torch.no_grad()
     def frames(self) -> dict[str, Bytes]:
-        """What the model makes of the shown points, as bytes ``(P, n, H, W, C)`` by kind.
+        """The decoded shown points, as bytes ``(P, n, H, W, C)`` by kind.
 
         Raises:
-            InputError: something else than pictures.
+            InputError: the model decodes to something other than images.
         """
         found = {}
         for kind, latents in self.latents().items():
             shown = latents[:, self.points]
-            data = self.solved.model.generator(shown.flatten(0, 1))
+            data = self.result.model.generator(shown.flatten(0, 1))
             if data.ndim != 4 or data.shape[1] not in (1, 3):
-                raise InputError(f"{self.solved.name}: a strip needs frames (N, 1 or 3, H, W), got {tuple(data.shape)}")
-            found[kind] = pixels(data.unflatten(0, shown.shape[:2]), self.solved.model.value_range)
+                raise InputError(f"{self.result.name}: a strip needs frames (N, 1 or 3, H, W), got {tuple(data.shape)}")
+            found[kind] = pixels(data.unflatten(0, shown.shape[:2]), self.result.model.value_range)
         return found
 
     def record(self, shows: tuple[str, ...]) -> dict[str, Any]:
-        """What a figure shows of these pairs, for its JSON.
+        """The content of a figure's JSON for these pairs.
 
         Args:
-            shows: of "frames", "plane", "first two", "prior", "steps" and "ri".
+            shows: any of "frames", "plane", "first two", "prior", "steps" and "ri".
         """
         values: dict[str, dict[str, Tensor]] = {}
         if "frames" in shows:
@@ -162,25 +156,25 @@ class Selection:
             values["plane"] = self.plane()
         if "first two" in shows:
             values["first_two"] = self.first_two()
-        for name, given in (("steps", self.solved.steps), ("ri", self.solved.ri)):
+        for name, given in (("steps", self.result.steps), ("ri", self.result.ri)):
             if name in shows:
-                values[name] = self.of_kinds(given)
-        values["cost"], values["length"] = self.of_kinds(self.solved.cost), self.of_kinds(self.solved.length)
+                values[name] = self.rows(given)
+        values["cost"], values["length"] = self.rows(self.result.cost), self.rows(self.result.length)
         content = {
-            "model": self.solved.name,
-            "sha256": self.solved.model.card.get("sha256"),
-            "alpha": self.solved.alpha,
+            "model": self.result.name,
+            "sha256": self.result.model.card.get("sha256"),
+            "alpha": self.result.alpha,
             "segments": self.segments,
-            "endpoints": self.solved.ends or None,
+            "endpoints": self.result.endpoint_source or None,
             **({"points_shown": self.points} if "frames" in shows else {}),
             **({"prior_samples": self.samples()} if "prior" in shows else {}),
             "pairs": [
                 {
                     "pair": number + 1,
-                    **{name: {kind: of[kind][row] for kind in KINDS} for name, of in values.items()},
+                    **{name: {kind: value[kind][row] for kind in DRAWN_KINDS} for name, value in values.items()},
                 }
                 for row, number in enumerate(self.pairs)
             ],
         }
-        found: dict[str, Any] = plain(content)
+        found: dict[str, Any] = finite(_rounded(content))
         return found

@@ -1,44 +1,23 @@
-"""What judges said of several kinds of curve: numbers by pair or of the whole set, and what could not be measured.
+"""Judgements of several kinds of curve: numbers by pair or of the whole set, and the criteria that were left out.
 
-`judges.evaluation` measures them. Both kinds of judgement give an `Estimate` for a kind of curve, and for
-the difference of two kinds, so that a table or a claim need not know which it is.
+`evaluation.judge` measures them. Both kinds of judgement give an `Estimate` for a kind of curve, and for the difference
+of two kinds, so that a table or a claim need not know which it is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ...counts import counted
-from ...evaluate import finite
 from ..statistics import CONFIDENCE, Estimate, estimate, paired
+from .criteria import Criterion
 
-__all__ = ["Criterion", "Judgement", "Judgements", "NotMeasured", "SetJudgement"]
-
-
-@dataclass(frozen=True)
-class Criterion:
-    """One of the ways to judge a frame; see `latentpath.paper.judges.evaluation` for what each is.
-
-    Attributes:
-        name: for programs.
-        title: for people.
-        unit: of its numbers; of features, whose they are.
-        higher_is_better: else lower is.
-        independent: whether the model that made the frames had no part in the judge.
-        needs: what there must be to measure it.
-    """
-
-    name: str
-    title: str
-    unit: str
-    higher_is_better: bool
-    independent: bool = True
-    needs: tuple[str, ...] = ()
+__all__ = ["Judgement", "Judgements", "NotMeasured", "SetJudgement"]
 
 
 @dataclass(frozen=True)
@@ -46,8 +25,8 @@ class Judgement:
     """One number for each of ``B`` pairs and each kind of curve.
 
     Attributes:
-        criterion: what was measured.
-        values: ``(B,)`` by the name of the curve, the mean over a pair's inner frames; for smoothness over its jumps.
+        criterion: the criterion that was measured.
+        values: by kind of curve ``(B,)``, the mean over a pair's inner frames; for smoothness over its jumps.
         ends: ``(B,)``, the mean over a pair's two endpoints; None for smoothness.
     """
 
@@ -60,15 +39,8 @@ class Judgement:
         return estimate(self.values[kind], **options)
 
     def difference(self, kind: str, than: str, **options: Any) -> Estimate:
-        """By how much ``kind`` is above ``than``, pair by pair; options of `statistics.estimate`."""
+        """The mean over the pairs of ``kind`` minus ``than``; options of `statistics.estimate`."""
         return paired(self.values[kind], self.values[than], **options)
-
-    def to_dict(self, **options: Any) -> dict[str, Any]:
-        """Everything, for `json`: means and intervals, and the number of every pair."""
-        ends = None if self.ends is None else {**estimate(self.ends, **options).to_dict(), "values": self.ends.tolist()}
-        kinds = {k: {**self.estimate(k, **options).to_dict(), "values": v.tolist()} for k, v in self.values.items()}
-        found: dict[str, Any] = finite({**asdict(self.criterion), "kinds": kinds, "ends": ends})
-        return found
 
 
 @dataclass(frozen=True)
@@ -76,11 +48,12 @@ class SetJudgement:
     """One number for all frames of each kind of curve.
 
     Attributes:
-        criterion: what was measured.
-        values: of all pairs, by the name of the curve.
-        resampled: of ``R`` resamples of the pairs, ``(R,)``, the same pairs for every curve; empty for a single pair.
-        n: how many pairs.
-        left_out: how many more have a frame in some curve whose features are not finite.
+        criterion: the criterion that was measured.
+        values: by kind of curve, the number of all pairs.
+        resampled: by kind of curve, the numbers of ``R`` resamples of the pairs, ``(R,)``, the same pairs for every
+            kind; empty for a single pair.
+        n: the number of pairs.
+        left_out: the number of further pairs with a frame in some curve whose features are not finite.
     """
 
     criterion: Criterion
@@ -94,7 +67,7 @@ class SetJudgement:
         return self._estimate(self.values[kind], self.resampled[kind], confidence, lowest=0.0)
 
     def difference(self, kind: str, than: str, *, confidence: float = CONFIDENCE) -> Estimate:
-        """By how much the number of ``kind`` is above that of ``than``, resampled together."""
+        """The number of ``kind`` minus the number of ``than``, resampled together."""
         return self._estimate(
             self.values[kind] - self.values[than], self.resampled[kind] - self.resampled[than], confidence
         )
@@ -108,21 +81,10 @@ class SetJudgement:
         low, high = (value + resampled.quantile(tails) - resampled.mean()).clamp_min(lowest).tolist()
         return Estimate(value, low, high, self.n, self.left_out, lost)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Everything but the resamples, for `json`."""
-        kinds = {kind: self.estimate(kind).to_dict() for kind in self.values}
-        found: dict[str, Any] = finite({**asdict(self.criterion), "kinds": kinds, "ends": None})
-        return found
-
 
 @dataclass(frozen=True)
 class NotMeasured:
-    """A criterion that was left out.
-
-    Attributes:
-        criterion: which.
-        why: in words.
-    """
+    """A criterion that was left out, and why."""
 
     criterion: Criterion
     why: str
@@ -130,15 +92,15 @@ class NotMeasured:
 
 @dataclass(frozen=True)
 class Judgements:
-    """What `judge` found.
+    """The judgements of one model, made by `evaluation.judge`.
 
     Attributes:
         model: the name of the model.
         kinds: the names of the curves.
         pairs: ``B``.
         frames: ``P``, endpoints included.
-        real: how many real images.
-        judged: by each criterion, in the order of the table; `Judgements` by its name gives one.
+        real: the number of real images.
+        judged: the judgements in the order of the criteria; `Judgements` indexed by a criterion's name gives one.
         missing: the criteria that were left out, and why.
     """
 
@@ -160,15 +122,3 @@ class Judgements:
             if name in why
             else f"no criterion {name!r}; there are {[found.criterion.name for found in self.judged]}"
         )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Everything, for `json`."""
-        return {
-            "model": self.model,
-            "kinds": list(self.kinds),
-            "pairs": self.pairs,
-            "frames": self.frames,
-            "real": self.real,
-            "judged": [found.to_dict() for found in self.judged],
-            "not measured": [{**asdict(left.criterion), "why": left.why} for left in self.missing],
-        }

@@ -1,4 +1,4 @@
-"""What judges say, as facts that a file holds: estimates, verdicts against the line and the path, numbers by pair."""
+"""Judgements as facts that a JSON file holds: estimates, verdicts against line and path, and numbers by pair."""
 
 from __future__ import annotations
 
@@ -8,44 +8,44 @@ from typing import Any
 
 from ...errors import DataError
 from ..claims.verdicts import Claim, above, below
-from ..jobs import LINE, PATH
+from ..results import LINE, PATH
 from ..statistics import Estimate
 from .judgements import Judgement, Judgements, SetJudgement
 
-__all__ = ["facts", "whole"]
+__all__ = ["is_complete", "record"]
 
 
-def facts(said: Judgements, why: str | None, by_pair: bool = False) -> dict[str, Any]:
-    """Estimates by criterion and kind, how the others differ from the straight line and from the path, and verdicts.
+def record(judgements: Judgements, no_images: str | None, by_pair: bool = False) -> dict[str, Any]:
+    """The estimates by criterion and kind, the differences from the straight line and from the path, and verdicts.
 
     Args:
-        said: what the judges say.
-        why: there are no real images, if so.
-        by_pair: whether the numbers of every pair are among them.
+        judgements: of one model.
+        no_images: the reason why there are no real images; None where there are some.
+        by_pair: include the numbers of every pair.
     """
     rows = []
-    for found in said.judged:
+    for found in judgements.judged:
         one = found if isinstance(found, Judgement) else None
         row = {
             **asdict(found.criterion),
-            "estimates": {kind: found.estimate(kind).to_dict() for kind in said.kinds},
+            "estimates": {kind: found.estimate(kind).to_dict() for kind in judgements.kinds},
             "ends": None if one is None or one.ends is None else float(one.ends.mean()),
-            "than_line": _than(found, LINE, said.kinds),
-            "than_path": _than(found, PATH, said.kinds),
+            "than_line": _compared(found, LINE, judgements.kinds),
+            "than_path": _compared(found, PATH, judgements.kinds),
         }
         if by_pair:
-            row["values"] = None if one is None else {kind: one.values[kind].tolist() for kind in said.kinds}
+            row["values"] = None if one is None else {kind: one.values[kind].tolist() for kind in judgements.kinds}
         rows.append(row)
     missing = [
-        {"title": left.criterion.title, "why": why if why and "real images" in left.why else left.why}
-        for left in said.missing
+        {"title": left.criterion.title, "why": no_images if no_images and "real images" in left.why else left.why}
+        for left in judgements.missing
     ]
-    head = {"pairs": said.pairs, "frames": said.frames, "real": said.real, "kinds": list(said.kinds)}
-    return {**head, "rows": rows, "missing": missing}
+    counts = {"pairs": judgements.pairs, "frames": judgements.frames, "real": judgements.real}
+    return {**counts, "kinds": list(judgements.kinds), "rows": rows, "missing": missing}
 
 
-def _than(found: Judgement | SetJudgement, other: str, kinds: Sequence[str]) -> dict[str, Any]:
-    """For every kind of curve but ``other``: is it better than that, by the paired difference?"""
+def _compared(found: Judgement | SetJudgement, other: str, kinds: Sequence[str]) -> dict[str, Any]:
+    """For every kind of curve but ``other``, the claim that it is better, by the paired difference."""
     rule = above(0) if found.criterion.higher_is_better else below(0)
     return {
         kind: Claim(f"{kind} better than {other}", found.difference(kind, other), rule).to_dict()
@@ -54,8 +54,8 @@ def _than(found: Judgement | SetJudgement, other: str, kinds: Sequence[str]) -> 
     }
 
 
-def whole(stored: Any, kinds: Sequence[str], pairs: int, by_pair: bool = False) -> bool:
-    """Whether that is what `facts` gives of such curves between so many pairs."""
+def is_complete(stored: Any, kinds: Sequence[str], pairs: int, by_pair: bool = False) -> bool:
+    """True where ``stored`` is a `record` of these kinds of curve between this number of pairs."""
     try:
         same = stored["kinds"] == list(kinds) and stored["pairs"] == pairs and len(stored["rows"]) > 0
         for row in stored["rows"]:
