@@ -1,23 +1,18 @@
-"""Means with intervals, and the verdicts read off them."""
+"""Means with intervals, differences and shares."""
 
 from __future__ import annotations
 
-import itertools
-import json
 import math
 import sys
 
 import pytest
 import torch
 
-from latentpath.errors import DataError, InputError, MissingDependencyError
-from latentpath.paper.claims.verdicts import Claim, Rule, Verdict, above, below, within
-from latentpath.paper.statistics import Estimate, estimate, paired, proportion
+from latentpath.errors import InputError, MissingDependencyError
+from latentpath.paper.claims.verdicts import above
+from latentpath.paper.statistics import estimate, paired, proportion, unpaired
 
 NAN = math.nan
-HOLDS = Estimate(1, 0.5, 2, n=9)
-FAILS = Estimate(-1, -2, -0.5, n=9)
-OPEN = Estimate(0, -1, 1, n=9)
 
 
 def test_the_mean_is_exact_and_the_interval_that_of_the_normal_where_that_is_right() -> None:
@@ -108,76 +103,25 @@ def test_proportions_have_the_exact_interval() -> None:
         proportion(torch.ones(3))
 
 
-def test_verdicts_of_every_rule_at_every_place() -> None:
-    """Against the definition: of the numbers in the interval, all, none or some are in the region."""
-    places = [-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0]
-    regions = {
-        above(1): lambda x: x > 1,
-        below(-1): lambda x: x < -1,
-        within(1): lambda x: abs(x) <= 1,
-        within(1, around=1): lambda x: 0 <= x <= 2,
-        within(0): lambda x: x == 0,
-    }
-    for rule, inside in regions.items():
-        for low, high in itertools.combinations_with_replacement(places, 2):
-            points = [x / 8 for x in range(int(8 * low), int(8 * high) + 1)]
-            among = {inside(x) for x in points}
-            expected = {(True,): "holds", (False,): "does not hold"}.get(tuple(among), "not decided")
-            assert rule.decide(Estimate((low + high) / 2, low, high, n=5)) == expected, (rule, low, high)
-        for low, high in ((NAN, 9.0), (0.0, math.inf), (-math.inf, 0.0), (NAN, NAN)):
-            assert rule.decide(Estimate(0, low, high, n=5)) == "not decided"
+def test_the_difference_of_two_samples_covers_the_truth() -> None:
+    random = torch.Generator().manual_seed(0)
+    inside = 0
+    for seed in range(60):
+        one, two = torch.randn(40, generator=random), 1 + 2 * torch.randn(60, generator=random)
+        found = unpaired(one, two, resamples=400, seed=seed)
+        assert found.mean == pytest.approx(float(one.double().mean() - two.double().mean()), rel=1e-6)
+        inside += found.low <= -1 <= found.high
+    assert 50 <= inside <= 60
+    assert not unpaired([1.0, 2.0], [3.0, 4.0, 5.0]).decisive
+    with pytest.raises(InputError, match="confidence"):
+        unpaired([1.0] * 4, [2.0] * 4, confidence=1.0)
 
 
-def test_a_claim_of_parts_holds_with_all_of_them_and_falls_with_one() -> None:
-    parts = {"holds": HOLDS, "does not hold": FAILS, "not decided": OPEN}
-    for names in itertools.product(parts, repeat=3):
-        claim = Claim("all", parts=tuple(Claim(name, parts[name], above(0)) for name in names))
-        assert [part.verdict for part in claim.parts] == list(names)
-        expected: Verdict = (
-            "does not hold" if "does not hold" in names else "holds" if set(names) == {"holds"} else "not decided"
-        )
-        assert claim.verdict == expected
-        assert Claim("nested", parts=(claim,)).verdict == expected
-
-
-def test_claims_survive_json_and_a_verdict_that_was_edited_is_refused() -> None:
-    nothing = Estimate(3, NAN, math.inf, n=2, left_out=1, note="no interval from 2 values")
-    claim = Claim(
-        "both",
-        parts=(
-            Claim("more", HOLDS, above(0)),
-            Claim("inner", parts=(Claim("near", OPEN, within(0.5, 1)), Claim("?", nothing, below(2)))),
-        ),
-    )
-    stored = json.loads(json.dumps(claim.to_dict(), allow_nan=False))
-    assert stored["parts"][1]["parts"][1]["measured"]["high"] is None
-    again = Claim.from_dict(stored)
-    assert again.to_dict() == claim.to_dict()
-    assert again.verdict == "not decided"
-    assert "more: holds (1 [0.5, 2], n = 9; above 0)" in str(again)
-    stored["parts"][0]["verdict"] = "does not hold"
-    with pytest.raises(DataError, match="stored as 'does not hold', and its numbers say 'holds'"):
-        Claim.from_dict(stored)
-    for broken in ({}, {"text": "x", "verdict": "holds", "measured": {"mean": 1}, "rule": {}}, {"parts": 3}):
-        with pytest.raises(DataError, match="this is no"):
-            Claim.from_dict(broken)
-
-
-def test_errors_at_the_door() -> None:
+def test_invalid_arguments_are_refused() -> None:
     with pytest.raises(InputError, match=r"must be \(B,\)"):
         estimate(torch.zeros(2, 2))
     with pytest.raises(InputError, match="confidence must lie in"):
         estimate([1.0, 2.0, 4.0], confidence=1.0)
-    with pytest.raises(InputError, match="margin not negative"):
-        within(-1)
-    with pytest.raises(InputError, match="must be finite"):
-        above(math.inf)
-    with pytest.raises(InputError, match="either a number and its rule, or parts"):
-        Claim("nothing")
-    with pytest.raises(InputError, match="either a number and its rule, or parts"):
-        Claim("half", HOLDS)
-    with pytest.raises(InputError, match="and 1 parts"):
-        Claim("too much", HOLDS, Rule("above", 0), (Claim("more", HOLDS, above(0)),))
 
 
 def test_without_scipy_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -231,11 +231,7 @@ def indices(
         features, _ = feature_network(model, tuple(real.shape[1:]))
         chosen = real[torch.randperm(len(real), generator=torch.Generator().manual_seed(config.seed))[:_REFERENCES]]
         makers["neighbours"] = partial(KNNIndex, generator, prior, 2 * chosen.float() / 255 - 1, features, **how)
-    options = {
-        "segments": config.segments,
-        "tol": config.index_tol,
-        "max_evaluations": config.index_evaluations,
-    }
+    options = {"segments": config.segments, "tol": config.index_tol, "max_evaluations": config.index_evaluations}
     found: dict[str, Tensor] = {}
     for i, (name, make) in enumerate(makers.items()):
         found |= _prefixed(name, _solved(model, make(), start, end, **options))

@@ -23,15 +23,7 @@ from ..counts import counted
 from ..errors import DataError, InputError, missing
 from ..evaluate import finite
 
-__all__ = [
-    "CONFIDENCE",
-    "COVERAGE",
-    "Estimate",
-    "estimate",
-    "paired",
-    "proportion",
-    "unpaired",
-]
+__all__ = ["CONFIDENCE", "COVERAGE", "Estimate", "estimate", "paired", "proportion", "unpaired"]
 
 CONFIDENCE = 0.95
 """How often an interval is meant to cover what it estimates."""

@@ -9,15 +9,7 @@ from torch import Tensor
 from ..config import FACES, GANS, MODEL_TITLES, MODELS, NORMAL, SEMICIRCLE, WAE
 from ..results import LINE, PATH, ModelResult
 from ..statistics import estimate, paired, unpaired
-from .sections import (
-    Fact,
-    Section,
-    middle,
-    model_claim,
-    ri_gain_over_length,
-    saved_share,
-    share_of_points,
-)
+from .sections import Fact, Section, middle, model_claim, ri_gain_over_length, saved_share, share_of_points
 from .verdicts import Claim, above, below, within
 
 __all__ = ["auto_encoder", "normal", "semicircle", "steps"]
@@ -42,10 +34,7 @@ def semicircle(results: Mapping[str, ModelResult]) -> Section:
         claims += [
             _mean_ri_claim(result),
             model_claim(
-                name,
-                f"{lowest} (over the midpoints)",
-                paired(path[:, 1:-1].amin(1), line[:, 1:-1].amin(1)),
-                above(0),
+                name, f"{lowest} (over the midpoints)", paired(path[:, 1:-1].amin(1), line[:, 1:-1].amin(1)), above(0)
             ),
             model_claim(
                 name,

@@ -117,9 +117,7 @@ def fact_table(section: Section) -> str:
 
 
 def judge_table(
-    record: Mapping[str, Any],
-    than: str = "than_line",
-    solves: Mapping[str, Mapping[str, Sequence[Any]]] | None = None,
+    record: Mapping[str, Any], than: str = "than_line", solves: Mapping[str, Mapping[str, Sequence[Any]]] | None = None
 ) -> str:
     """A row for every judge, a column for every kind of curve.
 
