@@ -28,13 +28,8 @@ MODEL_TITLES = {
 }
 """The models in words."""
 
-SHORT_TITLES = {
-    "mnist-dcgan-semicircle": "digits/semicircle",
-    "mnist-dcgan-normal": "digits/normal",
-    "celeba-dcgan-semicircle": "faces/semicircle",
-    "celeba-dcgan-normal": "faces/normal",
-    WAE: "the auto-encoder",
-}
+SHORT_TITLES = {name: title.removesuffix(" prior").replace(", ", "/") for name, title in MODEL_TITLES.items()}
+SHORT_TITLES[WAE] = "the auto-encoder"
 """The models in a list within a sentence."""
 
 _PAIR_OPTIONS = {"pairs": "pairs of digits (--pairs)", "face_pairs": "pairs of faces (--face-pairs)"}

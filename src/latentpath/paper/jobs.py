@@ -16,7 +16,7 @@ apart        the distance of the decoded path from the decoded line, from the cu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -113,8 +113,17 @@ def _solved(model: Model, index: Any, start: Tensor, end: Tensor, **options: Any
     return _measured(path.source, path.latents, path.audit) | _solver_facts(path)
 
 
-def _prefixed(name: object, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+def _prefixed(name: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {f"{name}/{key}": value for key, value in tensors.items()}
+
+
+def _all_solved(solves: Mapping[str, Callable[[], dict[str, Tensor]]], report: ReportShare) -> dict[str, Tensor]:
+    """Runs solves by name, and reports after each."""
+    found: dict[str, Tensor] = {}
+    for i, (name, solve) in enumerate(solves.items()):
+        found |= _prefixed(name, solve())
+        report((i + 1) / len(solves))
+    return found
 
 
 def main(
@@ -137,25 +146,22 @@ def main(
 
 def alphas(model: Model, start: Tensor, end: Tensor, config: Config, report: ReportShare) -> dict[str, Tensor]:
     """The path at every alpha of the settings; its cost at that alpha, its ``ri`` without."""
-    found: dict[str, Tensor] = {}
-    for i, alpha in enumerate(config.alphas):
-        index = RealismIndex(model.prior, alpha=alpha)
-        path = _solved(model, index, start, end, segments=config.segments, tol=config.tol)
-        found |= _prefixed(f"{alpha:g}", path)
-        report((i + 1) / len(config.alphas))
-    return found
+    index_of = partial(RealismIndex, model.prior)
+    options = {"segments": config.segments, "tol": config.tol}
+    solves = {f"{a:g}": partial(_solved, model, index_of(alpha=a), start, end, **options) for a in config.alphas}
+    return _all_solved(solves, report)
 
 
 def resolutions(
     model: Model, index: RealismIndex, start: Tensor, end: Tensor, config: Config, report: ReportShare
 ) -> dict[str, Tensor]:
     """The path at every number of segments of the settings: the audit compares equation 3 with the true cost."""
-    found: dict[str, Tensor] = {}
-    for i, segments in enumerate(config.resolutions):
-        path = _solved(model, index, start, end, segments=segments, tol=config.tol)
-        found |= _prefixed(segments, {key: value for key, value in path.items() if key != "latents"})
-        report((i + 1) / len(config.resolutions))
-    return found
+    solves = {
+        str(segments): partial(_solved, model, index, start, end, segments=segments, tol=config.tol)
+        for segments in config.resolutions
+    }
+    found = _all_solved(solves, report)
+    return {key: value for key, value in found.items() if not key.endswith("/latents")}
 
 
 def descents(
@@ -232,8 +238,8 @@ def indices(
         chosen = real[torch.randperm(len(real), generator=torch.Generator().manual_seed(config.seed))[:_REFERENCES]]
         makers["neighbours"] = partial(KNNIndex, generator, prior, 2 * chosen.float() / 255 - 1, features, **how)
     options = {"segments": config.segments, "tol": config.index_tol, "max_evaluations": config.index_evaluations}
-    found: dict[str, Tensor] = {}
-    for i, (name, make) in enumerate(makers.items()):
-        found |= _prefixed(name, _solved(model, make(), start, end, **options))
-        report((i + 1) / len(makers))
-    return found
+
+    def solve(make: Callable[[], object]) -> dict[str, Tensor]:
+        return _solved(model, make(), start, end, **options)
+
+    return _all_solved({name: partial(solve, make) for name, make in makers.items()}, report)

@@ -62,11 +62,9 @@ def read_real_images(wanted: Collection[str], data: str | None) -> RealImages:
     """
     data = data if data is not None else os.environ.get(DATA_VARIABLE) or None
     root = None if data is None else Path(data).expanduser()
-    if root is not None and not root.is_dir():
-        problem = "is a file" if root.exists() else "does not exist"
-        raise InputError(f"--data must name a folder with mnist/ and celeba/ in it, and {data} {problem}")
     if root is not None and not any((root / name).exists() for name in _SIZES):
-        raise InputError(f"--data must name a folder with mnist/ and celeba/ in it, and {data} has neither")
+        problem = "has neither" if root.is_dir() else "is a file" if root.exists() else "does not exist"
+        raise InputError(f"--data must name a folder with mnist/ and celeba/ in it, and {data} {problem}")
     pixels: dict[str, Tensor | None] = {}
     missing: dict[str, str] = {}
     held_out = None

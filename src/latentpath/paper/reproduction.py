@@ -62,23 +62,23 @@ class Reproduction:
         """The endpoints of the pairs of a model, ``(B, D)`` each."""
         model, count = self.models[name], self.config.pairs_of(name)
         assert model.prior is not None
-        if self._encodes_images(name):
-            assert self.real.held_out is not None
-            order = torch.randperm(len(self.real.held_out), generator=torch.Generator().manual_seed(self.config.seed))
-            latents = model.encode(self.real.held_out[order[: 2 * count]].float() / 127.5 - 1)
+        images = self._encoded_images(name)
+        if images is not None:
+            order = torch.randperm(len(images), generator=torch.Generator().manual_seed(self.config.seed))
+            latents = model.encode(images[order[: 2 * count]].float() / 127.5 - 1)
             return latents[:count], latents[count:]
         return endpoints(model.prior, count, self.config.seed)
 
-    def _encodes_images(self, name: str) -> bool:
-        """True where the endpoints of a model are encodings of images."""
-        held_out = self.real.held_out
-        return name == WAE and held_out is not None and len(held_out) >= 2 * self.config.pairs_of(name)
+    def _encoded_images(self, name: str) -> Tensor | None:
+        """The images whose encodings are the endpoints of a model; None where these are draws of the prior."""
+        images = self.real.held_out
+        return images if name == WAE and images is not None and len(images) >= 2 * self.config.pairs_of(name) else None
 
     def endpoint_source(self, name: str) -> str:
         """The source of the endpoints in words; empty where they are draws of the prior as in the paper."""
         if name != WAE:
             return ""
-        if self._encodes_images(name):
+        if self._encoded_images(name) is not None:
             return (
                 "encodings of images that were kept out of training, so that the first and the last frame are "
                 "reconstructions"

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from ...errors import DataError, InputError
@@ -56,9 +56,6 @@ class Rule:
             raise InputError(
                 f"the bound of a rule must be finite, and a margin not negative, got {self.value} around {self.around}"
             )
-
-    def __str__(self) -> str:
-        return f"{self.kind} {self.value:g}" + (f" of {self.around:g}" if self.kind == "within" else "")
 
     def decide(self, measured: Estimate) -> Verdict:
         """Reads the verdict off an interval: all of it inside, all of it outside, or neither.
@@ -143,20 +140,12 @@ class Claim:
         found = {part.verdict for part in self.parts}
         return "does not hold" if "does not hold" in found else "not decided" if "not decided" in found else "holds"
 
-    def __str__(self) -> str:
-        if self.measured is not None:
-            return f"{self.text}: {self.verdict} ({self.measured}; {self.rule})"
-        return "\n".join(
-            [f"{self.text}: {self.verdict}", *(f"  {line}" for p in self.parts for line in str(p).split("\n"))]
-        )
-
     def to_dict(self) -> dict[str, Any]:
         """The claim and its verdict for `json`; a number that is not finite is None."""
         found: dict[str, Any] = {"text": self.text, "verdict": self.verdict}
         found |= {key: value for key, value in (("topic", self.topic), ("of", self.model)) if value}
         if self.measured is not None and self.rule is not None:
-            rule = {"kind": self.rule.kind, "value": self.rule.value, "around": self.rule.around}
-            return {**found, "measured": self.measured.to_dict(), "rule": rule}
+            return {**found, "measured": self.measured.to_dict(), "rule": asdict(self.rule)}
         return {**found, "parts": [part.to_dict() for part in self.parts]}
 
     @classmethod

@@ -64,7 +64,7 @@ def strips_above_plane(title: str, chosen: Sequence[Selection]) -> Figure:
     canvas.text(0.08, top - 0.32, "(a) frames", fontweight="bold")
     _full_width(canvas, strip, top)
     canvas.text(0.08, below, "(b) the plane of start and end (equation 4)", fontweight="bold")
-    _projections(canvas, chosen[0], below + 0.26)
+    _panels(canvas, chosen[0], below + 0.26, _PANEL, chosen[0].plane(), _PLANE_LABELS)
     return canvas.figure
 
 
@@ -171,15 +171,27 @@ def _label_axes(axes: Axes, box: dict[str, tuple[float, float]], labels: tuple[s
     axes.locator_params(nbins=5)
 
 
-def _projections(canvas: Canvas, one: Selection, top: float) -> None:
-    """Draws a row of panels with the coordinates of equation 4."""
-    plane = one.plane()
+def _panels(
+    canvas: Canvas,
+    one: Selection,
+    top: float,
+    height: float,
+    curves: dict[str, Tensor],
+    labels: tuple[str, str],
+    samples: Tensor | None = None,
+) -> None:
+    """Draws a row of panels, one for each pair: its curves ``(P, K+1, 2)``, over samples of the prior if given."""
     lefts, wide = _columns(len(one.pairs))
-    box = limits(_stacked(plane), wide, _PANEL, room=_ROOM)
+    points = _stacked(curves) if samples is None else torch.cat([samples, _stacked(curves)])
+    box = limits(points, wide, height, **({"room": _ROOM} if samples is None else {"margin": 0.03}))
     for k, (pair, left) in enumerate(zip(one.pairs, lefts, strict=True)):
-        axes = canvas.axes(left, top, wide, _PANEL)
-        draw_plane(axes, {kind: value[k] for kind, value in plane.items()}, fontsize=SMALL)
-        _label_axes(axes, box, (_PLANE_LABELS[0], _PLANE_LABELS[1] if k == 0 else ""))
+        axes = canvas.axes(left, top, wide, height)
+        pair_curves = {kind: value[k] for kind, value in curves.items()}
+        if samples is None:
+            draw_plane(axes, pair_curves, fontsize=SMALL)
+        else:
+            over_samples(axes, samples, pair_curves)
+        _label_axes(axes, box, (labels[0], labels[1] if k == 0 else ""))
         axes.set_title(f"pair {pair + 1}", color=FAINT)
 
 
@@ -191,16 +203,9 @@ def plane_and_prior(title: str, chosen: Sequence[Selection]) -> Figure:
     below = top + _PANEL + 0.62
     canvas = Canvas(_WIDTH, below + 0.26 + high + 0.42, _DPI, title, DRAWN_KINDS)
     canvas.text(0.08, top - 0.28, "(a) the plane of start and end (equation 4)", fontweight="bold")
-    _projections(canvas, one, top)
+    _panels(canvas, one, top, _PANEL, one.plane(), _PLANE_LABELS)
     canvas.text(0.08, below, "(b) the first two latent coordinates, over samples of the prior", fontweight="bold")
-    plane, samples = one.first_two(), one.samples()
-    lefts, wide = _columns(len(one.pairs))
-    box = limits(torch.cat([samples, _stacked(plane)]), wide, high, margin=0.03)
-    for k, (pair, left) in enumerate(zip(one.pairs, lefts, strict=True)):
-        axes = canvas.axes(left, below + 0.26, wide, high)
-        over_samples(axes, samples, {kind: value[k] for kind, value in plane.items()})
-        _label_axes(axes, box, (_PRIOR_LABELS[0], _PRIOR_LABELS[1] if k == 0 else ""))
-        axes.set_title(f"pair {pair + 1}", color=FAINT)
+    _panels(canvas, one, below + 0.26, high, one.first_two(), _PRIOR_LABELS, one.samples())
     return canvas.figure
 
 

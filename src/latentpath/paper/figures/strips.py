@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -76,10 +77,12 @@ class Strips:
         count = len(self.chosen.pairs)
         return count * self.block(dpi) + (count - 1) * _PAIR_GAP
 
-    def _top(self, dpi: float, pair: int, kind: int) -> float:
-        """The top of the row of one curve, in inches below the top of the first pair."""
-        down = pair * (self.block(dpi) + _PAIR_GAP) + kind * (self.head + self.row(dpi) + _ROW_GAP)
-        return down + self.head
+    def _rows(self, dpi: float) -> Iterator[tuple[int, str, float]]:
+        """Row of the pair, kind, and top (in inches below the first pair) of every strip."""
+        for row in range(len(self.chosen.pairs)):
+            for k, kind in enumerate(DRAWN_KINDS):
+                down = row * (self.block(dpi) + _PAIR_GAP) + k * (self.head + self.row(dpi) + _ROW_GAP)
+                yield row, kind, down + self.head
 
     def numbers(self, canvas: Canvas, left: float, top: float) -> None:
         """Writes above the frames the numbers of their points."""
@@ -90,34 +93,30 @@ class Strips:
 
     def place(self, canvas: Canvas, left: float, top: float) -> None:
         """Draws the strips of all pairs."""
-        for pair in range(len(self.chosen.pairs)):
-            for k, kind in enumerate(DRAWN_KINDS):
-                canvas.strip(self.frames[kind][pair], left, top + self._top(canvas.dpi, pair, k), self.zoom)
+        for row, kind, down in self._rows(canvas.dpi):
+            canvas.strip(self.frames[kind][row], left, top + down, self.zoom)
 
     def label(self, canvas: Canvas, top: float) -> None:
         """Writes pairs and kinds to the left of strips that begin at ``LABEL``."""
         canvas.text(0.08, top - 0.1, "point of curve", fontsize=SMALL, color=FAINT)
-        for k, pair in enumerate(self.chosen.pairs):
-            y = top + k * (self.block(canvas.dpi) + _PAIR_GAP)
-            pair_label(canvas, pair, y + self.block(canvas.dpi) / 2)
-            for i, kind in enumerate(DRAWN_KINDS):
-                middle = top + self._top(canvas.dpi, k, i) + self.row(canvas.dpi) / 2
-                canvas.text(LABEL - 0.08, middle, kind, ha="right", fontsize=7.5, fontweight="bold", color=colour(kind))
+        for row, kind, down in self._rows(canvas.dpi):
+            if kind == DRAWN_KINDS[0]:
+                block = top + row * (self.block(canvas.dpi) + _PAIR_GAP)
+                pair_label(canvas, self.chosen.pairs[row], block + self.block(canvas.dpi) / 2)
+            middle = top + down + self.row(canvas.dpi) / 2
+            canvas.text(LABEL - 0.08, middle, kind, ha="right", fontsize=7.5, fontweight="bold", color=colour(kind))
 
     def notes(self, canvas: Canvas, left: float, top: float) -> None:
         """Writes cost and length to the right of each strip."""
-        for k, pair in enumerate(self.chosen.pairs):
-            for i, kind in enumerate(DRAWN_KINDS):
-                y = top + self._top(canvas.dpi, k, i)
-                how = {"fontsize": SMALL, "linespacing": 1.35}
-                canvas.text(left, y + self.row(canvas.dpi) / 2, cost_and_length(self.chosen, kind, pair, "\n"), **how)
+        for row, kind, down in self._rows(canvas.dpi):
+            words = cost_and_length(self.chosen, kind, self.chosen.pairs[row], "\n")
+            canvas.text(left, top + down + self.row(canvas.dpi) / 2, words, fontsize=SMALL, linespacing=1.35)
 
     def notes_above(self, canvas: Canvas, left: float, top: float) -> None:
         """Writes cost and length into the ``head`` of each strip."""
-        for k, pair in enumerate(self.chosen.pairs):
-            for i, kind in enumerate(DRAWN_KINDS):
-                y = top + self._top(canvas.dpi, k, i) - self.head / 2
-                canvas.text(left, y, cost_and_length(self.chosen, kind, pair, ", "), fontsize=SMALL, color=FAINT)
+        for row, kind, down in self._rows(canvas.dpi):
+            words = cost_and_length(self.chosen, kind, self.chosen.pairs[row], ", ")
+            canvas.text(left, top + down - self.head / 2, words, fontsize=SMALL, color=FAINT)
 
 
 def cost_and_length(chosen: Selection, kind: str, pair: int, between: str) -> str:
