@@ -12,6 +12,8 @@ descent      the paper's setting: gradient descent on equation 3 from the straig
 indices      the path by other indices than the density's
 apart        the distance of the decoded path from the decoded line, from the curves of the main job
 ============ =================================================================================================
+
+A job takes the two sides of the pairs, ``(B, D)`` each, and a function that it tells the share that is done.
 """
 
 from __future__ import annotations
@@ -184,11 +186,7 @@ def descents(
 def apart(model: Model, line: Tensor, path: Tensor, report: ReportShare) -> dict[str, Tensor]:
     """The largest distance of a frame of the path from the decoded line, over that of the end frames, ``(B,)``.
 
-    Args:
-        model: decodes the curves.
-        line: ``(B, P, D)``; decoded, its points are joined by straight segments.
-        path: ``(B, P, D)``, between the same ends.
-        report: takes the share that is done.
+    ``line`` and ``path`` are ``(B, P, D)``, with the same ends; straight segments join the decoded points of the line.
     """
     found = []
     for k, both in enumerate(zip(line, path, strict=True)):
@@ -219,13 +217,7 @@ def indices(
 ) -> dict[str, Tensor]:
     """The path by every other index available for ``model``; ``ri`` and cost of each by its own index.
 
-    Args:
-        model: a model of digits.
-        real: training images, ``uint8 (N, 1, 28, 28)``, for the neighbours' index; None leaves it out.
-        start: ``(B, D)``.
-        end: ``(B, D)``.
-        config: the settings.
-        report: takes the share that is done.
+    ``real`` are training images, ``uint8 (N, 1, 28, 28)``, for the neighbours' index; None leaves it out.
     """
     prior, generator = model.prior, model.generator
     how: dict[str, Any] = {"alpha": config.alpha, "samples": config.index_samples, "seed": config.seed}

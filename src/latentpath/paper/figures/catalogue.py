@@ -15,6 +15,7 @@ from pathlib import Path
 from ...errors import InputError
 from ...models.pretrained import replace
 from ...plots import house_style, save
+from ..config import DIGITS, FACES, WAE
 from ..results import ModelResult
 from . import layouts
 from .canvas import STYLE
@@ -42,22 +43,22 @@ class FigureSpec:
         title: the first line.
         text: describes the figure; `caption` adds what depends on the pairs.
         models: the shipped models, from left to right.
-        pairs: the most pairs of each model.
         shows: the drawn quantities: "frames", "plane", "first two", "prior", "steps", "ri".
         layout: lays out the figure.
+        pairs: the most pairs of each model.
         last: show only the last of the pairs.
     """
 
     title: str
     text: str
     models: tuple[str, ...]
-    pairs: int
     shows: tuple[str, ...]
     layout: layouts.Layout
+    pairs: int = 3
     last: bool = False
 
 
-_FACES, _NORMAL_FACES, _WAE = "celeba-dcgan-semicircle", "celeba-dcgan-normal", "celeba-wae"
+_FACES, _NORMAL_FACES = FACES[:2]
 _STEPS = (
     "Left: L2 distance of the images at consecutive points, of the straight line above and of the path below, on one "
     "scale. Right: the realism index at every point of both. Cost and length are audited."
@@ -69,7 +70,6 @@ FIGURES: Mapping[int, FigureSpec] = {
         "First two coordinates of samples of the semicircle prior, of straight lines (green) and of paths (orange) "
         "between latents of a DCGAN trained on CelebA: the pairs of Figure 2. Discs are starts, squares are ends.",
         (_FACES,),
-        3,
         ("first two", "prior"),
         layouts.prior,
     ),
@@ -78,7 +78,6 @@ FIGURES: Mapping[int, FigureSpec] = {
         "What a DCGAN trained on CelebA with the semicircle prior makes of the straight line (top of each pair) and of "
         "the path (bottom). Cost and length are audited.",
         (_FACES,),
-        3,
         ("frames",),
         layouts.strips,
     ),
@@ -88,7 +87,6 @@ FIGURES: Mapping[int, FigureSpec] = {
         "and of the path (bottom). (b) Straight line (green) and path (orange) of the same pairs, projected onto the "
         "plane of their endpoints (equation 4). Cost and length are audited.",
         (_NORMAL_FACES,),
-        3,
         ("frames", "plane"),
         layouts.strips_above_plane,
     ),
@@ -96,8 +94,7 @@ FIGURES: Mapping[int, FigureSpec] = {
         "Digits",
         "What DCGANs trained on MNIST make of the straight line (top of each pair) and of the path (bottom): with the "
         "semicircle prior on the left, with the normal prior on the right. Cost and length are audited.",
-        ("mnist-dcgan-semicircle", "mnist-dcgan-normal"),
-        3,
+        DIGITS,
         ("frames",),
         layouts.columns,
     ),
@@ -105,7 +102,6 @@ FIGURES: Mapping[int, FigureSpec] = {
         "Steps and index, semicircle prior",
         f"The pairs of Figure 2. {_STEPS}",
         (_FACES,),
-        3,
         ("steps", "ri"),
         layouts.profiles,
     ),
@@ -114,7 +110,6 @@ FIGURES: Mapping[int, FigureSpec] = {
         "The pairs of Figure 5, straight line (green) and path (orange). (a) Projected onto the plane of their "
         "endpoints (equation 4). (b) Their first two latent coordinates, over samples of the prior.",
         (_FACES,),
-        3,
         ("plane", "first two", "prior"),
         layouts.plane_and_prior,
     ),
@@ -123,16 +118,15 @@ FIGURES: Mapping[int, FigureSpec] = {
         "Left: what the decoder of a Wasserstein auto-encoder trained on CelebA makes of the straight line (top) and "
         "of the path (bottom). Right: both, projected onto the plane of their endpoints (equation 4). Cost and "
         "length are audited.",
-        (_WAE,),
-        1,
+        (WAE,),
         ("frames", "plane"),
         layouts.strip_beside_plane,
+        pairs=1,
     ),
     8: FigureSpec(
         "Steps and index, normal prior",
         f"The last pair of Figure 3. {_STEPS}",
         (_NORMAL_FACES,),
-        3,
         ("steps", "ri"),
         layouts.profiles,
         last=True,
@@ -140,10 +134,10 @@ FIGURES: Mapping[int, FigureSpec] = {
     9: FigureSpec(
         "Steps and index, auto-encoder",
         f"The pair of Figure 7. {_STEPS}",
-        (_WAE,),
-        1,
+        (WAE,),
         ("steps", "ri"),
         layouts.profiles,
+        pairs=1,
     ),
 }
 """The paper's figures by their number."""

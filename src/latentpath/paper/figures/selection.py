@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution
 
 from ...errors import InputError
 from ...evaluate import finite
@@ -93,13 +92,6 @@ class Selection:
         """The points that a strip shows."""
         return shown_points(self.segments)
 
-    @property
-    def prior(self) -> Distribution:
-        """The prior of the model."""
-        if self.result.model.prior is None:
-            raise InputError(f"{self.result.name!r} has no prior: the figures are of generators")
-        return self.result.model.prior
-
     def rows(self, values: dict[str, Tensor]) -> dict[str, Tensor]:
         """The rows of the selected pairs, ``(P, ...)``, by drawn kind."""
         return {kind: values[kind][list(self.pairs)].detach().cpu() for kind in DRAWN_KINDS}
@@ -125,7 +117,9 @@ class Selection:
 
     def samples(self) -> Tensor:
         """The first two coordinates of draws of the prior, ``(1500, 2)``, always the same."""
-        return draw(self.prior, _SAMPLES, torch.Generator().manual_seed(0))[:, :2]
+        if self.result.model.prior is None:
+            raise InputError(f"{self.result.name!r} has no prior: the figures are of generators")
+        return draw(self.result.model.prior, _SAMPLES, torch.Generator().manual_seed(0))[:, :2]
 
     @torch.no_grad()
     def frames(self) -> dict[str, Bytes]:
