@@ -144,7 +144,7 @@ def curves(axes: Axes, values: Mapping[str, Tensor]) -> None:
 
 
 def over_samples(axes: Axes, samples: Tensor | None, plane: Mapping[str, Tensor], **how: Any) -> None:
-    """Draws curves ``(K+1, 2)`` of one pair over samples ``(N, 2)`` of the prior, unless the axes have these already."""
+    """Draws curves ``(K+1, 2)`` of one pair over samples ``(N, 2)`` of the prior; None where the axes have these."""
     if samples is not None:
         x, y = samples.T.numpy()
         axes.scatter(x, y, s=2.2, color=FAINT, alpha=0.45, linewidth=0, zorder=1)
