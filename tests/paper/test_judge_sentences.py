@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from record_examples import facts
 
@@ -19,20 +21,16 @@ class TestJudges:
     def test_only_judges_of_frames_that_are_independent_are_counted(self) -> None:
         said = facts({"entropy": "holds", "pixels": "does not hold", "features": "not decided",
                       "discriminator": "holds", "smoothness": "holds"})  # fmt: skip
-        words = better_than_line(said)
-        assert words.startswith("Of 3 judges that are independent 1 finds the frames of the path better than those of")
-        assert "(the entropy), 1 worse (the pixels), and 1 cannot tell (the features)" in words
+        told = r"3 judges .* 1 .*better .*\(the entropy\).* 1 worse \(the pixels\).* 1 cannot .*\(the features\)"
+        assert re.search(told, better_than_line(said))
 
     @pytest.mark.parametrize(
         ("verdict", "says"),
-        [("holds", "finds the frames of the path better"), ("does not hold", "worse than"), ("not decided", "cannot")],
+        [("holds", "better"), ("does not hold", "worse"), ("not decided", "cannot")],
     )
     def test_one_judge_and_none(self, verdict: str, says: str) -> None:
         assert says in better_than_line(facts({"pixels": verdict}))
-        assert (
-            better_than_line(facts({"discriminator": verdict}))
-            == "No judge that is independent of the model could be asked."
-        )
+        assert better_than_line(facts({"discriminator": verdict})).startswith("No judge")
 
     def test_frames_that_beat_the_endpoints_are_said_to(self) -> None:
         said = facts({"pixels": "holds", "features": "holds", "smoothness": "holds", "discriminator": "holds"})
@@ -74,25 +72,19 @@ class TestOtherIndices:
         values["typicality"][3] += 0.1
         said = facts({"entropy": "does not hold", "discriminator": "does not hold"}, (LINE, PATH, "typicality"), values)
         words = index_sentences(said, SOLVES, "typicality")
-        assert words.startswith(
-            "of 9 pairs 7 were solved by this index and by the density's (converged, no tunnel), 2 "
-        )
-        assert (
-            "The one judge that is independent of it (the entropy) finds its frames better than those of the path"
-            in words
-        )
+        assert re.search(r"9 pairs 7 .*, 2 .*\(the entropy\) .*better", words)
+        assert "discriminator" not in words
 
     def test_too_few_pairs_decide_nothing(self) -> None:
         values = {PATH: [0.0] * 9, "classifier": [1.0 + 0.1 * k for k in range(9)]}
         said = facts({"pixels": "holds"}, (LINE, PATH, "classifier"), values)
         words = index_sentences(said, SOLVES, "classifier")
-        assert words.endswith("6 are left out: not decided, on fewer than 5 pairs.")
+        assert re.search("6 .*not decided.* 5 pairs", words)
 
     def test_a_judge_that_the_index_is_made_of_is_not_asked(self) -> None:
         solves = {PATH: SOLVES[PATH], "classifier": SOLVES[PATH]}
         values = {PATH: [0.1 * k for k in range(9)], "classifier": [0.1 * k + 1 + 0.01 * k * k for k in range(9)]}
         said = facts({"entropy": "holds", "features": "holds"}, (LINE, PATH, "classifier"), values)
-        assert "No judge that is independent of it could be asked." in index_sentences(said, solves, "classifier")
+        assert "No judge" in index_sentences(said, solves, "classifier")
         said["rows"] += facts({"pixels": "holds"}, (LINE, PATH, "classifier"))["rows"]  # of the whole set
-        words = index_sentences(said, solves, "classifier")
-        assert "could be asked" in words
+        assert "No judge" in index_sentences(said, solves, "classifier")
