@@ -13,7 +13,7 @@ import pytest
 import latentpath
 from latentpath import interrupts
 
-SOURCE = Path(latentpath.__file__).resolve().parents[1]
+SOURCE = Path(latentpath.__file__).resolve().parents[2]
 HOOK = """
 import os, signal, sys
 class Interrupting:
@@ -56,7 +56,7 @@ def script(folder: Path) -> str:
         ("typer", ("models",)),
         ("rich.table", ("models",)),  # within a command
         ("matplotlib", ("demo",)),
-        ("latentpath.reproduction.run", ("reproduce", "--quick")),
+        ("latentpath.paper.reproduction", ("reproduce", "--quick")),
     ],
 )
 @pytest.mark.parametrize("way", ["script", "module"])

@@ -43,7 +43,7 @@ EXTRAS: dict[str, dict[str, str]] = {
     "viz": _DRAWING,
     "web": {"gradio": "gradio", **_DRAWING},
     "search": {"scipy": "scipy"},
-    "reproduce": {"matplotlib": "matplotlib", "scipy": "scipy", "markdown_it": "markdown-it-py"},
+    "reproduce": {"matplotlib": "matplotlib", "scipy": "scipy", "jinja2": "Jinja2", "markdown_it": "markdown-it-py"},
 }
 """The modules that a command needs from an extra, and the library that each belongs to."""
 

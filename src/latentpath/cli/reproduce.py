@@ -54,10 +54,10 @@ def reproduce(
     """
     require("latentpath reproduce", "reproduce")
     use_threads(threads)
-    from ..reproduction.plan import Plan
-    from ..reproduction.run import reproduce as run
+    from ..paper.config import Config
+    from ..paper.reproduction import reproduce as run
 
-    plan = Plan.quick(seed) if quick else Plan(seed=seed)
+    plan = Config.quick(seed) if quick else Config(seed=seed)
     plan = dataclasses.replace(plan, **given(pairs=pairs, face_pairs=face_pairs))
     if not out.strip():
         raise InputError("--out must name a folder, got an empty name")

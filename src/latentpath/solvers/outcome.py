@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 from torch import Tensor
@@ -39,9 +40,9 @@ class Outcome(StrEnum):
         return _CODES[self]
 
     @staticmethod
-    def from_codes(codes: Tensor) -> tuple[Outcome, ...]:
-        """Returns the outcomes of a tensor of codes ``(B,)``."""
-        return tuple(_OUTCOMES[code] for code in codes.tolist())
+    def from_codes(codes: Tensor | Sequence[int]) -> tuple[Outcome, ...]:
+        """Returns the outcomes of codes ``(B,)``."""
+        return tuple(_OUTCOMES[int(code)] for code in codes)
 
     @property
     def advice(self) -> str:

@@ -1,0 +1,131 @@
+"""The settings of a reproduction: its models, how many pairs of each, and every number that its results depend on."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+
+from ..errors import InputError
+
+__all__ = ["DIGITS", "FACES", "GANS", "MODELS", "MODEL_TITLES", "NORMAL", "SEMICIRCLE", "SHORT_TITLES", "WAE", "Config"]
+
+DIGITS = ("mnist-dcgan-semicircle", "mnist-dcgan-normal")
+WAE = "celeba-wae"
+FACES = ("celeba-dcgan-semicircle", "celeba-dcgan-normal", WAE)
+MODELS = (*DIGITS, *FACES)
+"""Every model of the paper, in the order in which they are solved."""
+
+GANS = (*DIGITS, *FACES[:2])
+SEMICIRCLE = ("mnist-dcgan-semicircle", "celeba-dcgan-semicircle")
+NORMAL = ("mnist-dcgan-normal", "celeba-dcgan-normal")
+
+MODEL_TITLES = {
+    "mnist-dcgan-semicircle": "digits, semicircle prior",
+    "mnist-dcgan-normal": "digits, normal prior",
+    "celeba-dcgan-semicircle": "faces, semicircle prior",
+    "celeba-dcgan-normal": "faces, normal prior",
+    WAE: "faces, auto-encoder",
+}
+"""The models in words."""
+
+SHORT_TITLES = {name: title.removesuffix(" prior").replace(", ", "/") for name, title in MODEL_TITLES.items()}
+SHORT_TITLES[WAE] = "the auto-encoder"
+"""The models in a list within a sentence."""
+
+_PAIR_OPTIONS = {"pairs": "pairs of digits (--pairs)", "face_pairs": "pairs of faces (--face-pairs)"}
+_MAX_PAIRS = 100_000
+
+
+@dataclass(frozen=True)
+class Config:
+    """The settings of a reproduction.
+
+    Attributes:
+        pairs: pairs of each model of digits.
+        face_pairs: pairs of each model of faces, whose frames cost some four times as much.
+        seed: seeds the endpoints, the judges and the resamples.
+        segments: ``K`` of every curve; 51 has the paper's 50 midpoints.
+        alpha: the scale of the index.
+        tol: the relative gain in cost that is not worth more work.
+        alphas: the other scales, tried on ``alpha_pairs``.
+        alpha_pairs: pairs of digits.
+        resolutions: the ``K`` at which energy and audited cost are compared, on ``resolution_pairs``.
+        resolution_pairs: pairs of digits.
+        descents: evaluations for gradient descent, the paper's solver, on ``descent_pairs``.
+        descent_pairs: pairs of digits.
+        index_pairs: pairs of digits for paths by other indices.
+        index_evaluations: the most evaluations for a path by another index.
+        index_samples: samples of the prior that the other indices are estimated from.
+        frames: judged frames of each curve, evenly spaced, endpoints included.
+
+    Raises:
+        InputError: fewer pairs than 2 or more than 100,000, or a number out of its range.
+
+    Example:
+        >>> from latentpath.paper.config import Config
+        >>> Config().pairs, Config.quick().pairs
+        (200, 5)
+    """
+
+    pairs: int = 200
+    face_pairs: int = 24
+    seed: int = 0
+    segments: int = 51
+    alpha: float = 0.9
+    tol: float = 3e-3
+    alphas: tuple[float, ...] = (1.0, 0.5, 0.1, 0.01)
+    alpha_pairs: int = 16
+    resolutions: tuple[int, ...] = (6, 12, 25, 51, 102)
+    resolution_pairs: int = 16
+    descents: int = 600
+    descent_pairs: int = 16
+    index_pairs: int = 16
+    index_evaluations: int = 80
+    index_samples: int = 5000
+    frames: int = 26
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name in _PAIR_OPTIONS and not (type(value) is int and 2 <= value <= _MAX_PAIRS):
+                option = _PAIR_OPTIONS[field.name]
+                raise InputError(f"{option} must be a whole number from 2 to {_MAX_PAIRS:,}, got {value!r}")
+            if field.name == "seed" and not (type(value) is int and 0 <= value < 2**31):
+                raise InputError(f"seed must be at least 0 and below 2 ** 31, got {value!r}")
+            if field.name in ("alpha", "tol") and not 0 < value <= 1:
+                raise InputError(f"{field.name} must lie in (0, 1], got {value!r}")
+        if self.frames < 3 or self.segments < 10 or not all(0 < a <= 1 and math.isfinite(a) for a in self.alphas):
+            raise InputError("frames must be at least 3, segments at least 10, and every alpha in (0, 1]")
+
+    @classmethod
+    def quick(cls, seed: int = 0) -> Config:
+        """The settings of ``--quick``: everything in minutes, on too few pairs for most verdicts."""
+        return cls(
+            pairs=5,
+            face_pairs=3,
+            seed=seed,
+            tol=2e-2,
+            alphas=(1.0, 0.01),
+            alpha_pairs=3,
+            resolutions=(6, 25),
+            resolution_pairs=3,
+            descents=40,
+            descent_pairs=3,
+            index_pairs=2,
+            index_evaluations=12,
+            index_samples=500,
+            frames=10,
+        )
+
+    def pairs_of(self, model: str) -> int:
+        """The number of pairs of ``model``."""
+        return self.face_pairs if model in FACES else self.pairs
+
+    @property
+    def index_tol(self) -> float:
+        """``tol`` of paths by other indices, which are more expensive to solve."""
+        return max(self.tol, 1e-2)
+
+    def digit_pairs(self, wanted: int) -> int:
+        """``wanted``, or the number of pairs of digits where that is smaller."""
+        return min(wanted, self.pairs)

@@ -1,0 +1,171 @@
+"""The files of the report: Markdown, one self-contained HTML page of the same text, and every number as JSON.
+
+The text is in ``templates/report.md.j2``, around tables and sentences that follow from the numbers.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from ... import __version__
+from ..._words import listed
+from ...evaluate import finite
+from ...models.pretrained import replace
+from ..claims.sections import Section, counts
+from ..config import Config
+from ..figures.catalogue import FIGURES, caption
+from ..results import KINDS, PATH, SHORTEST, ModelResult
+from ..statistics import COVERAGE
+from . import judge_sentences, tables
+from .findings import brief, summary
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+__all__ = ["Content", "write"]
+
+
+@dataclass(frozen=True)
+class Content:
+    """Everything that a report is made from.
+
+    Attributes:
+        config: the settings.
+        command: the command line of the reproduction.
+        results: of the main job, by model.
+        sections: the claims with their verdicts.
+        judges: the records of the judges, by model.
+        other_indices: by model of digits, how paths by other indices were solved, and the records of their judges.
+        missing: by data set, the reason why it has no images.
+    """
+
+    config: Config
+    command: str
+    results: Mapping[str, ModelResult]
+    sections: Sequence[Section]
+    judges: Mapping[str, dict[str, Any]]
+    other_indices: Mapping[str, dict[str, Any]]
+    missing: Mapping[str, str]
+
+
+def write(content: Content, out: Path) -> list[Path]:
+    """Writes ``report.md``, ``report.html`` and ``report.json`` into ``out``, beside the folder of the figures.
+
+    Raises:
+        DataError: a file cannot be written.
+    """
+    templates = _environment()
+    text = _markdown(templates, content)
+    numbers = json.dumps(finite(_numbers(content)), indent=1, ensure_ascii=False) + "\n"
+    contents = {"report.md": text, "report.html": _page(templates, text, out), "report.json": numbers}
+    for name, each in contents.items():
+        replace(out / name, each.encode())
+    return [out / name for name in contents]
+
+
+def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    # Nothing is escaped: the text is Markdown, whose HTML is switched off when the page is rendered.
+    return Environment(
+        loader=PackageLoader(__package__ or ""),
+        undefined=StrictUndefined,
+        autoescape=False,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+
+
+def _markdown(templates: Environment, content: Content) -> str:
+    functions = {name: getattr(module, name) for module in (tables, judge_sentences) for name in module.__all__}
+    return templates.get_template("report.md.j2").render(
+        functions,
+        FIGURES=FIGURES,
+        PATH=PATH,
+        SHORTEST=SHORTEST,
+        caption=caption,
+        content=content,
+        config=content.config,
+        results=content.results,
+        version=__version__,
+        coverage=COVERAGE,
+        verdicts=counts([claim for section in content.sections for claim in section.claims]),
+        checks=counts([check for section in content.sections for check in section.checks]),
+        summary=summary(content.sections, content.results, content.judges),
+        longer=_longer(content.results),
+    )
+
+
+def _longer(results: Mapping[str, ModelResult]) -> str:
+    """The models and numbers of pairs whose "shortest" curve is longer than the path; may be empty."""
+    clauses = []
+    for name, result in results.items():
+        more = result.length[SHORTEST] / result.length[PATH] - 1
+        count = int((more > 0).sum())
+        if count:
+            clauses.append(f"{count} of {len(more)} pairs of `{name}` (by up to {100 * float(more.max()):.2g} %)")
+    return listed(clauses)
+
+
+def _page(templates: Environment, text: str, out: Path) -> str:
+    """The Markdown as one HTML page, with the figures in it."""
+    from markdown_it import MarkdownIt
+
+    body = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
+    for number in FIGURES:
+        picture = base64.b64encode((out / "figures" / f"figure-{number}.png").read_bytes()).decode()
+        inside = f'src="data:image/png;base64,{picture}" loading="lazy"'
+        body = body.replace(f'src="figures/figure-{number}.png"', inside)
+    body = body.replace("<table>", '<div class="wide"><table>').replace("</table>", "</table></div>")
+    title = text.split("\n", 1)[0].removeprefix("# ")
+    return templates.get_template("page.html.j2").render(title=title, body=body)
+
+
+def _numbers(content: Content) -> dict[str, Any]:
+    """Every number of the report, and the numbers of every pair."""
+    pairs = {
+        name: {
+            kind: {
+                "cost": result.cost[kind].tolist(),
+                "length": result.length[kind].tolist(),
+                "mean_ri": result.ri[kind].mean(1).tolist(),
+                "lowest_ri": result.ri[kind].amin(1).tolist(),
+                **{fact: values.tolist() for fact, values in tables.solver_facts(result, kind).items()},
+            }
+            for kind in KINDS
+        }
+        for name, result in content.results.items()
+    }
+    return {
+        "command": content.command,
+        "plan": asdict(content.config),
+        "versions": {"latentpath": __version__, "torch": torch.__version__, "python": platform.python_version()},
+        "models": {name: result.model.card.get("sha256") for name, result in content.results.items()},
+        "endpoints": {name: result.endpoint_source or "draws of the prior" for name, result in content.results.items()},
+        "verdicts": counts([claim for section in content.sections for claim in section.claims]),
+        "summary": list(summary(content.sections, content.results, content.judges)),
+        "brief": list(brief(content.sections, content.judges)),
+        "claims": [
+            {
+                "title": section.title,
+                "claims": [claim.to_dict() for claim in section.claims],
+                "facts": [{"what": what, **value.to_dict()} for what, value in section.facts],
+                "checks": [claim.to_dict() for claim in section.checks],
+                "remarks": list(section.remarks),
+            }
+            for section in content.sections
+        ],
+        "judges": dict(content.judges),
+        "other_indices": dict(content.other_indices),
+        "missing": dict(content.missing),
+        "pairs": pairs,
+    }

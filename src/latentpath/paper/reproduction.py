@@ -1,0 +1,290 @@
+"""The whole reproduction: solves jobs, judges curves, tests claims, draws figures and writes the report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from torch import Tensor
+
+from .. import __version__
+from ..energy import even_in_data
+from ..errors import InputError
+from ..index import RealismIndex
+from ..models import Model, load
+from ..models.registry import CARD_FILE, WEIGHTS, available, read_json
+from ..models.sampling import draw_pairs
+from . import jobs
+from .claims import evaluate_claims
+from .config import DIGITS, FACES, MODELS, WAE, Config
+from .figures.catalogue import FIGURES, draw
+from .job_cache import JobCache
+from .jobs import SOLVER_FACTS
+from .judges.evaluation import judge
+from .judges.records import is_complete, record
+from .progress import JobProgress, job_weight, total_weight
+from .real_images import IMAGE_DEPENDENT_JOBS, RealImages, data_set_of, read_real_images
+from .report.writer import Content, write
+from .results import KINDS, LINE, PATH, SHORTEST, SLERP, ModelResult
+
+__all__ = ["Reproduction", "reproduce"]
+
+METRIC = "path, metric spacing"
+_DIGITS_AT_ONCE, _FACES_AT_ONCE = 8, 4
+"""Pairs that are solved together."""
+
+
+@dataclass
+class Reproduction:
+    """The jobs of a reproduction with everything that they need.
+
+    Attributes:
+        config: the settings.
+        cache: the results in the folder.
+        models: the models by name.
+        real: the real images.
+        progress: the progress over all jobs.
+    """
+
+    config: Config
+    cache: JobCache
+    models: Mapping[str, Model]
+    real: RealImages
+    progress: JobProgress = field(default_factory=JobProgress)
+
+    def endpoints(self, name: str) -> tuple[Tensor, Tensor]:
+        """The endpoints of the pairs of a model, ``(B, D)`` each."""
+        model, count = self.models[name], self.config.pairs_of(name)
+        assert model.prior is not None
+        images = self._encoded_images(name)
+        if images is not None:
+            order = torch.randperm(len(images), generator=torch.Generator().manual_seed(self.config.seed))
+            latents = model.encode(images[order[: 2 * count]].float() / 127.5 - 1)
+            return latents[:count], latents[count:]
+        return draw_pairs(model.prior, count, self.config.seed)
+
+    def _encoded_images(self, name: str) -> Tensor | None:
+        """The images whose encodings are the endpoints of a model; None where these are draws of the prior."""
+        images = self.real.held_out
+        return images if name == WAE and images is not None and len(images) >= 2 * self.config.pairs_of(name) else None
+
+    def endpoint_source(self, name: str) -> str:
+        """The source of the endpoints in words; empty where they are draws of the prior as in the paper."""
+        if name != WAE:
+            return ""
+        if self._encoded_images(name) is not None:
+            return (
+                "encodings of images that were kept out of training, so that the first and the last frame are "
+                "reconstructions"
+            )
+        if self.real.held_out is None:
+            return "draws of the prior, and no encodings, since there are no images of faces here"
+        pairs, images = self.config.pairs_of(name), len(self.real.held_out)
+        return (
+            f"draws of the prior, and no encodings, since {pairs} pairs need twice as many images, and {images} were "
+            "kept out of training"
+        )
+
+    def index(self, name: str) -> RealismIndex:
+        """The realism index of a model's prior."""
+        return RealismIndex(self.models[name].prior, alpha=self.config.alpha, seed=self.config.seed)
+
+    def solve(self, name: str, count: int | None = None) -> ModelResult:
+        """The main job: all pairs of a model, some at a time, or only the parts with the first ``count`` pairs."""
+        job = partial(jobs.main, self.models[name], self.index(name), config=self.config)
+        tensors = self.tensors("main", name, self.endpoints(name), job, count=count)
+
+        def by_kind(fact: str) -> dict[str, Tensor]:
+            return {kind: tensors[f"{kind}/{fact}"] for kind in KINDS}
+
+        return ModelResult(
+            name,
+            self.models[name],
+            self.config.alpha,
+            by_kind("latents"),
+            by_kind("ri"),
+            by_kind("steps"),
+            by_kind("cost"),
+            by_kind("length"),
+            self.endpoint_source(name),
+            {kind: {fact: tensors[f"{kind}/{fact}"] for fact in SOLVER_FACTS} for kind in (PATH, SHORTEST)},
+        )
+
+    def tensors(
+        self,
+        job: str,
+        name: str,
+        sides: tuple[Tensor, Tensor],
+        compute: Callable[..., Mapping[str, Tensor]],
+        indices: Sequence[str] = (),
+        count: int | None = None,
+    ) -> dict[str, Tensor]:
+        """Computes a job some pairs at a time, or reads it from the cache.
+
+        Args:
+            job: the name of the job.
+            name: the name of the model.
+            sides: the two sides of the pairs: endpoints, or curves.
+            compute: takes rows of both sides, and ``report``.
+            indices: the names of other indices, for the job "indices".
+            count: compute only the parts with the first ``count`` pairs.
+        """
+        total = len(sides[0])
+        size = total if job == "apart" else _FACES_AT_ONCE if name in FACES else _DIGITS_AT_ONCE
+        keys = jobs.expected_keys(job, self.config, indices)
+        title = f"{name}: pairs" if job == "main" else f"{name}: {job}, pairs"
+        parts: list[dict[str, Tensor]] = []
+        for first in range(0, total if count is None else min(count, total), size):
+            last = min(first + size, total)
+            report = self.progress.job(
+                f"{title} {first + 1} to {last} of {total}", job_weight(name, job, last - first, self.config)
+            )
+            part = partial(compute, *(side[first:last] for side in sides), report=report)
+            parts.append(self.cache.tensors(f"{name}/{job}-{first:04}", part, keys, last - first))
+            report(1.0)
+        return {key: torch.cat([part[key] for part in parts]) for key in parts[0]}
+
+    def judged(
+        self,
+        name: str,
+        job: str,
+        kinds: Sequence[str],
+        pairs: int,
+        curves: Callable[[], Mapping[str, Tensor]],
+        by_pair: bool = False,
+    ) -> dict[str, Any]:
+        """The record of the judges on ``curves()``, ``(B, P, D)`` of every kind; computed, or read from the cache."""
+        data = data_set_of(name)
+        report = self.progress.job(f"{name}: {job}", job_weight(name, job, self.config.pairs_of(name), self.config))
+
+        def compute() -> Mapping[str, Any]:
+            judgements = judge(
+                self.models[name],
+                curves(),
+                self.real.pixels.get(data),
+                seed=self.config.seed,
+                progress=lambda kind, done: report(min(0.99, (kinds.index(kind) + done / pairs) / len(kinds))),
+            )
+            return record(judgements, self.real.missing.get(data), by_pair)
+
+        found = self.cache.facts(f"{name}/{job}", compute, lambda stored: is_complete(stored, kinds, pairs, by_pair))
+        report(1.0)
+        return found
+
+    def even(self, name: str, latents: Tensor) -> Tensor:
+        """Points at equal distance in data space, ``(B, frames, D)``."""
+        with torch.no_grad():
+            return even_in_data(latents, self.models[name].generator, self.config.frames)
+
+
+def reproduce(
+    config: Config,
+    out: Path,
+    console: Console,
+    *,
+    figures: Sequence[int] = (),
+    data: str | None = None,
+    command: str = "latentpath reproduce",
+) -> list[Path]:
+    """Runs a reproduction in the folder ``out``, or continues it; returns the written files.
+
+    Args:
+        config: the settings.
+        out: the folder; empty, new, or with the same settings.
+        console: shows progress.
+        figures: only these, without a report; all figures and the report where none is named.
+        data: the folder of the data sets; defaults to ``LATENTPATH_DATA``, if it is set.
+        command: the command line, for the report.
+
+    Raises:
+        InputError: an unknown figure, a model that is not installed, or a folder that holds something else.
+        DataError: damaged files, or a folder that cannot be written.
+    """
+    unknown = [number for number in figures if number not in FIGURES]
+    if unknown:
+        raise InputError(f"there is no figure {unknown[0]}: the paper has {min(FIGURES)} to {max(FIGURES)}")
+    wanted = MODELS if not figures else tuple(m for m in MODELS if any(m in FIGURES[n].models for n in figures))
+    installed = available()
+    absent = [name for name in wanted if name not in installed]
+    if absent:
+        raise InputError(f"the model {absent[0]} is not here: install the package whole")
+    hashes = {name: read_json(WEIGHTS / name / CARD_FILE)["sha256"] for name in MODELS if name in installed}
+    cache = JobCache(out, {"latentpath": __version__, "plan": asdict(config), "models": hashes})
+    # Figures need images only where these are encoded.
+    real = read_real_images(("mnist", "celeba") if not figures else ("celeba",) * (WAE in wanted), data)
+    for why in real.missing.values():
+        console.print(f"What needs images is left out: {why}", soft_wrap=True, markup=False)
+    models = {name: load(name) for name in wanted}
+    for name in cache.begin(real.counts, IMAGE_DEPENDENT_JOBS):
+        console.print(f"Images of {name} have come: what was done without them is done anew", markup=False)
+    run = Reproduction(config, cache, models, real)
+    if figures:
+        most = max(FIGURES[number].pairs for number in figures)
+        total = sum(job_weight(name, "main", min(most, config.pairs_of(name)), config) for name in wanted)
+        with JobProgress.on(console, total) as run.progress:
+            results = {name: run.solve(name, most) for name in wanted}
+        return [file for number in dict.fromkeys(figures) for file in draw(number, results, out / "figures")]
+    with JobProgress.on(console, total_weight(config)) as run.progress:
+        return _figures_and_report(run, out, command)
+
+
+def _figures_and_report(run: Reproduction, out: Path, command: str) -> list[Path]:
+    config = run.config
+    results = {name: run.solve(name) for name in MODELS}
+    files = [file for number in FIGURES for file in draw(number, results, out / "figures")]
+    extra: dict[str, dict[str, dict[str, Tensor]]] = {"apart": {}, "alpha": {}, "resolution": {}, "descent": {}}
+    for name, result in results.items():
+        sides = result.curves[LINE], result.curves[PATH]
+        extra["apart"][name] = run.tensors("apart", name, sides, partial(jobs.apart, run.models[name]))
+    other_indices: dict[str, dict[str, Any]] = {}
+    for name in DIGITS:
+        model, index, (start, end) = run.models[name], run.index(name), run.endpoints(name)
+        digit_jobs: dict[str, tuple[int, Callable[..., dict[str, Tensor]]]] = {
+            "alpha": (config.alpha_pairs, partial(jobs.alphas, model, config=config)),
+            "resolution": (config.resolution_pairs, partial(jobs.resolutions, model, index, config=config)),
+            "descent": (config.descent_pairs, partial(jobs.descents, model, index, config=config)),
+        }
+        for job, (count, compute) in digit_jobs.items():
+            pairs = config.digit_pairs(count)
+            extra[job][name] = run.tensors(job, name, (start[:pairs], end[:pairs]), compute)
+        other_indices[name] = _other_indices(run, name, results[name])
+    judges = {name: _judged(run, name, result) for name, result in results.items()}
+    claims = evaluate_claims(results, extra, config)
+    return files + write(Content(config, command, results, claims, judges, other_indices, run.real.missing), out)
+
+
+def _judged(run: Reproduction, name: str, result: ModelResult) -> dict[str, Any]:
+    """The record of the judges on the curves of a model."""
+
+    def curves() -> dict[str, Tensor]:
+        along = torch.linspace(0, run.config.segments, run.config.frames).round().long()
+        even = {kind: run.even(name, result.curves[kind]) for kind in (LINE, SLERP, PATH)}
+        return even | {METRIC: result.curves[PATH][:, along], SHORTEST: run.even(name, result.curves[SHORTEST])}
+
+    return run.judged(name, "judged", (LINE, SLERP, PATH, METRIC, SHORTEST), run.config.pairs_of(name), curves)
+
+
+def _other_indices(run: Reproduction, name: str, result: ModelResult) -> dict[str, Any]:
+    """The paths by other indices: how they were solved, and the record of the judges."""
+    count, real, model = run.config.digit_pairs(run.config.index_pairs), run.real.pixels.get("mnist"), run.models[name]
+    names, (start, end) = jobs.index_names(model, real), run.endpoints(name)
+    compute = partial(jobs.indices, model, real, config=run.config)
+    tensors = run.tensors("indices", name, (start[:count], end[:count]), compute, names)
+    curves = {kind: result.curves[kind][:count] for kind in (LINE, PATH)}
+    curves |= {index: tensors[f"{index}/latents"] for index in names}
+    facts = {PATH: {fact: result.solves[PATH][fact][:count] for fact in SOLVER_FACTS}}
+    facts |= {index: {fact: tensors[f"{index}/{fact}"] for fact in SOLVER_FACTS} for index in names}
+    solves = {index: {fact: each.tolist() for fact, each in solve.items()} for index, solve in facts.items()}
+    for solve in solves.values():
+        solve["outcome"] = [str(outcome) for outcome in Outcome.from_codes(solve["outcome"])]
+
+    def even() -> dict[str, Tensor]:
+        return {kind: run.even(name, latents) for kind, latents in curves.items()}
+
+    judged = run.judged(name, "judged-indices", list(curves), count, even, by_pair=True)
+    return {"judged": judged, "solves": solves}
