@@ -24,7 +24,7 @@ from latentpath import cli, comparison, depicted, live
 from latentpath.cli_interpolate import Ends, Settings, run
 from latentpath.data import read_images
 from latentpath.errors import InputError, MissingDataError
-from latentpath.invert import InversionProgress
+from latentpath.inversion import InversionProgress
 from latentpath.models import WAE
 from latentpath.models.registry import as_model
 from latentpath.models.sampling import draw

@@ -12,7 +12,7 @@ from .evaluate import Report, Source
 from .film import film, strip
 from .index import ClassifierIndex, DiscriminatorIndex, KNNIndex, RealismIndex, ScoreIndex, TypicalityIndex
 from .interpolate import interpolate
-from .invert import Inversion, invert
+from .inversion import Inversion, invert
 from .models import Model, load
 from .path import Path
 from .solvers import Outcome, Progress, Restarts

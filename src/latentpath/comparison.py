@@ -19,7 +19,6 @@ from rich.console import Console
 from torch import Tensor
 
 from . import plots, video
-from .checks import check_endpoints, check_generator
 from .counts import counted
 from .curves import lerp, slerp
 from .energy import chords, decode, energy, even_in_data
@@ -27,6 +26,7 @@ from .errors import InputError, SolveError
 from .evaluate import Judge, Report, Source, finite
 from .index import RealismIndex
 from .interpolate import check_options, interpolate, points_at_once
+from .interpolate_arguments import check_endpoints, check_generator
 from .live import first_interrupt, solving
 from .models import Model, load
 from .models.sampling import draw

@@ -16,7 +16,7 @@ from .data import read_images
 from .energy import blocks
 from .errors import InputError
 from .index import RealismIndex
-from .invert import Inversion, invert
+from .inversion import Inversion, invert
 from .live import first_interrupt, inverting
 from .models import Model
 from .models.sampling import as_taken, contact_sheet, draw

@@ -14,12 +14,12 @@ from ._progress import Report, progress_bar
 from ._validate import agreed, real_number, whole_number
 from .audit import Audit
 from .callables import without_autocast
-from .checks import check_endpoints, check_generator, checked_index
 from .counts import counted
 from .curves import lerp
 from .energy import Embed, Generator
 from .errors import InputError, SolveError
 from .evaluate import Source
+from .interpolate_arguments import check_endpoints, check_generator, checked_index
 from .path import Path
 from .solvers import (
     LBFGS,

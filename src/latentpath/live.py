@@ -11,7 +11,7 @@ from rich.console import Console
 
 from ._progress import live_bar
 from .counts import counted, plural
-from .invert import InversionProgress
+from .inversion import InversionProgress
 from .solvers import Callback, Multilevel, Progress
 
 __all__ = ["Stop", "console", "first_interrupt", "inverting", "solving"]

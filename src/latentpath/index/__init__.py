@@ -41,7 +41,7 @@ nodes, relative error of ``W`` below 1e-10); :math:`\log G_W`, and :math:`e` in 
 C1 cubics. So the cost does not depend on the number of samples; `RealismIndex.log_direct` keeps the series and sums.
 Everything is computed in float64 whatever the dtype of ``z``, except on devices that lack it.
 
-**Others.** The log-density is one score of a latent among many; `latentpath.index.scores` has those that look at what
+**Others.** The log-density is one score of a latent among many; `latentpath.index.score` has those that look at what
 the generator makes, `latentpath.index.typicality` the two-sided view of the density.
 """
 
@@ -58,9 +58,9 @@ from latentpath.callables import without_autocast
 from latentpath.errors import InputError
 
 from .base import PriorIndex
-from .neighbours import KNNIndex
-from .rules import choose, name_of
-from .scores import ClassifierIndex, DiscriminatorIndex, ScoreIndex
+from .closed_form import choose, name_of
+from .knn import KNNIndex
+from .score import ClassifierIndex, DiscriminatorIndex, ScoreIndex
 from .typicality import TypicalityIndex
 
 __all__ = [
@@ -85,7 +85,7 @@ class RealismIndex(PriorIndex):
     Args:
         prior: a continuous `torch.distributions.Distribution` with batch shape ``()`` and event shape ``(D,)``, or any
             object with ``log_prob: (N, D) -> (N,)`` and ``sample((N,)) -> (N, D)``, such as a flow of nflows or
-            normflows (see `latentpath.index.foreign`). Its parameters are taken as constants.
+            normflows (see `latentpath.index.prior_adapter`). Its parameters are taken as constants.
         alpha: the scale in (0, 1]; below 1 the price of a path stays positive at the mode.
         samples: how many samples the estimate is made from, at least 2; unused where there is a closed form.
         seed: of those samples; the global random state is left as it was.

@@ -11,7 +11,7 @@ from torch import Tensor
 from latentpath.callables import without_autocast
 from latentpath.errors import InputError
 
-from .rules import Rule, check_prior, moved, name_of
+from .closed_form import Rule, check_prior, moved, name_of
 
 __all__ = ["PriorIndex"]
 

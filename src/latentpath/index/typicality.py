@@ -49,9 +49,9 @@ from latentpath.callables import without_autocast
 from latentpath.errors import InputError
 
 from .base import PriorIndex
-from .kernel import Kernel, KernelRule, smooth
-from .normal import NormalRule, log_price
-from .rules import Rule, choose, name_of
+from .closed_form import Rule, choose, name_of
+from .empirical_distribution import Kernel, KernelRule, smooth
+from .incomplete_gamma import NormalRule, log_price
 
 __all__ = ["TypicalityIndex"]
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..curves import lerp
 from ..index import PriorIndex
-from ..index.rules import draw
+from ..index.prior_adapter import draw
 from .graph import component_means, graph_paths, graph_points, points_decoded
 from .lbfgs import LBFGS
 from .problem import Problem, Quadrature

@@ -28,7 +28,7 @@ from torch import Tensor
 
 from ..energy import blocks
 from ..index import PriorIndex
-from ..index.rules import draw
+from ..index.prior_adapter import draw
 from .problem import Problem
 from .starts import segment_costs
 

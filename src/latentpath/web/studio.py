@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..depicted import encoded
 from ..errors import GeneratorError, InputError, LatentPathError
-from ..invert import invert
+from ..inversion import invert
 from ..models import Model, available, load
 from ..models.sampling import as_taken, draw
 from .choices import LIMITS, text_of

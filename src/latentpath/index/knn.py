@@ -28,10 +28,10 @@ from torch import Tensor
 
 from latentpath.callables import any_precision, without_autocast
 from latentpath.errors import InputError
+from latentpath.probe import check_parts, kind_of
 
 from .base import PriorIndex
-from .networks import check_parts, kind_of
-from .scores import ScoreIndex
+from .score import ScoreIndex
 
 __all__ = ["KNNIndex"]
 

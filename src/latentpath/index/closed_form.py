@@ -23,9 +23,9 @@ from latentpath._random import device_of, seeded
 from latentpath.errors import InputError
 from latentpath.priors import UniformBall, UniformBox, plateau
 
-from .foreign import ForeignPrior, adapted, can_be_prior, draw
-from .kernel import estimated
-from .normal import NormalRule, gamma_table
+from .empirical_distribution import estimated
+from .incomplete_gamma import NormalRule, gamma_table
+from .prior_adapter import ForeignPrior, adapted, can_be_prior, draw
 from .support import AnyDensity, anchor, lenient, unchanged
 
 __all__ = ["Rule", "check_prior", "choose", "draw", "moved", "name_of"]

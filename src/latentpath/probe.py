@@ -7,8 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from latentpath.callables import leaf_and_view, out_of_memory, training_parts
-from latentpath.errors import GeneratorError, InputError, LatentPathError
+from .callables import leaf_and_view, out_of_memory, training_parts
+from .errors import GeneratorError, InputError, LatentPathError
 
 __all__ = ["as_weights", "check_parts", "kind_of", "probe"]
 

@@ -39,7 +39,7 @@ import latentpath as lp
 from latentpath import priors
 from latentpath.errors import InputError
 from latentpath.index import RealismIndex, ScoreIndex, TypicalityIndex
-from latentpath.index.foreign import draw as draw_from
+from latentpath.index.prior_adapter import draw as draw_from
 from latentpath.models.sampling import draw
 
 F64 = torch.float64

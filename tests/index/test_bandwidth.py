@@ -12,7 +12,7 @@ from torch.distributions import Categorical, Dirichlet, Gamma, Independent, Lapl
 from latentpath import priors
 from latentpath.index import RealismIndex, ScoreIndex, TypicalityIndex
 from latentpath.index.bandwidth import adapted_scale
-from latentpath.index.foreign import draw
+from latentpath.index.prior_adapter import draw
 
 F64 = torch.float64
 SAMPLES = 5000

@@ -36,11 +36,11 @@ from torch import Tensor
 
 from latentpath.callables import any_precision, in_weights_dtype, without_autocast
 from latentpath.errors import InputError
+from latentpath.probe import as_weights, check_parts, kind_of, probe
 
 from .base import PriorIndex
-from .kernel import estimated
-from .networks import as_weights, check_parts, kind_of, probe
-from .rules import draw
+from .closed_form import draw
+from .empirical_distribution import estimated
 
 __all__ = ["ClassifierIndex", "DiscriminatorIndex", "ScoreIndex"]
 
@@ -189,7 +189,7 @@ class DiscriminatorIndex(ScoreIndex):
         InputError: as for `ScoreIndex`.
         GeneratorError: as for `ScoreIndex`, or a module is in training mode.
 
-    Source: not in the paper; see `latentpath.index.scores`.
+    Source: not in the paper; see `latentpath.index.score`.
 
     Example:
         >>> from latentpath.priors import standard_normal
@@ -242,7 +242,7 @@ class ClassifierIndex(ScoreIndex):
         InputError: as for `ScoreIndex`, or logits of another shape.
         GeneratorError: as for `ScoreIndex`, or a module is in training mode.
 
-    Source: not in the paper; see `latentpath.index.scores`.
+    Source: not in the paper; see `latentpath.index.score`.
 
     Example:
         >>> from latentpath.priors import standard_normal

@@ -41,13 +41,13 @@ from torch import Tensor
 from ._progress import progress_bar
 from ._validate import SEED, real_number, whole_number
 from .callables import any_precision, leaf_and_view, without_autocast
-from .checks import check_generator
 from .counts import counted
 from .energy import Embed, blocks, points_to_data
 from .errors import InputError
 from .index import RealismIndex
-from .index.rules import draw
+from .index.prior_adapter import draw
 from .interpolate import points_at_once
+from .interpolate_arguments import check_generator
 from .models import Model
 from .models.sampling import as_taken
 from .solvers.points import PointDescent

@@ -14,7 +14,7 @@ from .curves import lerp
 from .energy import ABOVE, Embed, Generator, blocks, points_to_data
 from .errors import GeneratorError, InputError, LatentPathError
 from .index import PriorIndex, RealismIndex, as_log_index
-from .index.foreign import can_be_prior
+from .index.prior_adapter import can_be_prior
 
 __all__ = ["check_endpoints", "check_generator", "checked_index"]
 

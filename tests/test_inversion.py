@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 import latentpath as lp
 from latentpath.errors import GeneratorError, InputError
-from latentpath.index.rules import draw
-from latentpath.invert import InversionProgress
+from latentpath.index.prior_adapter import draw
+from latentpath.inversion import InversionProgress
 from latentpath.solvers.points import PointDescent
 
 SHIPPED = "mnist-dcgan-semicircle"
