@@ -240,7 +240,7 @@ def test_coordinates_are_those_of_the_support(case: Bounded) -> None:
 
 
 def test_scores_have_no_walls() -> None:
-    index = lp.ScoreIndex(lambda z: -z.square().sum(-1), pair(Uniform, 0.0, 1.0))
+    index = lp.ScoreIndex(pair(Uniform, 0.0, 1.0), score=lambda z: -z.square().sum(-1))
     assert Coordinates.of(index) is None
 
 

@@ -195,7 +195,7 @@ def test_networks_of_an_index_and_of_an_inversion_can_be_counted(dim: int) -> No
     net, judge, prior = network(dim), nn.Linear(6, 1).double().eval(), priors.standard_normal(dim, dtype=F64)
 
     def found() -> tuple[Tensor, Tensor]:
-        index = lp.DiscriminatorIndex(net, judge, prior, samples=50)
+        index = lp.DiscriminatorIndex(prior, generator=net, discriminator=judge, samples=50)
         start, end = torch.randn(2, dim, dtype=F64, generator=torch.Generator().manual_seed(1))
         path = lp.interpolate(net, index, start, end, segments=4, max_evaluations=5)
         model = lp.Model(net, prior)

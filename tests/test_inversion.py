@@ -220,7 +220,7 @@ def test_inference_mode_outside_does_no_harm() -> None:
         ({"penalty": -0.1}, "penalty must be a number of at least 0"),
         ({"penalty": math.nan}, "penalty must be a number of at least 0"),
         ({"tol": 0.0}, "tol must .*above 0"),
-        ({"alpha": 1.5}, "alpha must be a number in"),
+        ({"alpha": 1.5}, "alpha must be"),
         ({"embed": "latent"}, 'embed="latent" compares no images'),
     ],
 )
@@ -253,9 +253,9 @@ def test_other_models_are_refused() -> None:
     with pytest.raises(InputError, match="'mnist-classifier' has no prior"):
         lp.invert(lp.load("mnist-classifier"), image)
     prior = lp.priors.standard_normal(2)
-    with pytest.raises(GeneratorError, match="call generator.eval"):
+    with pytest.raises(GeneratorError, match="generator.eval"):
         lp.invert(lp.Model(nn.Linear(2, 4), prior), image)
-    with pytest.raises(GeneratorError, match="not differentiable"):
+    with pytest.raises(GeneratorError, match="differentiable"):
         lp.invert(lp.Model(lambda z: z.repeat(1, 2).detach(), prior), image)
     with pytest.raises(InputError, match=r"should give latents \(1, 2\), it gave \(1, 4\)"):
         lp.invert(lp.Model(nn.Linear(2, 4).eval(), prior, lambda data: data), image)

@@ -140,6 +140,7 @@ def real_number(
     above: float | None = None,
     least: float | None = None,
     below: float | None = None,
+    most: float | None = None,
     advice: str = "",
 ) -> float:
     """Returns ``value`` as Python's number, if it is a real one within the bounds and not NaN; whole ones stay whole.
@@ -150,6 +151,7 @@ def real_number(
         above: the number that it must exceed; None for no bound.
         least: the lowest number allowed; None for no bound.
         below: the number that it must stay below, ``math.inf`` to ask for a finite one; None for no bound.
+        most: the highest number allowed; None for no bound.
         advice: a sentence on what to do, for the message.
 
     Raises:
@@ -168,11 +170,13 @@ def real_number(
         or (above is not None and not found > above)
         or (least is not None and not found >= least)
         or (below is not None and not found < below)
+        or (most is not None and not found <= most)
     ):
         words = [] if above is None else [f"above {above:g}"]
         words += [] if least is None else [f"of at least {least:g}"]
         words += [] if below is None else ["finite" if below == math.inf else f"below {below:g}"]
-        bounds = " and ".join(words)
+        words += [] if most is None else [f"of at most {most:g}"]
+        bounds = " and ".join(words) if above is None or most is None else f"in ({above:g}, {most:g}]"
         raise InputError(
             f"{name} must be a number{bounds and ' ' + bounds}; got {describe(value)}.{advice and ' ' + advice}"
         )

@@ -1,100 +1,131 @@
-"""What is asked of the callables that a score is made of: eval mode, and a score that a path can follow."""
+"""The probe of a user's map: on a few points it must be deterministic, differentiable, and free of coupling.
+
+A path is meaningless under a map that fails any of these, and the solver would not notice. The probe calls the map
+three times: without a gradient, with one, and with the first point apart from the others.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from .callables import leaf_and_view, out_of_memory, training_parts
 from .errors import GeneratorError, InputError, LatentPathError
 
-__all__ = ["as_weights", "check_parts", "kind_of", "probe"]
+__all__ = ["check_callable", "probe", "tried"]
 
-_ROUNDING, _ALONE = 1e-5, 5e-3  # of the largest score; of their spread
+_ROUNDING = 1e-5
+"""The difference of two calls that rounding explains, relative to the largest value."""
+
+_COUPLING = 5e-3
+"""The difference of a point alone and in a batch that is no coupling, relative to the spread of the values."""
 
 
-def check_parts(**parts: object) -> None:
-    """Refuse what is no callable, and modules in training mode.
+def check_callable(name: str, function: object) -> None:
+    """Refuses an object that is not callable, and a module in training mode.
 
     Raises:
-        InputError: a part is not callable.
-        GeneratorError: a part is in training mode.
+        InputError: it is not callable, or a class.
+        GeneratorError: it, or a part of it, is in training mode.
     """
-    for name, part in parts.items():
-        if not callable(part) or isinstance(part, type):
-            raise InputError(f"{name} must be a callable, got {type(part).__name__}")
-        busy = training_parts(part)
-        if busy:
-            raise GeneratorError(f"{name} is in training mode ({busy}): call {name}.eval() first")
+    if not callable(function) or isinstance(function, type):
+        raise InputError(f"{name} must be a callable; got {type(function).__name__}.")
+    busy = training_parts(function)
+    if busy:
+        raise GeneratorError(f"{name} must be in eval mode; got training mode ({busy}). Call {name}.eval() first.")
 
 
-def kind_of(found: object) -> str:
-    """What a callable gave, in words: dtype and shape of a tensor, the type of anything else."""
-    return f"{found.dtype} {tuple(found.shape)}" if isinstance(found, Tensor) else type(found).__name__
+def tried(name: str, function: Callable[[Tensor], Tensor], points: Tensor) -> Tensor:
+    """Returns ``function(points)``; an error of the function becomes one that names it.
 
-
-def as_weights(like: object, points: Tensor) -> Tensor:
-    """The points in the dtype and on the device of a module's weights, where ``like`` is one that has any.
-
-    Latents for weights in half precision are float32: that they are rounded to the weights' dtype is the module's.
+    Raises:
+        GeneratorError: the function fails for another reason than exhausted memory.
     """
-    weights = like.parameters() if isinstance(like, nn.Module) else iter(())
-    weight = next((p for p in weights if p.is_floating_point()), None)
-    if weight is None:
-        return points
-    return points.to(weight.device, torch.promote_types(weight.dtype, torch.float32))
-
-
-def probe(score: Callable[[Tensor], Tensor], points: Tensor) -> None:
-    """Refuse a score that fails, works in place, is random, couples the batch or has no gradient."""
-    with torch.no_grad():
-        given = points.clone()
-        _tried(score, given)
-        if not torch.equal(given, points):
-            raise GeneratorError("the score changes the latents that it is given, in place: let it work on a copy")
-    with torch.enable_grad():
-        leaf, view = leaf_and_view(points.clone())
-        found = _tried(score, view)
-        try:
-            slope = torch.autograd.grad(found.sum(), leaf, allow_unused=True)[0] if found.requires_grad else None
-        except RuntimeError as error:
-            raise GeneratorError(
-                "the score has no gradient; does a network change its input in place? Let it work on a copy "
-                f"({type(error).__name__}: {error})"
-            ) from error
-    found = found.detach()
-    if not bool(found.isfinite().all()):
-        return  # which is said with more to show
-    with torch.no_grad():
-        spread = float((found - found.mean()).abs().max())
-        rounding = _ROUNDING * float(found.abs().max())
-        if float((score(points) - found).abs().max()) > rounding:
-            raise GeneratorError("the score is random: two calls with the same latents differ; hold its noise fixed")
-        if float((torch.cat([score(points[:1]), score(points[1:])]) - found).abs().max()) > _ALONE * spread + rounding:
-            raise GeneratorError(
-                "the score of a latent depends on the others in its batch (batch statistics?): put the networks "
-                "in eval mode"
-            )
-    if slope is None or (spread > 0 and not bool((slope != 0).any())):
-        raise GeneratorError(
-            "the score is not differentiable: it has no gradient, or one that is 0 everywhere (no_grad, argmax or "
-            "rounding inside?)"
-        )
-    if not bool(slope.isfinite().all()):
-        raise GeneratorError("the score has a gradient that is NaN or infinite on the prior's samples")
-
-
-def _tried(score: Callable[[Tensor], Tensor], points: Tensor) -> Tensor:
     try:
-        return score(points)
+        return function(points)
     except LatentPathError:
         raise
-    except Exception as error:  # anything may go wrong in somebody's network
+    except Exception as error:  # anything may go wrong in a user's network
         if out_of_memory(error):
             raise
+        half = {"BFloat16": "bfloat16", "Half": "half"}
+        cast = next((method for kind, method in half.items() if kind in str(error)), None)
+        hint = f" If it computes in half precision, pass lambda z: {name}(z.{cast}())." if cast else ""
         shown = f"{tuple(points.shape)} {points.dtype} on {points.device}"
+        raise GeneratorError(f"{name} failed on {shown}: {type(error).__name__}: {error}{hint}") from error
+
+
+def probe(name: str, function: Callable[[Tensor], Tensor], points: Tensor) -> Tensor:
+    """Returns what ``function`` makes of points ``(N, ...)``, floating point ``(N, ...)``, if a path can follow it.
+
+    Raises:
+        GeneratorError: it fails, works in place, is random, couples the points of a batch, is not differentiable, or
+            its values or gradients are not finite.
+    """
+    with torch.no_grad():
+        given = points.clone()
+        found = tried(name, function, given)
+        if not torch.equal(given, points):
+            raise GeneratorError(f"{name} must leave its input as it is; it works in place. Let it work on a copy.")
+        if not bool(found.isfinite().all()):
+            raise GeneratorError(f"{name} must be finite; it gave NaN or infinity at a point tried.")
+    again, slope = _value_and_slope(name, function, points)
+    with torch.no_grad():
+        rounding = _ROUNDING * float(found.abs().max().clamp_min(torch.finfo(found.dtype).tiny))
+        if float((again - found).abs().max()) > rounding:
+            raise GeneratorError(
+                f"{name} must be deterministic; it is random: two calls with the same points differ. Switch dropout "
+                "off with .eval(), or hold its noise inputs fixed."
+            )
+        spread = float((found.float() - found.float().mean(0)).abs().max())
+        if float((_first_apart(name, function, points) - found).abs().max()) > _COUPLING * spread + rounding:
+            raise _coupled(name)
+        differ = bool((found != found[:1]).any())
+    if slope is None or (differ and not bool((slope != 0).any())):
         raise GeneratorError(
-            f"the score failed on samples of the prior, {shown}: {type(error).__name__}: {error}"
-        ) from error
+            f"{name} must be differentiable; its gradient is 0 at every point tried, though its values change "
+            "(argmax or rounding inside?)."
+        )
+    if not bool(slope.isfinite().all()):
+        raise GeneratorError(f"{name} must have finite gradients; got NaN or infinity at a point tried.")
+    return found
+
+
+def _value_and_slope(name: str, function: Callable[[Tensor], Tensor], points: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Computes the values, and the gradient of a weighted sum of them, which favours no direction."""
+    with torch.enable_grad():
+        leaf, view = leaf_and_view(points.clone())
+        found = tried(name, function, view)
+        if not found.requires_grad:
+            raise GeneratorError(
+                f"{name} must be differentiable; its values have no gradient (torch.no_grad, .detach(), NumPy or "
+                "rounding inside?)."
+            )
+        weights = torch.cos(torch.arange(found[0].numel(), device=found.device)).to(found.dtype)
+        total = (found.reshape(len(found), -1) * weights).sum()
+        try:
+            return found.detach(), torch.autograd.grad(total, leaf, allow_unused=True)[0]
+        except (RuntimeError, ValueError) as error:
+            if out_of_memory(error):
+                raise
+            raise GeneratorError(
+                f"{name} must be differentiable; its backward pass failed: {error}. If it works in place, let it "
+                "work on a copy."
+            ) from error
+
+
+def _first_apart(name: str, function: Callable[[Tensor], Tensor], points: Tensor) -> Tensor:
+    """Computes the values again, of the first point alone and of the others together."""
+    try:
+        return torch.cat([tried(name, function, points[:1]), tried(name, function, points[1:])])
+    except LatentPathError as error:
+        raise _coupled(name, f" For the first point alone: {error}") from error
+
+
+def _coupled(name: str, why: str = "") -> GeneratorError:
+    return GeneratorError(
+        f"{name} must map each point on its own; it couples the points of a batch (batch statistics?). Put it in eval "
+        f"mode, or decode points one by one inside.{why}"
+    )

@@ -241,7 +241,7 @@ def test_inside_it_the_density_of_a_mixture_is_pytorchs():
 @pytest.mark.parametrize("name", ["affine beta", "composed", "mixture of boxes"])
 def test_an_end_outside_a_support_is_refused_as_such(name):
     make, inside, outside = BOUNDED[name]
-    with pytest.raises(InputError, match="outside the prior's support"):
+    with pytest.raises(InputError, match="prior's support"):
         lp.interpolate(lambda z: z, make(), torch.tensor(inside, dtype=F64), torch.tensor(outside, dtype=F64))
 
 
@@ -316,7 +316,7 @@ def test_priors_of_other_libraries_work_as_they_are(make):
     paths = [lp.interpolate(lambda z: z, given, start, end, segments=8, restarts=3) for given in (prior, index)]
     assert torch.equal(paths[0].latents, paths[1].latents)
     assert TypicalityIndex(prior, samples=300).log(z).isfinite().all()
-    assert ScoreIndex(lambda z: -z.square().sum(-1), prior, samples=300).dim == 2
+    assert ScoreIndex(prior, score=lambda z: -z.square().sum(-1), samples=300).dim == 2
 
 
 class Random(NFlow):
@@ -371,11 +371,11 @@ def test_another_alpha_beside_an_index_always_conflicts(alpha):
     prior, ends = priors.standard_normal(2, dtype=F64), torch.tensor([[1.0, 0.0], [0.0, 1.0]], dtype=F64)
     index = RealismIndex(prior, alpha=0.5)
     options = {"segments": 4, "max_evaluations": 2}
-    with pytest.raises(InputError, match=f"alpha={alpha} was given with a RealismIndex that has alpha=0.5"):
+    with pytest.raises(InputError, match=f"RealismIndex.*alpha=0.5.* {alpha}"):
         lp.interpolate(lambda z: z, index, *ends, alpha=alpha, **options)
-    with pytest.raises(InputError, match=f"alpha={alpha} was given with a callable"):
+    with pytest.raises(InputError, match=f"callable index.* {alpha}"):
         lp.interpolate(lambda z: z, index.log, *ends, alpha=alpha, **options)
-    with pytest.raises(InputError, match="was given with a RealismIndex"):
+    with pytest.raises(InputError, match="RealismIndex"):
         lp.interpolate_through(lambda z: z, index, ends, alpha=alpha, **options)
     same = lp.interpolate(lambda z: z, index, *ends, alpha=0.5, **options)
     assert torch.equal(same.latents, lp.interpolate(lambda z: z, index, *ends, **options).latents)

@@ -26,7 +26,7 @@ from torch.distributions import (
 
 from latentpath import priors
 from latentpath.errors import InputError
-from latentpath.index import RealismIndex, as_log_index, log_index
+from latentpath.index import RealismIndex, as_log_index
 
 F64 = torch.float64
 
@@ -492,36 +492,36 @@ def test_an_index_tells_what_it_is_and_cannot_be_changed():
 
 def test_as_log_index_takes_an_index_or_a_callable():
     z = draw("normal", 3)
-    assert torch.equal(log_index(index_of("normal"), z), index_of("normal").log(z))
+    assert torch.equal(as_log_index(index_of("normal"))(z), index_of("normal").log(z))
     assert torch.equal(as_log_index(lambda points: points.sum(1))(z[:, None]), z.sum(1, keepdim=True))
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: RealismIndex(priors.semicircle(), alpha=0.0), r"alpha must be a number in \(0, 1\], got 0.0"),
-        (lambda: RealismIndex(priors.semicircle(), alpha=1.1), r"alpha must be a number in \(0, 1\], got 1.1"),
-        (lambda: RealismIndex(priors.semicircle(), alpha=math.nan), "alpha must be a number"),
-        (lambda: RealismIndex(priors.semicircle(), samples=1), "samples must be an integer of 2 or more, got 1"),
-        (lambda: RealismIndex(torch.zeros(3)), r"prior must be a torch\.distributions\.Distribution, or have log_prob"),
-        (lambda: RealismIndex(Normal), "prior must be a torch"),
+        (lambda: RealismIndex(priors.semicircle(), alpha=0.0), r"alpha .*\(0, 1\].* 0.0"),
+        (lambda: RealismIndex(priors.semicircle(), alpha=1.1), r"alpha .*\(0, 1\].* 1.1"),
+        (lambda: RealismIndex(priors.semicircle(), alpha=math.nan), "alpha .*nan"),
+        (lambda: RealismIndex(priors.semicircle(), samples=1), "samples .*at least 2.* 1"),
+        (lambda: RealismIndex(torch.zeros(3)), "prior .*log_prob.*Tensor"),
+        (lambda: RealismIndex(Normal), "prior .*class Normal"),
         (
             lambda: RealismIndex(Normal(torch.zeros(3), 1.0)),
-            r"batch_shape \(3,\) and event_shape \(\); .*Independent.*1",
+            r"batch_shape \(3,\) and event_shape \(\).*Independent.*1",
         ),
         (
             lambda: RealismIndex(priors.standard_normal(3).expand((2,))),
-            r"got batch_shape \(2,\) and event_shape \(3,\)",
+            r"batch_shape \(2,\) and event_shape \(3,\)",
         ),
         (lambda: RealismIndex(Independent(Normal(torch.zeros(2, 3), 1.0), 2)), r"event_shape \(2, 3\)"),
-        (lambda: RealismIndex(Broken()), r"must be finite on the prior's own samples, but \d+ of 5000"),
-        (lambda: RealismIndex(Column()), r"log_prob must map \(N, D\) to \(N,\), got \(5000, 1\)"),
-        (lambda: index_of("normal").log(torch.zeros(3, 2)), r"z must be .* \(\.\.\., 20\).* of shape \(3, 2\)"),
-        (lambda: index_of("normal")(torch.zeros(20).long()), "z must be a floating-point tensor .* got torch.int64"),
-        (lambda: index_of("normal").log_direct(torch.zeros(())), r"z must be .* of shape \(\)"),
-        (lambda: as_log_index(priors.semicircle()), r"got a prior; use RealismIndex\(Mixture"),
-        (lambda: as_log_index(0.9), "index must be a RealismIndex or a callable z -> log ri, got 0.9"),
-        (lambda: as_log_index(RealismIndex), "index must be a RealismIndex or a callable"),
+        (lambda: RealismIndex(Broken()), r"finite .*\d+ of 5000"),
+        (lambda: RealismIndex(Column()), r"log_prob .*\(5000, 1\)"),
+        (lambda: index_of("normal").log(torch.zeros(3, 2)), r"z must .*\(\.\.\., 20\).*\(3, 2\)"),
+        (lambda: index_of("normal")(torch.zeros(20).long()), "z must .*torch.int64"),
+        (lambda: index_of("normal").log_direct(torch.zeros(())), r"z must .*shape \(\)"),
+        (lambda: as_log_index(priors.semicircle()), r"got a prior.*RealismIndex\(Mixture"),
+        (lambda: as_log_index(0.9), "index must .*0.9"),
+        (lambda: as_log_index(RealismIndex), "index must .*callable"),
     ],
 )
 def test_errors_say_what_was_expected_and_what_came(call, message):

@@ -39,11 +39,15 @@ def references(count=300):
 
 
 MAKERS = {
-    "score": lambda **options: ScoreIndex(lambda z: torch.sin(z).sum(-1), PRIOR, **options),
-    "discriminator": lambda **options: DiscriminatorIndex(GENERATOR, DISCRIMINATOR, PRIOR, **options),
-    "classifier": lambda **options: ClassifierIndex(GENERATOR, CLASSIFIER, PRIOR, **options),
-    "neighbours": lambda **options: KNNIndex(GENERATOR, PRIOR, references(), **options),
-    "features": lambda **options: KNNIndex(GENERATOR, PRIOR, references(), FEATURES, 5, **options),
+    "score": lambda **options: ScoreIndex(PRIOR, score=lambda z: torch.sin(z).sum(-1), **options),
+    "discriminator": lambda **options: DiscriminatorIndex(
+        PRIOR, generator=GENERATOR, discriminator=DISCRIMINATOR, **options
+    ),
+    "classifier": lambda **options: ClassifierIndex(PRIOR, generator=GENERATOR, classifier=CLASSIFIER, **options),
+    "neighbours": lambda **options: KNNIndex(PRIOR, generator=GENERATOR, references=references(), **options),
+    "features": lambda **options: KNNIndex(
+        PRIOR, generator=GENERATOR, references=references(), features=FEATURES, neighbours=5, **options
+    ),
 }
 
 
@@ -74,7 +78,7 @@ def test_the_index_of_a_sample_is_uniform(name):
 @pytest.mark.parametrize("prior", [semicircle(dtype=F64), semicircle()])
 def test_the_score_log_density_is_the_papers_own_index(prior):
     """The same samples, levels and table, whichever way the log-density is computed."""
-    paper, score = RealismIndex(prior, samples=500), ScoreIndex(prior.log_prob, prior, samples=500)
+    paper, score = RealismIndex(prior, samples=500), ScoreIndex(prior, score=prior.log_prob, samples=500)
     z = prior.sample((50,)) * 1.5
     tolerance = 1e-9 if z.dtype == F64 else 1e-4
     torch.testing.assert_close(score.log(z), paper.log(z), rtol=tolerance, atol=tolerance)
@@ -85,7 +89,9 @@ def test_a_rising_function_of_the_score_has_the_same_index():
     """Exactly where it is linear; up to smoothing, which sees the tails of each as they are, where it is not."""
     index, z = index_of("discriminator"), draw(500, 52)
     for rising, bound in ((lambda d: 7 * d - 3, 1e-9), (torch.tanh, 0.02), (torch.exp, 0.04)):
-        other = DiscriminatorIndex(GENERATOR, lambda x, f=rising: f(DISCRIMINATOR(x)), PRIOR, samples=2000)
+        other = DiscriminatorIndex(
+            PRIOR, generator=GENERATOR, discriminator=lambda x, f=rising: f(DISCRIMINATOR(x)), samples=2000
+        )
         assert (other(z) - index(z)).abs().max() < bound
 
 
@@ -114,7 +120,7 @@ def test_no_call_gives_the_networks_more_than_max_points():
         seen.append(len(z))
         return GENERATOR(z)
 
-    index = DiscriminatorIndex(generator, DISCRIMINATOR, PRIOR, samples=100, max_points=16)
+    index = DiscriminatorIndex(PRIOR, generator=generator, discriminator=DISCRIMINATOR, samples=100, max_points=16)
     assert sum(seen) >= 100
     gradient(index.log, draw(40, 55).requires_grad_())
     assert max(seen) == 16
@@ -128,7 +134,7 @@ def test_nan_gives_nan_and_only_where_it_is(name):
 
 
 def test_far_below_the_worst_sample_the_log_falls_and_its_gradient_leads_back():
-    index = ScoreIndex(lambda z: -z.norm(dim=-1), PRIOR, samples=500)
+    index = ScoreIndex(PRIOR, score=lambda z: -z.norm(dim=-1), samples=500)
     z = (draw(20, 57) * 100).requires_grad_()
     assert index.log(z).isfinite().all()
     assert (index.log(z) < -100).all()
@@ -144,7 +150,9 @@ def test_the_confidence_is_the_logit_of_the_largest_probability():
     p = CLASSIFIER(GENERATOR(z)).softmax(-1).amax(-1)
     torch.testing.assert_close(index._argument(z), (p / (1 - p)).log(), rtol=1e-9, atol=1e-9)
     assert (index(z)[p.argsort()].diff() >= 0).all()
-    steep = ClassifierIndex(lambda z: z, lambda x: torch.cat([200 * x, 0 * x], 1), standard_normal(1, dtype=F64))
+    steep = ClassifierIndex(
+        standard_normal(1, dtype=F64), generator=lambda z: z, classifier=lambda x: torch.cat([200 * x, 0 * x], 1)
+    )
     sure = torch.tensor([[0.5], [1.0], [2.0]], dtype=F64)  # log p = -e^-100, -e^-200, -e^-400
     torch.testing.assert_close(steep(sure)[:, None], torch.erf(sure / math.sqrt(2)), rtol=0, atol=0.03)
 
@@ -162,7 +170,13 @@ def brute_force(points, real, neighbours):
 @pytest.mark.parametrize(("features", "neighbours"), [(None, 3), (FEATURES, 2)])
 def test_the_score_of_neighbours_is_that_of_a_loop(features, neighbours):
     real = references(61)
-    index = KNNIndex(GENERATOR, PRIOR, real.view(61, 3, 4) if features is None else real, features, neighbours)
+    index = KNNIndex(
+        PRIOR,
+        generator=GENERATOR,
+        references=real.view(61, 3, 4) if features is None else real,
+        features=features,
+        neighbours=neighbours,
+    )
     see = features or (lambda x: x)
     z = draw(20, 59)
     expected = brute_force(see(GENERATOR(z)), see(real), neighbours)
@@ -171,7 +185,7 @@ def test_the_score_of_neighbours_is_that_of_a_loop(features, neighbours):
 
 def test_on_a_reference_the_score_is_finite_and_so_is_its_gradient():
     real = draw(100, 60)
-    index = KNNIndex(lambda z: z, PRIOR, real, samples=200)
+    index = KNNIndex(PRIOR, generator=lambda z: z, references=real, samples=200)
     z = real.clone().requires_grad_()
     value, slope = index._argument(z), gradient(index._argument, z)
     assert value.max().item() == pytest.approx(-0.5 * math.log(1e-12))
@@ -181,8 +195,8 @@ def test_on_a_reference_the_score_is_finite_and_so_is_its_gradient():
 
 def test_features_beforehand_are_features():
     z = draw(30, 61)
-    inside = KNNIndex(GENERATOR, PRIOR, references(), FEATURES, samples=100)
-    before = KNNIndex(lambda z: FEATURES(GENERATOR(z)), PRIOR, FEATURES(references()), samples=100)
+    inside = KNNIndex(PRIOR, generator=GENERATOR, references=references(), features=FEATURES, samples=100)
+    before = KNNIndex(PRIOR, generator=lambda z: FEATURES(GENERATOR(z)), references=FEATURES(references()), samples=100)
     torch.testing.assert_close(inside.log(z), before.log(z), rtol=1e-9, atol=1e-9)
 
 
@@ -202,8 +216,10 @@ class Net(nn.Module):
 
 def test_modules_in_float32_are_asked_in_float32_and_looked_up_in_float64():
     generator, judge = Net(DIM, 12).eval(), Net(12, 1).eval()
-    index = DiscriminatorIndex(generator, judge, PRIOR, samples=300)  # a prior in float64
-    wide = DiscriminatorIndex(copy.deepcopy(generator).double(), copy.deepcopy(judge).double(), PRIOR, samples=300)
+    index = DiscriminatorIndex(PRIOR, generator=generator, discriminator=judge, samples=300)  # a prior in float64
+    wide = DiscriminatorIndex(
+        PRIOR, generator=copy.deepcopy(generator).double(), discriminator=copy.deepcopy(judge).double(), samples=300
+    )
     z = draw(20, 62).float()
     assert index.log(z).dtype == torch.float32
     assert index._rule.kernel.cells.dtype == F64
@@ -252,7 +268,7 @@ def test_restarts_report_save_load_and_bind(tmp_path):
 
 def test_a_graph_is_drawn_for_an_index_that_decodes_only_where_it_is_asked_for():
     calls = []
-    index = ScoreIndex(lambda z: (calls.append(len(z)), -z.square().sum(-1))[1], standard_normal(2, dtype=F64))
+    index = ScoreIndex(standard_normal(2, dtype=F64), score=lambda z: (calls.append(len(z)), -z.square().sum(-1))[1])
     ends = torch.tensor([1.0, 0.0], dtype=F64), torch.tensor([-0.5, 1.0], dtype=F64)
     spent = []
     for graph in (None, True):
@@ -285,7 +301,7 @@ def test_the_seed_fixes_the_index_and_the_random_state_is_left_alone():
 
 def test_a_uniform_prior_has_scores_too():
     prior = uniform_box(2, 0.0, 1.0)
-    index = ScoreIndex(lambda z: z[:, 0], prior)
+    index = ScoreIndex(prior, score=lambda z: z[:, 0])
     z = torch.tensor([[0.25, 0.9], [0.75, 0.1]])
     assert (index(z) - z[:, 0]).abs().max() < 0.03
 
@@ -294,43 +310,76 @@ def test_a_uniform_prior_has_scores_too():
     ("call", "message"),
     [
         (
-            lambda: ScoreIndex(lambda z: z, PRIOR),
-            r"the score must map \(N, D\) to one number each, \(N,\), it gave \(8, 8\)",
+            lambda: ScoreIndex(PRIOR, score=lambda z: z),
+            r"one number each.* \(\d+, 8\)",
         ),
-        (lambda: ScoreIndex(lambda z: z.sum(), PRIOR), r"one number each, \(N,\), it gave \(\) for \(8, 8\)"),
-        (lambda: ScoreIndex(lambda z: z[:, 0].log(), PRIOR), r"must be finite on the prior's samples, but \d+ of 5000"),
-        (lambda: ScoreIndex(lambda z: 0 * z[:, 0] + 2, PRIOR), "the score is 2 on all of the prior's samples"),
-        (lambda: ScoreIndex(lambda z: z[:, 0], PRIOR, alpha=2), r"alpha must be a number in \(0, 1\], got 2"),
-        (lambda: ScoreIndex(lambda z: z[:, 0], PRIOR, samples=1), "samples must be an integer of 2 or more, got 1"),
-        (lambda: ScoreIndex(lambda z: z[:, 0], PRIOR, max_points=0), "max_points must be a whole number of at least 1"),
-        (lambda: ScoreIndex(Net, PRIOR), "score must be a callable, got type"),
-        (lambda: ScoreIndex(PRIOR.log_prob, GENERATOR), "prior must be a torch.distributions.Distribution"),
-        (lambda: index_of("score").log(torch.zeros(3, 2)), r"z must be .* \(\.\.\., 8\).* of shape \(3, 2\)"),
+        (lambda: ScoreIndex(PRIOR, score=lambda z: z.sum()), r"one number each.* \(\) .*\(\d+, 8\)"),
         (
-            lambda: ClassifierIndex(GENERATOR, DISCRIMINATOR, PRIOR),
-            r"logits \(N, C\) of at least two classes, floating point, it gave torch.float64 \(8, 1\)",
+            lambda: ScoreIndex(PRIOR, score=lambda z: z[:, 0].log()),
+            r"finite .*\d+ of 5000",
         ),
-        (lambda: KNNIndex(GENERATOR, PRIOR, references(3)), "references must be more than 3, the neighbours, got 3"),
-        (lambda: KNNIndex(GENERATOR, PRIOR, references(), None, 0), "neighbours must be a whole number of at least 1"),
-        (lambda: KNNIndex(GENERATOR, PRIOR, references()[:, :4]), r"references must have as many values .* 12, got 4"),
-        (lambda: KNNIndex(GENERATOR, PRIOR, references().byte()), "references must be a floating-point tensor"),
-        (lambda: KNNIndex(GENERATOR, PRIOR, references().log()), "must be finite, they hold NaN"),
-        (lambda: ScoreIndex(lambda z: z[:, 0].long(), PRIOR), r"floating point, .*it gave torch.int64 \(8,\)"),
-        (lambda: ScoreIndex(lambda z: z[:, 0] > 0, PRIOR), "floating point, .*it gave torch.bool"),
-        (lambda: ScoreIndex(lambda z: z[:, 0] * 1j, PRIOR), "floating point, .*it gave torch.complex128"),
+        (lambda: ScoreIndex(PRIOR, score=lambda z: 0 * z[:, 0] + 2), "is 2 on all"),
+        (lambda: ScoreIndex(PRIOR, score=lambda z: z[:, 0], alpha=2), r"alpha .*\(0, 1\].* 2"),
         (
-            lambda: DiscriminatorIndex(GENERATOR, lambda x: DISCRIMINATOR(x) > 0, PRIOR),
-            "floating point, .*it gave torch.bool",
+            lambda: ScoreIndex(PRIOR, score=lambda z: z[:, 0], samples=1),
+            "samples .*at least 2.* 1",
         ),
-        (lambda: ClassifierIndex(GENERATOR, lambda x: CLASSIFIER(x).long(), PRIOR), "logits .* it gave torch.int64"),
         (
-            lambda: KNNIndex(GENERATOR, PRIOR, references(), lambda x: x.sum()),
-            r"features must map data \(N, \.\.\.\) to \(N, F\), .*they gave torch.float64 \(\) for 300",
+            lambda: ScoreIndex(PRIOR, score=lambda z: z[:, 0], max_points=0),
+            "max_points .*at least 1",
         ),
-        (lambda: KNNIndex(GENERATOR, PRIOR, references(), lambda x: (x, x)), "features must map .*they gave tuple"),
-        (lambda: KNNIndex(GENERATOR, PRIOR, references(), lambda x: x[1:]), r"they gave torch.float64 \(299, 12\)"),
-        (lambda: KNNIndex(GENERATOR, PRIOR, references(), lambda x: x.long()), "they gave torch.int64"),
-        (lambda: KNNIndex(GENERATOR, PRIOR, references(9)[:1].expand(9, 12)), "exact copies"),
+        (lambda: ScoreIndex(PRIOR, score=Net), "score .*callable.* type"),
+        (lambda: ScoreIndex(GENERATOR, score=PRIOR.log_prob), "prior .*Distribution"),
+        (lambda: index_of("score").log(torch.zeros(3, 2)), r"\(\.\.\., 8\).* of shape \(3, 2\)"),
+        (
+            lambda: ClassifierIndex(PRIOR, generator=GENERATOR, classifier=DISCRIMINATOR),
+            r"two classes.*\(\d+, 1\)",
+        ),
+        (
+            lambda: KNNIndex(PRIOR, generator=GENERATOR, references=references(3)),
+            "references .*more than neighbours=3; got 3",
+        ),
+        (
+            lambda: KNNIndex(PRIOR, generator=GENERATOR, references=references(), neighbours=0),
+            "neighbours .*at least 1",
+        ),
+        (
+            lambda: KNNIndex(PRIOR, generator=GENERATOR, references=references()[:, :4]),
+            r"references .* 12; got 4",
+        ),
+        (
+            lambda: KNNIndex(PRIOR, generator=GENERATOR, references=references().byte()),
+            "references .*floating-point.*uint8",
+        ),
+        (lambda: KNNIndex(PRIOR, generator=GENERATOR, references=references().log()), "references .*finite.*NaN"),
+        (lambda: ScoreIndex(PRIOR, score=lambda z: z[:, 0].long()), r"floating point.*\(\d+,\) and torch.int64"),
+        (lambda: ScoreIndex(PRIOR, score=lambda z: z[:, 0] > 0), "floating point.* torch.bool"),
+        (lambda: ScoreIndex(PRIOR, score=lambda z: z[:, 0] * 1j), "floating point.* torch.complex128"),
+        (
+            lambda: DiscriminatorIndex(PRIOR, generator=GENERATOR, discriminator=lambda x: DISCRIMINATOR(x) > 0),
+            "floating point.* torch.bool",
+        ),
+        (
+            lambda: ClassifierIndex(PRIOR, generator=GENERATOR, classifier=lambda x: CLASSIFIER(x).long()),
+            "logits .* torch.int64",
+        ),
+        (
+            lambda: KNNIndex(PRIOR, generator=GENERATOR, references=references(), features=lambda x: x.sum()),
+            r"features .*\(N, F\).* 300",
+        ),
+        (
+            lambda: KNNIndex(PRIOR, generator=GENERATOR, references=references(), features=lambda x: (x, x)),
+            "features .*got .*tuple",
+        ),
+        (
+            lambda: KNNIndex(PRIOR, generator=GENERATOR, references=references(), features=lambda x: x[1:]),
+            r"\(299, 12\)",
+        ),
+        (
+            lambda: KNNIndex(PRIOR, generator=GENERATOR, references=references(), features=lambda x: x.long()),
+            "features .*torch.int64",
+        ),
+        (lambda: KNNIndex(PRIOR, generator=GENERATOR, references=references(9)[:1].expand(9, 12)), "exact copies"),
     ],
 )
 def test_errors_say_what_was_expected_and_what_came(call, message):
@@ -341,20 +390,26 @@ def test_errors_say_what_was_expected_and_what_came(call, message):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: ScoreIndex(lambda z: torch.rand(len(z), dtype=F64) + z[:, 0], PRIOR), "the score is random"),
-        (lambda: ScoreIndex(lambda z: (z - z.mean(0))[:, 0], PRIOR), "depends on the others in its batch"),
-        (lambda: ScoreIndex(lambda z: z[:, 0].detach(), PRIOR), "the score is not differentiable"),
-        (lambda: ScoreIndex(lambda z: z[:, 0].round(), PRIOR), "the score is not differentiable"),
+        (lambda: ScoreIndex(PRIOR, score=lambda z: torch.rand(len(z), dtype=F64) + z[:, 0]), "score .*random"),
+        (lambda: ScoreIndex(PRIOR, score=lambda z: (z - z.mean(0))[:, 0]), "couples the points"),
+        (lambda: ScoreIndex(PRIOR, score=lambda z: z[:, 0].detach()), "score .*differentiable"),
+        (lambda: ScoreIndex(PRIOR, score=lambda z: z[:, 0].round()), "score .*differentiable"),
         (
-            lambda: ScoreIndex(lambda z: z @ torch.ones(7, dtype=F64), PRIOR),
-            r"the score failed .*\(8, 8\).*RuntimeError",
+            lambda: ScoreIndex(PRIOR, score=lambda z: z @ torch.ones(7, dtype=F64)),
+            r"score failed .*\(5000, 8\).*RuntimeError",
         ),
         (
-            lambda: DiscriminatorIndex(Net(DIM, 12), lambda x: x[:, 0], PRIOR),
-            r"generator is in training mode \(Net, li",
+            lambda: DiscriminatorIndex(PRIOR, generator=Net(DIM, 12), discriminator=lambda x: x[:, 0]),
+            r"generator .*training mode \(Net, li",
         ),
-        (lambda: ClassifierIndex(GENERATOR, Net(12, 5), PRIOR), r"classifier is in training mode .*classifier.eval"),
-        (lambda: KNNIndex(GENERATOR, PRIOR, references(), Net(12, 5)), "features is in training mode"),
+        (
+            lambda: ClassifierIndex(PRIOR, generator=GENERATOR, classifier=Net(12, 5)),
+            r"training mode .*classifier.eval",
+        ),
+        (
+            lambda: KNNIndex(PRIOR, generator=GENERATOR, references=references(), features=Net(12, 5)),
+            "features .*training mode",
+        ),
     ],
 )
 def test_a_score_that_no_path_can_follow_is_refused(call, message):
@@ -372,7 +427,7 @@ IN_PLACE = {
 @pytest.mark.parametrize("generator", [GENERATOR, lambda z: z.tanh(), lambda z: z])
 def test_a_score_that_works_in_place_is_refused_or_right(generator, judge):
     try:
-        index = DiscriminatorIndex(generator, judge, PRIOR, samples=100)
+        index = DiscriminatorIndex(PRIOR, generator=generator, discriminator=judge, samples=100)
     except GeneratorError as error:
         assert "in place" in str(error)  # noqa: PT017
     else:
@@ -384,7 +439,7 @@ def test_a_score_that_works_in_place_is_refused_or_right(generator, judge):
 
 def test_references_in_half_precision_are_measured_in_float32():
     real = references().half()
-    half, single = (KNNIndex(GENERATOR, PRIOR, each, samples=100) for each in (real, real.float()))
+    half, single = (KNNIndex(PRIOR, generator=GENERATOR, references=each, samples=100) for each in (real, real.float()))
     z = draw(10, 71)
     assert torch.equal(half.log(z), single.log(z))
 
@@ -407,12 +462,12 @@ ALL |= {name: lambda prior, name=name, **o: MAKERS[name](**o) for name in ("disc
 def test_every_index_says_what_it_wants(name):
     with unchecked():
         for seed in (1.5, "a", None, True, -1, 2**70):
-            with pytest.raises(InputError, match="seed must be a whole number from 0 to 2 \\*\\* 63 - 1, got"):
+            with pytest.raises(InputError, match="seed must be a whole number"):
                 ALL[name](PRIOR, seed=seed)
         index = ALL[name](PRIOR, samples=50)
         for z in (torch.zeros(2, DIM).numpy(), [0.0] * DIM, "z", None):
             for ask in (index, index.log):
-                with pytest.raises(InputError, match=rf"z must be .* \(\.\.\., 8\).* got {type(z).__name__}"):
+                with pytest.raises(InputError, match=r"z must be .*\(\.\.\., 8\)"):
                     ask(z)
 
 

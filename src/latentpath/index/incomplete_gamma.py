@@ -1,6 +1,7 @@
-r"""The index of normal priors: :math:`\log Q(a, x)` with :math:`a = D/2`, x half the squared Mahalanobis distance.
+r"""The regularised incomplete gamma functions P(a, x) and Q(a, x) = 1 - P in the log domain, by series and by table.
 
-And its complement :math:`\log P(a, x) = \log(1 - Q)`, for the two-sided index, from the same table.
+With :math:`a = D/2` and x half the squared Mahalanobis distance, :math:`\log Q(a, x)` is the log realism index of a
+normal prior. Its complement :math:`\log P = \log(1 - Q)`, for the two-sided index, comes from the same table.
 """
 
 from __future__ import annotations
@@ -13,49 +14,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["NormalRule", "gamma_table", "log_price"]
-
-
-@dataclasses.dataclass(frozen=True)
-class NormalRule:
-    """``log ri`` of a normal with this mean and whitening, exactly."""
-
-    mean: Tensor
-    whiten: Tensor  # (D, D), or (1, D) for a diagonal
-    dim: int
-    table: _GammaTable
-
-    def half_distance(self, z: Tensor) -> Tensor:
-        """Half the squared Mahalanobis distance, ``(..., D) -> (...,)``."""
-        centred = z - self.mean
-        white = centred * self.whiten[0] if self.whiten.shape[0] == 1 else centred @ self.whiten
-        return white.square().sum(-1) / 2
-
-    def __call__(self, z: Tensor, eps: float) -> Tensor:
-        """``log ri: (..., D) -> (...,)``, by the table."""
-        x = self.half_distance(z)
-        return self.log_q(x)
-
-    def log_q(self, x: Tensor) -> Tensor:
-        """``log Q(D/2, x)`` of half the squared distance, by the table."""
-        log_q: Tensor = _LogQ.apply(x, self.table.cells, self.table)[0]  # type: ignore[no-untyped-call]
-        return log_q
-
-    def log_p(self, x: Tensor) -> Tensor:
-        """``log P(D/2, x)`` of half the squared distance, by the table; ``x`` must stay away from 0."""
-        log_p: Tensor = _LogP.apply(x, self.table.cells, self.table)[0]  # type: ignore[no-untyped-call]
-        return log_p
-
-    def direct(self, z: Tensor) -> Tensor:
-        """The same by series and continued fraction."""
-        x = self.half_distance(z).clamp(_tiny(z.dtype), 1e300 if z.dtype == torch.float64 else 1e30)
-        return -log_price(self.dim / 2, x)[0].exp()
+__all__ = ["GammaTable", "gamma_table", "huge", "log_price", "tiny"]
 
 
 def log_price(a: float, x: Tensor) -> tuple[Tensor, Tensor]:
-    r"""``log W`` and ``log d(log W)/dx`` for :math:`W = -\log Q(a, x)`, to 1e-11 from the mode to the far tail.
+    r"""Computes ``log W`` and ``log d(log W)/dx`` for :math:`W = -\log Q(a, x)`.
 
-    The series of ``P = 1 - Q`` below ``a + 1``, Legendre's continued fraction above.
+    The relative error of W is 1e-11 from the mode to the far tail: by the series of ``P = 1 - Q`` below ``a + 1``, and
+    by Legendre's continued fraction above.
     """
     ratio = (x - a) / a
     if a >= 20:  # log(a^a e^-a / Gamma(a)) by Stirling's series
@@ -92,8 +58,11 @@ def log_price(a: float, x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @dataclasses.dataclass(frozen=True)
-class _GammaTable:
-    """Quintics for ``R = log W - a log(x / a)`` on a uniform grid of ``u = r / (r + c)``, ``r = sqrt(2x)``."""
+class GammaTable:
+    """The table of ``W = -log Q(a, x)``.
+
+    Its cells are quintics for ``R = log W - a log(x / a)`` on a uniform grid of ``u = r / (r + c)``, ``r = sqrt(2x)``.
+    """
 
     cells: Tensor  # (n - 1, 6), powers of the local coordinate
     a: float
@@ -101,14 +70,18 @@ class _GammaTable:
     step: float
     cut: float  # x beyond which three terms of the asymptotic expansion are exact to 1e-12
 
-    def price(self, x: Tensor, cells: Tensor) -> tuple[Tensor, Tensor]:
-        """``W`` and its derivative ``H`` at ``x > 0``."""
-        log_price, growth = self.log_price(x, cells)
-        price = log_price.exp()
-        return price, price * growth
+    def log_q(self, x: Tensor) -> Tensor:
+        """Computes ``log Q(a, x)``."""
+        log_q: Tensor = _LogGamma.apply(x, self.cells, self, _log_q)[0]  # type: ignore[no-untyped-call]
+        return log_q
+
+    def log_p(self, x: Tensor) -> Tensor:
+        """Computes ``log P(a, x)``; ``x`` must stay away from 0."""
+        log_p: Tensor = _LogGamma.apply(x, self.cells, self, _log_p)[0]  # type: ignore[no-untyped-call]
+        return log_p
 
     def log_price(self, x: Tensor, cells: Tensor) -> tuple[Tensor, Tensor]:
-        """``log W`` and its derivative at ``x > 0``."""
+        """Computes ``log W`` and its derivative at ``x > 0``."""
         r = (2 * x).sqrt()
         scale = 1 / (r + self.c)
         s = r * scale / self.step - 0.5
@@ -121,14 +94,14 @@ class _GammaTable:
         return self.a * (x / self.a).log() + value, growth
 
     def tail(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The same for large ``x``."""
+        """Computes ``W`` and its derivative for large ``x``."""
         b = self.a - 1
         return x - b * x.log() + math.lgamma(self.a) - b / x, 1 - b / x + b / (x * x)
 
 
 @functools.lru_cache(maxsize=64)
-def gamma_table(dim: int) -> _GammaTable:
-    """The table of the price of a normal prior in ``dim`` dimensions, made once."""
+def gamma_table(dim: int) -> GammaTable:
+    """Makes the table of the price of a normal prior in ``dim`` dimensions, once."""
     a, c = dim / 2, math.sqrt(dim) + 2
     n = 1500 + int(60 * math.sqrt(dim))
     step = 1 / n
@@ -142,11 +115,11 @@ def gamma_table(dim: int) -> _GammaTable:
     r1, r2 = c / (1 - u) ** 2, 2 * c / (1 - u) ** 3
     first = (growth - a / x) * r * r1
     second = (curvature + a / x**2) * (r * r1) ** 2 + (growth - a / x) * (r1**2 + r * r2)
-    return _GammaTable(_quintic(value, first * step, second * step**2), a, c, step, float(x[-1]))
+    return GammaTable(_quintic(value, first * step, second * step**2), a, c, step, float(x[-1]))
 
 
 def _quintic(f: Tensor, d: Tensor, e: Tensor) -> Tensor:
-    """The cells of a C2 quintic with values ``f`` and derivatives ``d``, ``e`` (per cell) at the nodes."""
+    """Computes the cells of a C2 quintic with values ``f`` and derivatives ``d``, ``e`` (per cell) at the nodes."""
     rise, d0, d1, e0, e1 = f[1:] - f[:-1], d[:-1], d[1:], e[:-1], e[1:]
     g0, g1, g2 = rise - d0 - e0 / 2, d1 - d0 - e0, e1 - e0
     return torch.stack(
@@ -154,22 +127,47 @@ def _quintic(f: Tensor, d: Tensor, e: Tensor) -> Tensor:
     )
 
 
-def _tiny(dtype: torch.dtype) -> float:
+def tiny(dtype: torch.dtype) -> float:
+    """Returns the smallest ``x`` that is told from the mode."""
     return 1e-60 if dtype == torch.float64 else 1e-12
 
 
-class _LogQ(torch.autograd.Function):
-    """``x -> (log Q(a, x), H)`` with ``H = -(log Q)'``; as ``H' = H (H + (a - 1)/x - 1)``, it closes on itself."""
+def huge(dtype: torch.dtype) -> float:
+    """Returns the largest ``x`` whose price does not overflow."""
+    return 1e300 if dtype == torch.float64 else 1e30
+
+
+def _log_q(x: Tensor, cells: Tensor, table: GammaTable) -> tuple[Tensor, Tensor]:
+    """Computes ``log Q`` and its derivative."""
+    x = x.clamp(tiny(x.dtype), huge(x.dtype))
+    log_price, growth = table.log_price(x.clamp(max=table.cut), cells)
+    price = log_price.exp()
+    far_price, far_slope = table.tail(x)
+    far = x > table.cut
+    return -torch.where(far, far_price, price), -torch.where(far, far_slope, price * growth)
+
+
+def _log_p(x: Tensor, cells: Tensor, table: GammaTable) -> tuple[Tensor, Tensor]:
+    """Computes ``log P`` and its derivative; beyond the cut P is 1."""
+    log_w, growth = table.log_price(x.clamp(max=table.cut), cells)
+    w = log_w.exp()
+    small = w < 1e-5
+    share = torch.where(small, 1.0, w)
+    # P = 1 - e^-W; P'/P = W' / (e^W - 1)
+    log_p = torch.where(small, log_w - w / 2, torch.log(-torch.expm1(-share)))
+    slope = growth * torch.where(small, 1 - w / 2, share / torch.expm1(share))
+    return log_p, torch.where(x > table.cut, 0.0, slope)
+
+
+class _LogGamma(torch.autograd.Function):
+    """``x -> (L, L')`` for ``L = log Q`` or ``log P``; both have ``L'' = L' ((a - 1)/x - 1 - L')``."""
 
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(x: Tensor, cells: Tensor, table: _GammaTable) -> tuple[Tensor, Tensor]:
-        x = x.clamp(_tiny(x.dtype), 1e300 if x.dtype == torch.float64 else 1e30)
-        price, hazard = table.price(x.clamp(max=table.cut), cells)
-        far_price, far_hazard = table.tail(x)
-        far = x > table.cut
-        return -torch.where(far, far_price, price), torch.where(far, far_hazard, hazard)
+    def forward(x: Tensor, cells: Tensor, table: GammaTable, function: Any) -> tuple[Tensor, Tensor]:
+        found: tuple[Tensor, Tensor] = function(x, cells, table)
+        return found
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
@@ -179,57 +177,19 @@ class _LogQ(torch.autograd.Function):
         ctx.set_materialize_grads(False)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, None, None]:
-        x, hazard = ctx.saved_tensors
-        total = None if grads[0] is None else -grads[0] * hazard
-        if grads[1] is not None:
-            second = grads[1] * _hazard_slope(ctx.a, x, hazard)
-            total = second if total is None else total + second
-        return total, None, None
-
-    @staticmethod
-    def jvp(ctx: Any, *tangents: Any) -> tuple[Tensor, Tensor]:
-        x, hazard = ctx.saved_tensors
-        return -tangents[0] * hazard, tangents[0] * _hazard_slope(ctx.a, x, hazard)
-
-
-def _hazard_slope(a: float, x: Tensor, hazard: Tensor) -> Tensor:
-    return hazard * (hazard - 1 + (a - 1) / x.clamp(min=_tiny(x.dtype)))
-
-
-class _LogP(torch.autograd.Function):
-    """``x -> (log P(a, x), R)`` with ``R = (log P)'``; as ``R' = R ((a - 1)/x - 1 - R)``, it closes on itself."""
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(x: Tensor, cells: Tensor, table: _GammaTable) -> tuple[Tensor, Tensor]:
-        log_w, growth = table.log_price(x.clamp(max=table.cut), cells)  # beyond the cut P is 1
-        w = log_w.exp()
-        small = w < 1e-5
-        share = torch.where(small, 1.0, w)
-        # P = 1 - e^-W; P'/P = W' / (e^W - 1)
-        log_p = torch.where(small, log_w - w / 2, torch.log(-torch.expm1(-share)))
-        slope = growth * torch.where(small, 1 - w / 2, share / torch.expm1(share))
-        return log_p, torch.where(x > table.cut, 0.0, slope)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
-        ctx.save_for_backward(inputs[0], output[1])
-        ctx.save_for_forward(inputs[0], output[1])
-        ctx.a = inputs[2].a
-        ctx.set_materialize_grads(False)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, None, None]:
+    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, None, None, None]:
         x, slope = ctx.saved_tensors
         total = None if grads[0] is None else grads[0] * slope
         if grads[1] is not None:
-            second = grads[1] * slope * ((ctx.a - 1) / x - 1 - slope)
+            second = grads[1] * _bend(ctx.a, x, slope)
             total = second if total is None else total + second
-        return total, None, None
+        return total, None, None, None
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> tuple[Tensor, Tensor]:
         x, slope = ctx.saved_tensors
-        return tangents[0] * slope, tangents[0] * slope * ((ctx.a - 1) / x - 1 - slope)
+        return tangents[0] * slope, tangents[0] * _bend(ctx.a, x, slope)
+
+
+def _bend(a: float, x: Tensor, slope: Tensor) -> Tensor:
+    return slope * (-slope - 1 + (a - 1) / x.clamp(min=tiny(x.dtype)))

@@ -48,10 +48,12 @@ from torch import Tensor
 from latentpath.callables import without_autocast
 from latentpath.errors import InputError
 
-from .base import PriorIndex
-from .closed_form import Rule, choose, name_of
+from .base import PriorIndex, Rule
+from .closed_form import NormalRule
 from .empirical_distribution import Kernel, KernelRule, smooth
-from .incomplete_gamma import NormalRule, log_price
+from .incomplete_gamma import log_price
+from .prior_adapter import name_of
+from .realism import realism_rule
 
 __all__ = ["TypicalityIndex"]
 
@@ -69,16 +71,14 @@ class TypicalityIndex(PriorIndex):
     Args:
         prior: as for `RealismIndex`, but for uniform ones, whose samples are all equally typical.
         alpha: the scale in (0, 1]; below 1 the price of a path stays positive on the shell.
-        samples: how many samples the estimate is made from, at least 2; unused for normals, whose index is exact.
-        seed: of those samples; the global random state is left as it was.
+        samples: the number of samples that the estimate is made from, at least 2; unused for normals, whose index is
+            exact.
+        seed: the seed of these samples; the global random state stays as it was.
 
     Attributes:
-        prior: as given.
-        alpha: as given.
-        samples: as given.
-        seed: as given.
+        prior: as given; likewise ``alpha``, ``samples`` and ``seed``.
         dim: ``D``.
-        kind: ``"normal"`` or ``"kde"``: how the realism index is computed.
+        kind: the method of the realism index: ``"normal"`` or ``"kde"``.
 
     Raises:
         InputError: the prior is uniform, or as for `RealismIndex`.
@@ -93,18 +93,18 @@ class TypicalityIndex(PriorIndex):
         tensor([0.0000, 0.9546, 1.0000, 0.0013])
     """
 
-    def __init__(self, prior: Any, alpha: float | int = 0.9, samples: int = 5000, seed: int = 0) -> None:
-        super().__init__(prior, alpha, samples, seed)
+    def __init__(self, prior: Any, *, alpha: float | int = 0.9, samples: int = 5000, seed: int = 0) -> None:
+        super().__init__(prior, alpha=alpha, samples=samples, seed=seed)
         with torch.no_grad(), without_autocast():
-            kind, below = choose(prior, self.dim, samples, seed)
+            kind, below = realism_rule(prior, self.dim, samples, seed)
             if isinstance(below, NormalRule):
                 rule: Rule = _NormalTypicality(below)
             elif isinstance(below, KernelRule):
                 rule = _KernelTypicality(below, smooth(-below.kernel.levels.flip(0), below.kernel.width))
             else:
                 raise InputError(
-                    f"a uniform prior has one density, and so no typicality, got {name_of(prior)}; "
-                    "RealismIndex has its walls"
+                    f"prior must have more than one density, or none is more typical; got {name_of(prior)}, which is "
+                    "uniform. RealismIndex has its walls."
                 )
         self._set(kind=kind, _rule=rule)
 
@@ -121,12 +121,12 @@ class _NormalTypicality:
     normal: NormalRule
 
     def __call__(self, z: Tensor, eps: float) -> Tensor:
-        """``log t: (..., D) -> (...,)``, by the table."""
+        """Computes ``log t: (..., D) -> (...,)`` by the table."""
         x, held, tip = self._parts(z)
-        return _two_sided(self.normal.log_q(x), self.normal.log_p(held) + tip)
+        return _two_sided(self.normal.table.log_q(x), self.normal.table.log_p(held) + tip)
 
     def direct(self, z: Tensor) -> Tensor:
-        """The same by series and continued fraction."""
+        """Computes the same by series and continued fraction."""
         _, held, tip = self._parts(z)
         price = log_price(self.normal.dim / 2, held)[0]
         w = price.exp()
@@ -135,7 +135,7 @@ class _NormalTypicality:
         return _two_sided(self.normal.direct(z), log_p + tip)
 
     def _parts(self, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Half the squared distance, the same held off the mode, and what ``log P`` loses within."""
+        """Computes half the squared distance, the same bounded away from the mode, and the loss of ``log P`` within."""
         x, a = self.normal.half_distance(z), self.normal.dim / 2
         held = x.clamp(min=_TIP * a)
         return x, held, (x - held) / _TIP
@@ -149,11 +149,11 @@ class _KernelTypicality:
     above: Kernel  # of the levels with their sign turned
 
     def __call__(self, z: Tensor, eps: float) -> Tensor:
-        """``log t: (..., D) -> (...,)``, by the tables."""
+        """Computes ``log t: (..., D) -> (...,)`` by the tables."""
         level = self.below.level(z)
         return _two_sided(self.below.kernel.log_cdf(level), self.above.log_cdf(-level))
 
     def direct(self, z: Tensor) -> Tensor:
-        """The same by the sums over the samples."""
+        """Computes the same by the sums over the samples."""
         level = self.below.level(z)
         return _two_sided(self.below.kernel.direct(level), self.above.direct(-level))

@@ -225,12 +225,19 @@ def indices(model: Model, real: Tensor | None, start: Tensor, end: Tensor, plan:
     makers = {"typicality": partial(TypicalityIndex, model.prior, **how)}
     if "discriminator" in index_names(model, real):
         assert model.discriminator is not None
-        makers["discriminator"] = partial(DiscriminatorIndex, generator, model.discriminator, model.prior, **how)
-    makers["classifier"] = partial(ClassifierIndex, generator, digit_classifier(), model.prior, **how)
+        makers["discriminator"] = partial(
+            DiscriminatorIndex, model.prior, generator=generator, discriminator=model.discriminator, **how
+        )
+    makers["classifier"] = partial(
+        ClassifierIndex, model.prior, generator=generator, classifier=digit_classifier(), **how
+    )
     if real is not None:
         features, _ = feature_network(model, tuple(real.shape[1:]))
         chosen = real[torch.randperm(len(real), generator=torch.Generator().manual_seed(plan.seed))[:_REFERENCES]]
-        makers["neighbours"] = partial(KNNIndex, generator, model.prior, 2 * chosen.float() / 255 - 1, features, **how)
+        references = 2 * chosen.float() / 255 - 1
+        makers["neighbours"] = partial(
+            KNNIndex, model.prior, generator=generator, references=references, features=features, **how
+        )
     found: dict[str, Tensor] = {}
     for i, (name, make) in enumerate(makers.items()):
         path = interpolate(
