@@ -259,7 +259,7 @@ def test_a_polyline_of_one_point_stays_there():
 
 
 def test_points_of_an_arc_that_does_not_grow_count_as_evenly_spaced():
-    """Where nothing is measured (a price of 0, a constant generator) the latents still lead from end to end."""
+    """A price of 0 or a constant generator measures nothing; the latents still lead from end to end."""
     line = lp.lerp(randn(3, seed=1), randn(3, seed=2), 4)
     arc = torch.zeros(5, dtype=F64)
     torch.testing.assert_close(at_arc(line, arc, even_arc(arc, 9)), lp.lerp(line[0], line[-1], 8), rtol=0, atol=1e-14)

@@ -3,7 +3,7 @@
 from . import interrupts  # noqa: F401  # first: it answers Ctrl-C while the rest is imported
 
 # isort: split
-from . import adapters, priors, solvers
+from . import adapters, errors, priors, solvers
 from .audit import Audit, audit
 from .curves import lerp, slerp
 from .energy import cost, energy, length, metric_tensor
@@ -42,6 +42,7 @@ __all__ = [
     "audit",
     "cost",
     "energy",
+    "errors",
     "film",
     "interpolate",
     "interpolate_through",

@@ -82,7 +82,7 @@ def check_endpoints(
     return start, end
 
 
-def _check_latents(name: str, value: Tensor, dim: int | None) -> None:
+def _check_latents(name: str, value: Any, dim: int | None) -> None:
     """Refuses what is not a dense floating-point tensor ``(D,)`` or ``(B, D)``."""
     wanted = "(D,) or (B, D)" + (f" with D = {dim} (the prior's event size)" if dim is not None else "")
     if not isinstance(value, Tensor):

@@ -20,7 +20,7 @@ _ROUNDING = 1e-5
 """The difference of two calls that rounding explains, relative to the largest value."""
 
 _COUPLING = 5e-3
-"""The difference of a point alone and in a batch that is no coupling, relative to the spread of the values."""
+"""The difference of a point alone and in a batch that kernels explain, relative to the spread of the values."""
 
 
 def check_callable(name: str, function: object) -> None:

@@ -1,4 +1,4 @@
-"""Which priors an index takes, and what it knows of them: subclasses, bounded supports, other libraries, devices."""
+"""Priors of an index: subclasses, bounded supports, other libraries, dtypes and devices."""
 
 from __future__ import annotations
 

@@ -1,3 +1,5 @@
+"""The realism index: exact answers, laws of every prior, the estimate, and validation of arguments."""
+
 from __future__ import annotations
 
 import functools

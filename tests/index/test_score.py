@@ -1,4 +1,4 @@
-"""Indices of scores: the integral transform of whatever rates a latent, its laws, its doors, and paths under it."""
+"""Indices of scores: their laws, their validation of arguments, and paths under them."""
 
 from __future__ import annotations
 
@@ -446,7 +446,7 @@ def test_references_in_half_precision_are_measured_in_float32():
 
 @contextlib.contextmanager
 def unchecked():
-    """As a user calls it, whose types nobody checks before the door does."""
+    """Switches jaxtyping's checks off, as for a user."""
     config.update("jaxtyping_disable", True)
     try:
         yield

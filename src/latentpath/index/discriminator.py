@@ -46,6 +46,7 @@ class DiscriminatorIndex(ScoreIndex):
     Source: not in the paper; see `latentpath.index.score`.
 
     Example:
+        >>> import torch
         >>> from latentpath.priors import standard_normal
         >>> parts = {"generator": lambda z: 3 * z, "discriminator": lambda x: -x.norm(dim=1)}
         >>> index = DiscriminatorIndex(standard_normal(20), **parts, samples=1000)

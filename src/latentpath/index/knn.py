@@ -6,8 +6,8 @@ sphere that it lies deepest in,
 
 .. math:: R(z) = \max_r \frac{|\phi(r) - \phi(\mathrm{nn}_k(r))|}{|\phi(G(z)) - \phi(r)|},
 
-over the half of the references whose spheres are the smaller (the larger ones belong to what is alone in its region,
-and say little). :math:`R \ge 1` within the manifold of the references, and far away it falls like one over the
+over the half of the references whose spheres are the smaller (the larger ones belong to isolated references, and tell
+little). :math:`R \ge 1` within the manifold of the references, and far away it falls like one over the
 distance. It was meant for the quality of single images; here its logarithm is a score of latents.
 
 The maximum picks one reference at a time, and the score is smooth between the ridges where two of them are equal. On
@@ -52,8 +52,8 @@ class KNNIndex(ScoreIndex):
         generator: latents ``(N, D)`` to data ``(N, ...)``; a module must be in eval mode.
         references: real data ``(M, ...)``, floating point, in the generator's range. A few thousand will do.
         features: :math:`\phi`, data to features ``(N, ...)``, of the references too; None for the data themselves. A
-            network's features tell more than pixels. Where the references' are known, leave this None, pass them as
-            ``references``, and a generator that ends in the features.
+            network's features tell more than pixels. Where the features of the references are known, leave this None,
+            pass them as ``references``, and a generator that ends in the features.
         neighbours: k, the paper's 3.
         alpha: the scale in (0, 1].
         samples: the number of samples that are decoded and scored for the estimate.

@@ -8,7 +8,7 @@ a number in [0, 1] that is 1 at the mode only. Paths pay by its logarithm after 
 :math:`w(z) = -\log(\alpha\, \mathrm{ri}(z)) \ge 0`, and `RealismIndex.log` returns :math:`-w`.
 By the probability integral transform :math:`\mathrm{ri}(X)` is uniform on (0, 1) when :math:`f(X)` has no atoms.
 
-**Closed forms, and what is done elsewhere**
+**Closed forms and the estimate**
 
 ============================================= ========= ========================================================
 prior                                         kind      :math:`\log \mathrm{ri}(z)`
@@ -38,11 +38,11 @@ errors the bandwidth changes with the level, see `latentpath.index.bandwidth`; t
 **Speed.** Both are functions of one scalar and are tabulated once, on grids on which a look-up is a multiplication:
 :math:`\log W - a \log x` in :math:`r/(r + c), r = \sqrt{2x}` by quintics (exact first and second derivatives at the
 nodes, relative error of ``W`` below 1e-10); :math:`\log G_W`, and :math:`e` in :math:`\log(l_{\min} - x)`, by monotone
-C1 cubics. So the cost does not depend on the number of samples; `RealismIndex.log_direct` keeps the series and sums.
+C1 cubics. So the cost does not depend on the number of samples; `RealismIndex.log_direct` computes the series and sums.
 Everything is computed in float64 whatever the dtype of ``z``, except on devices that lack it.
 
-**Others.** The log-density is one score of a latent among many; `latentpath.index.score` has those that look at what
-the generator makes, `latentpath.index.typicality` the two-sided view of the density.
+**Other indices.** The log-density is one score of a latent among many; `latentpath.index.score` has scores of what the
+generator makes, `latentpath.index.typicality` the two-sided view of the density.
 """
 
 from __future__ import annotations

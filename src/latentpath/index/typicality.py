@@ -1,20 +1,19 @@
 r"""The typicality of a latent: neither less likely than the prior's samples, nor more.
 
 The realism index is 1 at the mode, and a path pays least there. In high dimensions no sample is ever near the mode:
-those of a normal lie on a shell, the *soap bubble* of radius about :math:`\sqrt D`, and a generator that was trained
-on them has never seen what is inside. With :math:`\mathrm{ri}` of Definition 1,
+samples of a normal lie on a shell, the *soap bubble* of radius about :math:`\sqrt D`, and a generator that was trained
+on them has never been trained inside. With :math:`\mathrm{ri}` of Definition 1,
 
 .. math:: t(z) = 4\, \mathrm{ri}(z)\, \bigl(1 - \mathrm{ri}(z)\bigr)
 
 is 1 where the density is that of the median sample, and falls to 0 where it is lower *or* higher.
 
-**Why not a uniform one.** The two-sided p-value :math:`t_0 = 2 \min(\mathrm{ri}, 1 - \mathrm{ri})` orders the latents
-in the same way (:math:`t = t_0 (2 - t_0)`) and is uniform under the prior, as the realism index is. But every index
-that is uniform and has its maximum on a surface has a kink there, since the density of :math:`t_0` at 1 is how
-steeply it falls; and a cheap path runs along that surface. On random smooth generators (18 pairs, D = 20 and 64,
-normal and semicircle prior) no path had converged after 1,000 evaluations with :math:`t_0`; with t, whose price is a
-parabola across the shell, all had, after 30 to 175. The two prices differ by log 2 at most, far from the shell. The
-law of t is known all the same: as :math:`\mathrm{ri}(X)` is uniform,
+**A smooth maximum instead of a uniform law.** The two-sided p-value :math:`t_0 = 2 \min(\mathrm{ri}, 1 - \mathrm{ri})`
+orders the latents in the same way (:math:`t = t_0 (2 - t_0)`) and is uniform under the prior, as the realism index is.
+But every index that is uniform and has its maximum on a surface has a kink there, since the density of :math:`t_0` at 1
+is its slope; and a cheap path runs along that surface, where solvers do not converge. The price of t is a parabola
+across the shell. The two prices differ by log 2 at most, far from the shell. The law of t is known all the same: as
+:math:`\mathrm{ri}(X)` is uniform,
 
 .. math:: P\bigl(t(X) \le s\bigr) = 1 - \sqrt{1 - s}, \qquad t_0 = 1 - \sqrt{1 - t}.
 
@@ -24,13 +23,13 @@ law of t is known all the same: as :math:`\mathrm{ri}(X)` is uniform,
 For an estimated index :math:`1 - G_W` is the same smoothed distribution function, of the levels with their sign turned.
 
 **At the mode** t of a normal is 0, and the price :math:`-\log t \approx -D \log r` infinite: a logarithm, whose
-integral is finite, so that a path *through* the mode has a finite cost. It is a peak, no wall. Numbers have no room
-for its tip: within :math:`r_0 = 10^{-3} \sqrt{D/2}` of the mode (Mahalanobis) :math:`\log P` goes on along its
+integral is finite, so that a path *through* the mode has a finite cost. Floating point cannot represent the tip of
+this peak: within :math:`r_0 = 10^{-3} \sqrt{D/2}` of the mode (Mahalanobis) :math:`\log P` goes on along its
 tangent in x,
 
 .. math:: \log P(a, x) \to \log P(a, x_0) + a\,\frac{x - x_0}{x_0}, \qquad x_0 = r_0^2 / 2,
 
-a paraboloid in z: finite everywhere, with a gradient that leads away from the mode and vanishes only on the very spot,
+a paraboloid in z: finite everywhere, with a gradient that leads away from the mode and vanishes only at the mode,
 where no direction is better than another. A path symmetric about the mode, in a generator that is symmetric too,
 is a saddle of the energy, and a solver does not leave it by itself; ``restarts=`` starts from elsewhere. An estimate is
 finite at the mode as it is: the tail of its last kernel, a parabola in the log-density.
@@ -57,11 +56,12 @@ from .realism import realism_rule
 
 __all__ = ["TypicalityIndex"]
 
-_TIP = 5e-7  # x_0 / a
+_TIP = 5e-7
+"""The end of the peak's tip, ``x_0 / a``; within it ``log P`` follows its tangent (`test_typicality.py`)."""
 
 
 class TypicalityIndex(PriorIndex):
-    r"""How typical a latent's density is of the prior's samples: too low *and* too high a density are penalised.
+    r"""The index of a typical density: densities below and above those of the prior's samples are penalised.
 
     .. math:: t(z) = 4\, \mathrm{ri}(z)\, (1 - \mathrm{ri}(z)), \qquad \mathrm{log}(z) = \log(\alpha\, t(z))
 
@@ -110,7 +110,7 @@ class TypicalityIndex(PriorIndex):
 
 
 def _two_sided(log_below: Tensor, log_above: Tensor) -> Tensor:
-    """``log(4 u v)``, which is 0 at most where ``u + v`` is 1."""
+    """Computes ``log(4 u v)``, which is at most 0 where ``u + v`` is 1."""
     return (math.log(4) + log_below + log_above).clamp(max=0)
 
 
@@ -122,13 +122,13 @@ class _NormalTypicality:
 
     def __call__(self, z: Tensor, eps: float) -> Tensor:
         """Computes ``log t: (..., D) -> (...,)`` by the table."""
-        x, held, tip = self._parts(z)
-        return _two_sided(self.normal.table.log_q(x), self.normal.table.log_p(held) + tip)
+        x, outside, tip = self._parts(z)
+        return _two_sided(self.normal.table.log_q(x), self.normal.table.log_p(outside) + tip)
 
     def direct(self, z: Tensor) -> Tensor:
         """Computes the same by series and continued fraction."""
-        _, held, tip = self._parts(z)
-        price = log_price(self.normal.dim / 2, held)[0]
+        _, outside, tip = self._parts(z)
+        price = log_price(self.normal.dim / 2, outside)[0]
         w = price.exp()
         small = w < 1e-5
         log_p = torch.where(small, price - w / 2, torch.log(-torch.expm1(-torch.where(small, 1.0, w))))
@@ -137,8 +137,8 @@ class _NormalTypicality:
     def _parts(self, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Computes half the squared distance, the same bounded away from the mode, and the loss of ``log P`` within."""
         x, a = self.normal.half_distance(z), self.normal.dim / 2
-        held = x.clamp(min=_TIP * a)
-        return x, held, (x - held) / _TIP
+        outside = x.clamp(min=_TIP * a)
+        return x, outside, (x - outside) / _TIP
 
 
 @dataclasses.dataclass(frozen=True)
