@@ -221,7 +221,7 @@ def test_inference_mode_outside_does_no_harm() -> None:
         ({"penalty": math.nan}, "penalty must be a number of at least 0"),
         ({"tol": 0.0}, "tol must .*above 0"),
         ({"alpha": 1.5}, "alpha must be"),
-        ({"embed": "latent"}, 'compares no images'),
+        ({"embed": "latent"}, "compares no images"),
     ],
 )
 def test_numbers_out_of_range_are_refused(options: dict[str, Any], words: str) -> None:

@@ -13,6 +13,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar
 
+import torch
 from torch import Tensor
 
 from .errors import InputError
@@ -21,6 +22,7 @@ __all__ = [
     "SEED",
     "Whole",
     "agreed",
+    "check_pair",
     "check_points",
     "check_polylines",
     "chosen_rows",
@@ -69,6 +71,31 @@ def check_points(name: str, value: object, shape: str = "(..., D)") -> None:
         raise InputError(f"{name} must be floating point; got {value.dtype}. Convert with .to(torch.float32).")
     if value.is_meta:
         raise InputError(f"{name} must hold values; got a tensor on the meta device, which has a shape alone.")
+
+
+def check_pair(start: Tensor, end: Tensor) -> None:
+    """Refuses endpoints ``(..., D)`` of two dtypes or devices, without values, or of shapes that do not pair up.
+
+    Raises:
+        InputError: one of these.
+    """
+    if start.dtype != end.dtype or start.device != end.device:
+        raise InputError(
+            f"start and end must have one dtype and device; got {start.dtype} on {start.device} and {end.dtype} on "
+            f"{end.device}. Convert with .to(...)."
+        )
+    if start.is_meta:
+        raise InputError("start and end must hold values; got tensors on the meta device, which have a shape alone.")
+    try:
+        if start.shape[-1] == end.shape[-1]:
+            torch.broadcast_shapes(start.shape, end.shape)
+            return
+    except RuntimeError:
+        pass
+    raise InputError(
+        f"start and end must pair up, with one D; got {tuple(start.shape)} and {tuple(end.shape)}. Take both from "
+        "the same latent space."
+    )
 
 
 def check_polylines(name: str, value: Tensor) -> None:

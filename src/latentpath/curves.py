@@ -14,8 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ._validate import check_points, whole_number
-from .errors import InputError
+from ._validate import check_pair, check_points, whole_number
 
 __all__ = ["arc_length", "at_arc", "even_arc", "lerp", "slerp", "spaced", "subdivide"]
 
@@ -24,23 +23,9 @@ _FINE = 8
 
 
 def _parameters(start: Tensor, end: Tensor, segments: SupportsIndex) -> Tensor:
-    both = isinstance(start, Tensor) and isinstance(end, Tensor)
-    if both and (start.dtype != end.dtype or start.device != end.device):
-        raise InputError(
-            "start and end must be of one dtype and on one device; got "
-            f"{start.dtype} on {start.device} and {end.dtype} on {end.device}. Convert with .to(...)."
-        )
     check_points("start", start)
     check_points("end", end)
-    if start.shape[-1] != end.shape[-1]:
-        raise InputError(
-            f"start and end must be (..., D) with one D; got {tuple(start.shape)} and {tuple(end.shape)}. "
-            "Encode or sample both from the same latent space."
-        )
-    try:
-        torch.broadcast_shapes(start.shape, end.shape)
-    except RuntimeError as error:
-        raise InputError(f"start and end must pair up; got {tuple(start.shape)} and {tuple(end.shape)}.") from error
+    check_pair(start, end)
     count = whole_number("segments", segments, 1)
     return torch.linspace(0, 1, count + 1, dtype=start.dtype, device=start.device)[:, None]
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ._validate import agreed, describe
+from ._validate import agreed, check_pair, describe
 from .callables import any_precision, out_of_memory
 from .curves import lerp
 from .energy import ABOVE, Embed, Generator, blocks, points_to_data
@@ -66,7 +66,7 @@ def check_endpoints(
     """
     for name, value in (("start", start), ("end", end)):
         _check_latents(name, value, getattr(index, "dim", None))
-    _check_pair(start, end)
+    check_pair(start, end)
     for name, value in (("start", start), ("end", end)):
         bad = ~value.detach().isfinite().reshape(-1, value.shape[-1])
         if bool(bad.any()):
@@ -94,20 +94,6 @@ def _check_latents(name: str, value: Any, dim: int | None) -> None:
         raise InputError(f"{name} must be float32 or float64; got {value.dtype}. {_remedy(value.dtype)}.")
     if value.layout is not torch.strided:
         raise InputError(f"{name} must be a dense tensor; got {value.layout}. Convert with .to_dense().")
-
-
-def _check_pair(start: Tensor, end: Tensor) -> None:
-    """Refuses endpoints of two dtypes or devices, without values, or of shapes that do not broadcast."""
-    if start.dtype != end.dtype or start.device != end.device:
-        raise InputError(
-            f"start and end must have one dtype and device; got {start.dtype} on {start.device} and {end.dtype} on "
-            f"{end.device}. Convert with .to(...)."
-        )
-    if start.is_meta:
-        raise InputError("start and end must hold values; got tensors on the meta device, which have a shape alone.")
-    counts = {len(value) for value in (start, end) if value.ndim == 2 and len(value) > 1}
-    if start.shape[-1] != end.shape[-1] or len(counts) > 1:
-        raise InputError(f"start and end must pair up; got {tuple(start.shape)} and {tuple(end.shape)}.")
 
 
 def _remedy(dtype: torch.dtype) -> str:

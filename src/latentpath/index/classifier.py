@@ -35,15 +35,7 @@ class ClassifierIndex(ScoreIndex):
         prior: as for `RealismIndex`.
         generator: latents ``(N, D)`` to data ``(N, ...)``; a module must be in eval mode.
         classifier: data to logits ``(N, C)`` of at least two classes (log-probabilities are logits too).
-        alpha: the scale in (0, 1].
-        samples: the number of samples that are decoded and scored for the estimate.
-        seed: the seed of these samples.
-        max_points: the most points in one call; None for 512 on a CPU and 4,096 elsewhere.
-
-    Attributes:
-        prior: as given; likewise ``alpha``, ``samples`` and ``seed``.
-        dim: ``D``.
-        kind: ``"score"``.
+        alpha: as for `ScoreIndex`; likewise ``samples``, ``seed`` and ``max_points``.
 
     Raises:
         InputError: as for `ScoreIndex`, or logits of another shape.

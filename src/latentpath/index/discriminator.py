@@ -29,15 +29,7 @@ class DiscriminatorIndex(ScoreIndex):
         generator: latents ``(N, D)`` to data ``(N, ...)``; a module must be in eval mode.
         discriminator: data to one logit each, ``(N,)`` or ``(N, 1)``, more being more real. Logits, since probabilities
             bunch at 0 and 1.
-        alpha: the scale in (0, 1].
-        samples: the number of samples that are decoded and scored for the estimate.
-        seed: the seed of these samples.
-        max_points: the most points in one call; None for 512 on a CPU and 4,096 elsewhere.
-
-    Attributes:
-        prior: as given; likewise ``alpha``, ``samples`` and ``seed``.
-        dim: ``D``.
-        kind: ``"score"``.
+        alpha: as for `ScoreIndex`; likewise ``samples``, ``seed`` and ``max_points``.
 
     Raises:
         InputError: as for `ScoreIndex`.

@@ -55,15 +55,7 @@ class KNNIndex(ScoreIndex):
             network's features tell more than pixels. Where the features of the references are known, leave this None,
             pass them as ``references``, and a generator that ends in the features.
         neighbours: k, the paper's 3.
-        alpha: the scale in (0, 1].
-        samples: the number of samples that are decoded and scored for the estimate.
-        seed: the seed of these samples.
-        max_points: the most points in one call; None for 512 on a CPU and 4,096 elsewhere.
-
-    Attributes:
-        prior: as given; likewise ``alpha``, ``samples`` and ``seed``.
-        dim: ``D``.
-        kind: ``"score"``.
+        alpha: as for `ScoreIndex`; likewise ``samples``, ``seed`` and ``max_points``.
 
     Raises:
         InputError: as for `ScoreIndex`; references that are too few, not finite, of another shape than the generator's

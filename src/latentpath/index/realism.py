@@ -81,10 +81,7 @@ class RealismIndex(PriorIndex):
         samples: the number of samples that the estimate is made from, at least 2; unused where there is a closed form.
         seed: the seed of these samples; the global random state stays as it was.
 
-    Attributes:
-        prior: as given; likewise ``alpha``, ``samples`` and ``seed``.
-        dim: ``D``.
-        kind: the method: ``"normal"``, ``"uniform"`` or ``"kde"``.
+    It has the attributes of a `PriorIndex`.
 
     Raises:
         InputError: ``alpha``, ``samples`` or the prior is not as above, or log-densities of samples are not finite.

@@ -53,25 +53,15 @@ class ScoreIndex(PriorIndex):
     .. math:: \mathrm{ri}_s(z) = P(s(X) \le s(z)), \quad X \sim \text{prior}, \qquad
               \mathrm{log}(z) = \log(\alpha\, \mathrm{ri}_s(z))
 
-    It can stand wherever a `RealismIndex` can. Every evaluation runs the score, and so the generator where the score
-    runs it.
+    It has the attributes of a `PriorIndex`, and can stand wherever a `RealismIndex` can. Every evaluation runs the
+    score, and so the generator where the score runs it.
 
     Args:
+        prior: as for `RealismIndex`.
         score: latents ``(N, D)`` to one number each, ``(N,)``, more being better: deterministic, differentiable, each
             point on its own. It is given latents in the caller's dtype.
-        prior: as for `RealismIndex`; what its samples score is what an index is made from.
-        alpha: the scale in (0, 1].
-        samples: how many samples are scored, at least 2.
-        seed: of those samples; the global random state is left as it was.
+        alpha: as for `RealismIndex`; likewise ``samples``, all of which are scored, and ``seed``.
         max_points: the most points that are scored in one call; None for 512 on a CPU and 4,096 elsewhere.
-
-    Attributes:
-        prior: as given.
-        alpha: as given.
-        samples: as given.
-        seed: as given.
-        dim: ``D``.
-        kind: ``"score"``.
 
     Raises:
         InputError: an argument is not as above, or the scores of the samples are of the wrong shape, not finite, or all

@@ -66,19 +66,13 @@ class TypicalityIndex(PriorIndex):
     .. math:: t(z) = 4\, \mathrm{ri}(z)\, (1 - \mathrm{ri}(z)), \qquad \mathrm{log}(z) = \log(\alpha\, t(z))
 
     It is 1 on the surface of median density (for a normal a shell about the mode), and 0 at the mode and far out. Paths
-    go around the mode instead of through it. It can stand wherever a `RealismIndex` can.
+    go around the mode instead of through it. It has the attributes of a `PriorIndex`, and can stand wherever a
+    `RealismIndex` can.
 
     Args:
         prior: as for `RealismIndex`, but for uniform ones, whose samples are all equally typical.
         alpha: the scale in (0, 1]; below 1 the price of a path stays positive on the shell.
-        samples: the number of samples that the estimate is made from, at least 2; unused for normals, whose index is
-            exact.
-        seed: the seed of these samples; the global random state stays as it was.
-
-    Attributes:
-        prior: as given; likewise ``alpha``, ``samples`` and ``seed``.
-        dim: ``D``.
-        kind: the method of the realism index: ``"normal"`` or ``"kde"``.
+        samples: as for `RealismIndex`; likewise ``seed``.
 
     Raises:
         InputError: the prior is uniform, or as for `RealismIndex`.
