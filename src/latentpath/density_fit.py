@@ -170,20 +170,22 @@ def fit(
     parts = Categorical(probs=weights.to(**to))
     if rank == dim:
         outwards = (directions * deviations).mT * scale
-        # L L^T = A Sigma A^T by a QR decomposition, since squaring would lose the narrow directions
-        upper = torch.linalg.qr(torch.linalg.cholesky(covariances).mT @ outwards).R
-        factor = upper.mT * upper.diagonal(dim1=-2, dim2=-1).sign()[:, None]
-        normals = MultivariateNormal((means @ outwards + center).to(**to), scale_tril=factor.to(**to))
-        return MixtureSameFamily(parts, normals)
-    warnings.warn(
-        f"the latents vary in {rank} of {dim} directions: the density is fitted there and falls steeply elsewhere",
-        stacklevel=2,
-    )
+        factor = _factor(covariances, outwards).to(**to)
+        return MixtureSameFamily(parts, MultivariateNormal((means @ outwards + center).to(**to), scale_tril=factor))
+    text = f"the latents vary in {rank} of {dim} directions: the density is fitted there and falls steeply elsewhere"
+    warnings.warn(text, stacklevel=2)
     floor = max(_FLOOR * float(deviations.mean()), _ABOVE_RESIDUAL * across)
     return SubspaceDensity(
         MixtureSameFamily(parts, MultivariateNormal(means.to(**to), covariances.to(**to))),
         *(value.to(**to) for value in (center, scale, directions, deviations, torch.tensor(floor, device="cpu"))),
     )
+
+
+def _factor(covariances: Tensor, outwards: Tensor) -> Tensor:
+    """Computes L with ``L L^T = A^T Sigma A``, by QR, since squaring would lose the narrow directions."""
+    upper = torch.linalg.qr(torch.linalg.cholesky(covariances).mT @ outwards).R
+    factor: Tensor = upper.mT * upper.diagonal(dim1=-2, dim2=-1).sign()[:, None]
+    return factor
 
 
 def _varying(standard: Tensor, given: int) -> tuple[Tensor, Tensor, float]:

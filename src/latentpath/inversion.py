@@ -24,7 +24,7 @@ from typing import SupportsIndex
 import torch
 from torch import Tensor
 
-from ._progress import progress_bar
+from ._progress import Report, progress_bar
 from ._validate import SEED, describe, real_number, whole_number
 from .callables import any_precision, leaf_and_view, without_autocast
 from .counts import counted
@@ -77,11 +77,9 @@ class Inversion:
         return len(self.latents)
 
     def __repr__(self) -> str:
-        low, high = float(self.error.min()), float(self.error.max())
-        return (
-            f"Inversion({counted(len(self), 'image')}, RMS error {float(self.error.mean()):.3g} on average "
-            f"({low:.3g} to {high:.3g}), {int(self.converged.sum())} converged)"
-        )
+        low, mean, high = (f"{float(value):.3g}" for value in (self.error.min(), self.error.mean(), self.error.max()))
+        errors = f"RMS error {mean} on average ({low} to {high})"
+        return f"Inversion({counted(len(self), 'image')}, {errors}, {int(self.converged.sum())} converged)"
 
 
 @dataclass(frozen=True)
@@ -103,6 +101,9 @@ class InversionProgress:
     objective: Tensor
 
 
+_Callback = Callable[[InversionProgress], bool | None]
+
+
 def invert(
     model: Model,
     images: Tensor,
@@ -115,7 +116,7 @@ def invert(
     embed: Embed = None,
     seed: SupportsIndex = 0,
     max_points: SupportsIndex | None = None,
-    callback: Callable[[InversionProgress], bool | None] | None = None,
+    callback: _Callback | None = None,
     progress: bool | None = None,
 ) -> Inversion:
     r"""Finds latents from which a model's generator makes given images, by least squares with a penalty.
@@ -165,15 +166,19 @@ def invert(
         raise InputError(f"callback must be callable; got {type(callback).__name__}.")
     bar = progress_bar("Inverting", progress, quiet=callback is not None)
     with torch.inference_mode(False), without_autocast(), bar as report:
-
-        def tell(now: InversionProgress) -> bool | None:
-            report(
-                now.step / now.steps, f"step {now.step} of at most {now.steps}, {counted(now.running, 'image')} running"
-            )
-            return None if callback is None else callback(now)
-
         search = _Search.prepare(model, images, starts, penalty, alpha, embed, seed, max_points)
-        return search.run(steps, tol, tell)
+        return search.run(steps, tol, _reporting(report, callback))
+
+
+def _reporting(report: Report, callback: _Callback | None) -> _Callback:
+    """Returns a callback that reports to a progress bar, and then calls the user's."""
+
+    def tell(now: InversionProgress) -> bool | None:
+        running = counted(now.running, "image")
+        report(now.step / now.steps, f"step {now.step} of at most {now.steps}, {running} running")
+        return None if callback is None else callback(now)
+
+    return tell
 
 
 def _check_images(model: Model, images: Tensor, made: Tensor) -> Tensor:
@@ -202,9 +207,7 @@ def _check_images(model: Model, images: Tensor, made: Tensor) -> Tensor:
     slack = _OVER * (high - low)
     least, most = float(images.min()), float(images.max())
     if model.card.get("value_range") and (least < low - slack or most > high + slack):
-        raise InputError(
-            f"images must be in the model's range [{low:g}, {high:g}]; got values from {least:g} to {most:g}."
-        )
+        raise InputError(f"images must be in the range [{low:g}, {high:g}]; got values from {least:g} to {most:g}.")
     return images.clone()
 
 
@@ -258,7 +261,7 @@ class _Search:
         spread = float(pool.var(0).sum().sqrt())
         return cls(model, images, target, index, embed, penalty, variance, spread, begin, encoded, size)
 
-    def run(self, steps: int, tol: float, callback: Callable[[InversionProgress], bool | None]) -> Inversion:
+    def run(self, steps: int, tol: float, callback: _Callback) -> Inversion:
         """Descends from all starts, drops the worse half every 40 steps, and keeps the best start of each image."""
         count, each, dim = self.begin.shape
         inside = (lambda z: self.index.log(z).isfinite()) if self.index.kind == "uniform" else None

@@ -1,224 +1,36 @@
-"""The realism index: exact answers, laws of every prior, the estimate, and validation of arguments."""
+"""The realism index: laws of every prior, and validation of arguments."""
 
 from __future__ import annotations
 
-import functools
 import math
 
-import mpmath
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from prior_examples import (
+    EXACT,
+    F64,
+    MAKERS,
+    SMOOTH,
+    UNIFORM,
+    Opaque,
+    away,
+    draw,
+    gradient,
+    index_of,
+)
 from scipy.stats import kstest
 from torch.distributions import (
-    AffineTransform,
     Dirichlet,
-    Distribution,
     Independent,
-    LowRankMultivariateNormal,
-    MixtureSameFamily,
     MultivariateNormal,
     Normal,
-    StudentT,
-    TransformedDistribution,
     Uniform,
-    constraints,
 )
 
+import latentpath as lp
 from latentpath import priors
 from latentpath.errors import InputError
 from latentpath.index import RealismIndex, as_log_index
-
-F64 = torch.float64
-
-
-class Opaque(Distribution):
-    """A prior of which the index may know nothing but ``log_prob`` and ``sample``."""
-
-    arg_constraints: dict = {}  # noqa: RUF012
-    support = constraints.real_vector
-
-    def __init__(self, inside):
-        self.inside = inside
-        super().__init__(inside.batch_shape, inside.event_shape, validate_args=False)
-
-    def log_prob(self, z):
-        return self.inside.log_prob(z)
-
-    def sample(self, shape=()):
-        return self.inside.sample(shape)
-
-
-def fisher_approximation(z):
-    """Equation 1 of the paper."""
-    return 0.5 + 0.5 * torch.special.erf(math.sqrt(z.shape[-1] - 0.5) - z.norm(dim=-1))
-
-
-def _correlated():
-    generator = torch.Generator().manual_seed(11)
-    factor = torch.randn(6, 6, dtype=F64, generator=generator)
-    return MultivariateNormal(torch.arange(6, dtype=F64), factor @ factor.T + 0.1 * torch.eye(6, dtype=F64))
-
-
-def _low_rank():
-    generator = torch.Generator().manual_seed(12)
-    factor = 3 * torch.randn(7, 2, dtype=F64, generator=generator)
-    return LowRankMultivariateNormal(torch.ones(7, dtype=F64), factor, torch.linspace(0.1, 2, 7, dtype=F64))
-
-
-def _fitted():
-    generator = torch.Generator().manual_seed(13)
-    points = torch.randn(900, 4, dtype=F64, generator=generator)
-    return priors.fit(torch.cat([points, points * torch.tensor([0.3, 1.0, 2.0, 1.0]) + 7]))
-
-
-MAKERS = {
-    "normal": lambda: priors.standard_normal(20, dtype=F64),
-    "scaled": lambda: Independent(Normal(torch.arange(3, dtype=F64), torch.tensor([0.1, 1.0, 9.0], dtype=F64)), 1),
-    "correlated": _correlated,
-    "low-rank": _low_rank,
-    "semicircle": lambda: priors.semicircle(dtype=F64),
-    "fitted": _fitted,
-    "diagonal mixture": lambda: MixtureSameFamily(
-        torch.distributions.Categorical(torch.tensor([0.3, 0.7], dtype=F64)),
-        Independent(Normal(torch.tensor([[0.0], [4.0]], dtype=F64).expand(2, 8), torch.ones(2, 8, dtype=F64)), 1),
-    ),
-    "opaque normal": lambda: Opaque(priors.standard_normal(20, dtype=F64)),
-    "student": lambda: Independent(StudentT(torch.full((5,), 4.0, dtype=F64)), 1),
-    "dirichlet": lambda: Dirichlet(torch.tensor([0.7, 2.0, 3.0], dtype=F64)),
-    "ball": lambda: priors.uniform_ball(3, 2.0, torch.ones(3, dtype=F64)),
-    "box": lambda: priors.uniform_box(3, -1.0, torch.arange(1, 4, dtype=F64)),
-    "independent uniform": lambda: Independent(Uniform(-torch.ones(3, dtype=F64), torch.ones(3, dtype=F64)), 1),
-    "moved uniform": lambda: TransformedDistribution(
-        Independent(Uniform(torch.zeros(2, dtype=F64), torch.ones(2, dtype=F64)), 1), AffineTransform(1.0, 3.0)
-    ),
-}
-EXACT = ["normal", "scaled", "correlated", "low-rank"]
-UNIFORM = ["ball", "box", "independent uniform", "moved uniform"]
-KERNEL = [name for name in MAKERS if name not in EXACT + UNIFORM]
-SMOOTH = EXACT + KERNEL
-
-
-@functools.cache
-def index_of(name):
-    return RealismIndex(MAKERS[name]())
-
-
-def draw(name, count, seed=0):
-    torch.manual_seed(seed)
-    return MAKERS[name]().sample((count,))
-
-
-def away(name, distance, count=8, seed=0, dtype=F64):
-    """Points of the prior, and the same moved ``distance`` along directions that leave its mean."""
-    z = draw(name, count, seed)
-    out = z - z.mean(0)
-    return (z + distance * out / out.norm(dim=-1, keepdim=True)).to(dtype).requires_grad_()
-
-
-def gradient(function, z):
-    return torch.autograd.grad(function(z).sum(), z)[0]
-
-
-# -------------------------------------------------------------------------------------------------- normal: exact
-
-
-def exact_log_ri(dim, radius):
-    """``log Q(D/2, r^2/2)`` and its derivative in ``r``, in 50 digits."""
-    with mpmath.workdps(50):
-        a, r = mpmath.mpf(dim) / 2, mpmath.mpf(radius)
-        x = r * r / 2
-        if x < a:
-            p = mpmath.gammainc(a, 0, x, regularized=True)
-            q, log_q = 1 - p, mpmath.log1p(-p)
-        else:
-            q = mpmath.gammainc(a, x, regularized=True)
-            log_q = mpmath.log(q)
-        slope = -r * mpmath.exp((a - 1) * mpmath.log(x) - x - mpmath.loggamma(a)) / q
-        return float(log_q), float(slope)
-
-
-@pytest.mark.parametrize("dim", [1, 2, 3, 20, 64, 512, 4096])
-def test_normal_index_agrees_with_50_digits_from_the_mode_to_the_far_tail(dim):
-    """The radii reach from ri = 1 - 1e-200 over the bulk to ri = 1e-300 and on to exp(-5e9)."""
-    bulk = math.sqrt(dim)
-    start = bulk * 10 ** (-100 / dim) if dim > 20 else 1e-5 * bulk
-    radii = torch.cat([torch.linspace(start, bulk, 12, dtype=F64), bulk + torch.linspace(0.1, 40, 18, dtype=F64)])
-    radii = torch.cat([radii, bulk * torch.tensor([5.0, 40.0, 300.0, 1e4], dtype=F64), radii.new_tensor([1e5])])
-    z = torch.zeros(len(radii), dim, dtype=F64)
-    z[:, -1] = radii
-    z.requires_grad_()
-    index = RealismIndex(priors.standard_normal(dim, dtype=F64), alpha=1.0)
-    value, direct = index.log(z), index.log_direct(z)
-    slope = torch.autograd.grad(value.sum(), z)[0][:, -1]
-    answer = [exact_log_ri(dim, radius) for radius in radii.tolist()]
-    expected = torch.tensor(answer, dtype=F64)
-    assert expected[:, 0].max() > -1e-4
-    assert expected[:, 0].min() < -1e9
-    torch.testing.assert_close(value.detach(), expected[:, 0], rtol=1e-10, atol=0)
-    torch.testing.assert_close(direct.detach(), expected[:, 0], rtol=1e-10, atol=0)
-    torch.testing.assert_close(slope, expected[:, 1], rtol=1e-7, atol=0)
-
-
-@given(st.integers(1, 300), st.floats(0.01, 2.0), st.floats(0.0, 60.0))
-def test_table_of_the_normal_index_agrees_with_its_series(dim, fraction, beyond):
-    z = torch.zeros(2, dim, dtype=F64)
-    z[0, 0], z[1, 0] = fraction * math.sqrt(dim), math.sqrt(dim) + beyond
-    index = RealismIndex(priors.standard_normal(dim, dtype=F64), alpha=1.0)
-    torch.testing.assert_close(index.log(z), index.log_direct(z), rtol=1e-9, atol=1e-300)
-
-
-def test_equation_1_agrees_with_the_exact_index_within_its_known_error():
-    """It is off by 1 / (12 sqrt(pi D)) at most, the first term of its expansion, and so by less the larger D is."""
-    errors = []
-    for dim in (20, 64, 512):
-        radii = math.sqrt(dim) + torch.linspace(-4, 4, 2001, dtype=F64)
-        z = torch.zeros(2001, dim, dtype=F64)
-        z[:, 0] = radii
-        error = (RealismIndex(priors.standard_normal(dim, dtype=F64))(z) - fisher_approximation(z)).abs().max()
-        errors.append(float(error))
-        assert 0.99 < error * 12 * math.sqrt(math.pi * dim) < 1.001
-    assert errors == sorted(errors, reverse=True)
-
-
-def test_the_plane_and_the_line_have_elementary_answers():
-    z = torch.tensor([[0.3, -0.4], [2.0, 1.0], [30.0, -40.0]], dtype=F64)
-    plane = RealismIndex(priors.standard_normal(2, dtype=F64), alpha=0.5).log(z)
-    torch.testing.assert_close(plane, -z.square().sum(-1) / 2 + math.log(0.5), rtol=1e-14, atol=0)
-    line = RealismIndex(priors.standard_normal(1, dtype=F64), alpha=1.0)
-    torch.testing.assert_close(line(z[:, :1]), torch.special.erfc(z[:, 0].abs() / math.sqrt(2)), rtol=1e-10, atol=0)
-
-
-def test_every_form_of_the_same_normal_has_the_same_index():
-    mean, cov = _low_rank().mean, _low_rank().covariance_matrix
-    z = draw("low-rank", 50) * 2
-    weights = torch.distributions.Categorical(torch.ones(1, dtype=F64))
-    forms = [
-        MultivariateNormal(mean, cov),
-        MultivariateNormal(mean, precision_matrix=cov.inverse()),
-        MultivariateNormal(mean, scale_tril=torch.linalg.cholesky(cov)),
-        Independent(MultivariateNormal(mean, cov), 0),
-        MixtureSameFamily(weights, MultivariateNormal(mean[None], cov[None])),
-    ]
-    expected = index_of("low-rank").log(z)
-    for form in forms:
-        index = RealismIndex(form)
-        assert index.kind == "normal"
-        torch.testing.assert_close(index.log(z), expected, rtol=1e-9, atol=1e-12)
-    chi2 = (torch.linalg.solve(cov, (z - mean).T).T * (z - mean)).sum(-1)
-    torch.testing.assert_close(index_of("low-rank")(z), torch.special.gammaincc(torch.full_like(chi2, 3.5), chi2 / 2))
-
-
-@pytest.mark.parametrize("dim", [1, 2, 3, 20, 64])
-def test_at_the_mode_the_index_is_one_and_its_gradient_zero(dim):
-    z = torch.zeros(2, dim, dtype=F64, requires_grad=True)
-    index = RealismIndex(priors.standard_normal(dim, dtype=F64), alpha=1.0)
-    assert index(z).tolist() == [1, 1]
-    slope = torch.autograd.grad(index.log(z).sum(), z, create_graph=True)[0]
-    assert not slope.any()
-    assert torch.autograd.grad(slope.sum(), z)[0].isfinite().all()
-
 
 # ------------------------------------------------------------------------------------------------ laws of every prior
 
@@ -371,77 +183,6 @@ def test_log_is_scaled_by_alpha_and_the_index_is_not():
     assert torch.equal(half(z), index_of("normal")(z))
 
 
-# ----------------------------------------------------------------------------------------------------------- estimate
-
-
-@pytest.mark.parametrize(("dim", "bound"), [(1, 0.03), (2, 0.03), (3, 0.03), (20, 0.02), (64, 0.02)])
-def test_the_estimate_agrees_with_the_exact_index(dim, bound):
-    """Within what 5000 samples allow (1.36 / sqrt(5000) = 0.02), and half of that for what smoothing moves.
-
-    The log-density of a normal in the plane is an exponential variable with a jump at the mode; one bandwidth for all
-    of it would blur it by 0.07.
-    """
-    z = torch.zeros(400, dim, dtype=F64)
-    z[:, -1] = torch.linspace(0, math.sqrt(dim) + 8, 400, dtype=F64)
-    prior = priors.standard_normal(dim, dtype=F64)
-    assert (RealismIndex(Opaque(prior))(z) - RealismIndex(prior)(z)).abs().max() < bound
-
-
-@pytest.mark.parametrize("name", ["semicircle", "fitted", "opaque normal", "student"])
-def test_the_table_agrees_with_the_sum_from_the_bulk_to_the_far_tail(name):
-    z = torch.cat([draw(name, 200), *(away(name, 2.0**k, 20).detach() for k in range(-1, 8))]).requires_grad_()
-    table, direct = index_of(name).log(z), index_of(name).log_direct(z)
-    if name != "student":  # whose log-density falls but slowly
-        assert direct.min() < -1e4
-    assert ((table - direct).abs() < 1e-6 + 1e-10 * direct.abs()).all()
-    slopes = gradient(index_of(name).log, z), gradient(index_of(name).log_direct, z)
-    torch.testing.assert_close(*slopes, rtol=1e-5, atol=1e-5)
-
-
-def test_the_estimate_rises_from_minus_infinity_to_zero():
-    kernel = index_of("semicircle")._rule.kernel
-    span = float(kernel.levels[-1]) - kernel.lowest
-    x = torch.cat([kernel.lowest - torch.logspace(12, -3, 4000, dtype=F64), kernel.levels, kernel.levels[-1:] + span])
-    value = kernel.log_cdf(x.sort().values)
-    assert (value.diff() >= 0).all()
-    assert (value <= 0).all()
-    assert value[-1] > -1e-15
-    assert value[0] < -1e20
-
-
-def test_the_table_is_continuous_with_its_slope_where_its_parts_meet():
-    kernel = index_of("semicircle")._rule.kernel
-    edge = kernel.lowest - 20 * kernel.width
-    x = torch.tensor([edge - 1e-7, edge + 1e-7], dtype=F64, requires_grad=True)
-    value = kernel.log_cdf(x)
-    slope = torch.autograd.grad(value.sum(), x)[0]
-    assert abs(slope[1] / slope[0] - 1) < 1e-6
-    assert abs(value[1] - value[0]) < 1e-4
-
-
-def test_looking_up_costs_the_same_however_many_samples_there_are():
-    """The table has nodes per bandwidth, whose number grows like the fifth root of the samples; a look-up reads one."""
-    small, large = (RealismIndex(MAKERS["semicircle"](), samples=n)._rule.kernel for n in (500, 5000))
-    assert small.cells.shape[0] < large.cells.shape[0] < 1.4 * small.cells.shape[0]
-
-
-def test_outside_the_support_of_an_estimated_prior_is_a_wall():
-    index = index_of("dirichlet")
-    assert torch.equal(
-        index._rule.kernel.log_cdf(torch.tensor([-math.inf], dtype=F64)), -torch.tensor([math.inf]).to(F64)
-    )
-
-
-def test_the_seed_fixes_the_index_and_the_random_state_is_left_alone():
-    z = draw("semicircle", 10)
-    torch.manual_seed(31)
-    state = torch.get_rng_state()
-    first, same, other = (RealismIndex(MAKERS["semicircle"](), samples=400, seed=seed) for seed in (1, 1, 2))
-    assert torch.equal(torch.get_rng_state(), state)
-    assert torch.equal(first.log(z), same.log(z))
-    assert not torch.equal(first.log(z), other.log(z))
-
-
 # --------------------------------------------------------------------------------------------------------------- doors
 
 
@@ -529,3 +270,20 @@ def test_as_log_index_takes_an_index_or_a_callable():
 def test_errors_say_what_was_expected_and_what_came(call, message):
     with pytest.raises(InputError, match=message):
         call()
+
+
+@pytest.mark.parametrize("alpha", [0.8, 0.9, 1.0])
+def test_another_alpha_beside_an_index_always_conflicts(alpha):
+    prior, ends = priors.standard_normal(2, dtype=F64), torch.tensor([[1.0, 0.0], [0.0, 1.0]], dtype=F64)
+    index = RealismIndex(prior, alpha=0.5)
+    options = {"segments": 4, "max_evaluations": 2}
+    with pytest.raises(InputError, match=f"RealismIndex.*alpha=0.5.* {alpha}"):
+        lp.interpolate(lambda z: z, index, *ends, alpha=alpha, **options)
+    with pytest.raises(InputError, match=f"callable index.* {alpha}"):
+        lp.interpolate(lambda z: z, index.log, *ends, alpha=alpha, **options)
+    with pytest.raises(InputError, match="RealismIndex"):
+        lp.interpolate_through(lambda z: z, index, ends, alpha=alpha, **options)
+    same = lp.interpolate(lambda z: z, index, *ends, alpha=0.5, **options)
+    assert torch.equal(same.latents, lp.interpolate(lambda z: z, index, *ends, **options).latents)
+    assert lp.interpolate(lambda z: z, prior, *ends, **options).settings["alpha"] == 0.9
+    assert lp.interpolate(lambda z: z, prior, *ends, alpha=alpha, **options).settings["alpha"] == alpha
