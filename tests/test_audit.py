@@ -317,6 +317,6 @@ def test_a_tolerance_must_be_above_0(tolerance):
 
 @pytest.mark.parametrize("shape", [(1, 2), (3, 1, 2)])
 def test_a_polyline_must_have_a_segment(shape):
-    with pytest.raises(InputError, match="at least one segment, got") as caught:
+    with pytest.raises(InputError, match="at least one segment") as caught:
         lp.audit(torch.zeros(shape, dtype=F64), identity, INDEX)
     assert str(shape) in str(caught.value)

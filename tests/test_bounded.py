@@ -249,7 +249,7 @@ def test_components_with_supports_of_their_own_have_no_common_coordinates() -> N
 
 
 def test_scores_have_no_walls() -> None:
-    index = lp.ScoreIndex(lambda z: -z.square().sum(-1), pair(Uniform, 0.0, 1.0))
+    index = lp.ScoreIndex(pair(Uniform, 0.0, 1.0), score=lambda z: -z.square().sum(-1))
     assert Coordinates.of(index) is None
 
 

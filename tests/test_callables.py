@@ -32,7 +32,7 @@ def solve(generator: Callable[[Tensor], Tensor], dim: int = 3, **options: object
 
 
 class Around(nn.Module):
-    """A wrapper of one's own, that does nothing else."""
+    """A user's wrapper that does nothing else."""
 
     def __init__(self, inner: nn.Module) -> None:
         super().__init__()
@@ -102,7 +102,7 @@ def exported(net: nn.Module) -> nn.Module:
 IN_EVAL_MODE: dict[str, Callable[[nn.Module], nn.Module]] = {
     "DataParallel": nn.DataParallel,
     "an average of weights": lambda net: torch.optim.swa_utils.AveragedModel(net.eval()),
-    "a wrapper of one's own": Around,
+    "a user's wrapper": Around,
     "beside a fresh layer": lambda net: nn.Sequential(net, nn.Flatten()),
     "wrapped twice": lambda net: nn.DataParallel(nn.Sequential(Around(net), nn.Identity())),
     "a custom forward in eval mode": lambda net: nn.DataParallel(Shaken(net).eval()),
@@ -141,7 +141,7 @@ IN_TRAINING_MODE: dict[str, tuple[Callable[[nn.Sequential], nn.Module], str]] = 
     "all of it": (lambda net: network().train(), "Sequential, 0, 1"),
     "all of it, wrapped": (lambda net: nn.DataParallel(network().train()), "DataParallel, module, module.0"),
     "dropout": (lambda net: nn.DataParallel(nn.Sequential(net, nn.Dropout(0.5))), "module.1"),
-    "dropout of one's own": (lambda net: nn.Sequential(net, Inherited(0.5)), "1"),
+    "a user's dropout": (lambda net: nn.Sequential(net, Inherited(0.5)), "1"),
     "batch normalisation": (lambda net: nn.Sequential(net, nn.BatchNorm1d(6).double()), "1"),
     "random slopes": (lambda net: nn.Sequential(net, nn.RReLU()), "1"),
     "the power iteration": (spectral, "1.parametrizations.weight.0"),
@@ -195,7 +195,7 @@ def test_networks_of_an_index_and_of_an_inversion_can_be_counted(dim: int) -> No
     net, judge, prior = network(dim), nn.Linear(6, 1).double().eval(), priors.standard_normal(dim, dtype=F64)
 
     def found() -> tuple[Tensor, Tensor]:
-        index = lp.DiscriminatorIndex(net, judge, prior, samples=50)
+        index = lp.DiscriminatorIndex(prior, generator=net, discriminator=judge, samples=50)
         start, end = torch.randn(2, dim, dtype=F64, generator=torch.Generator().manual_seed(1))
         path = lp.interpolate(net, index, start, end, segments=4, max_evaluations=5)
         model = lp.Model(net, prior)

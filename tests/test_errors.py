@@ -1,4 +1,4 @@
-"""What is said of libraries that are missing: which extra has them, and a command that installs it from here."""
+"""Errors of missing libraries: the extra that has them, and a command that installs it from here."""
 
 from __future__ import annotations
 

@@ -78,8 +78,12 @@ UNDER_AUTOCAST: dict[str, Callable[[], Tensor]] = {
     **{name: bound(name) for name in ("at", "frames", "resample", "report")},
     "an index of density": lambda: kde().log(LINE),
     "an index of typicality": lambda: lp.TypicalityIndex(priors.semicircle(3), samples=200).log(LINE),
-    "an index of scores": lambda: lp.DiscriminatorIndex(NET, JUDGE, PRIOR, samples=100).log(LINE),
-    "an index of neighbours": lambda: lp.KNNIndex(NET, PRIOR, REAL, neighbours=1, samples=100).log(LINE),
+    "an index of scores": lambda: lp.DiscriminatorIndex(PRIOR, generator=NET, discriminator=JUDGE, samples=100).log(
+        LINE
+    ),
+    "an index of neighbours": lambda: lp.KNNIndex(PRIOR, generator=NET, references=REAL, neighbours=1, samples=100).log(
+        LINE
+    ),
     "a normal prior that is not round": lambda: lp.RealismIndex(
         torch.distributions.MultivariateNormal(torch.zeros(3), torch.eye(3) + 0.3 * torch.ones(3, 3))
     ).log(LINE),
@@ -153,10 +157,13 @@ def test_networks_of_an_index_and_an_embedding_may_be_in_half_precision_or_not(d
     whole, half = network(8, 4), network(8, 4).to(dtype)
     net, score = network().to(dtype), network(3, 1).to(dtype)
     for features in (whole, half):
-        assert lp.ClassifierIndex(net, features, PRIOR, samples=50)(LINE).dtype == torch.float32
-        assert lp.KNNIndex(net, PRIOR, torch.randn(9, 8), features, samples=50)(LINE).dtype == torch.float32
+        assert lp.ClassifierIndex(PRIOR, generator=net, classifier=features, samples=50)(LINE).dtype == torch.float32
+        assert (
+            lp.KNNIndex(PRIOR, generator=net, references=torch.randn(9, 8), features=features, samples=50)(LINE).dtype
+            == torch.float32
+        )
         assert bool(solve(net, embed=features).cost.isfinite().all())
-    assert bool(solve(net, lp.ScoreIndex(score, PRIOR, samples=50)).cost.isfinite().all())
+    assert bool(solve(net, lp.ScoreIndex(PRIOR, score=score, samples=50)).cost.isfinite().all())
 
 
 class Upcast(nn.Linear):
@@ -186,7 +193,7 @@ def test_what_is_no_network_in_half_precision_is_left_as_it_is(dtype: torch.dtyp
     with pytest.raises(lp.LatentPathError, match="half precision"):
         solve(lambda z: half(z) + 0)
     assert bool(solve(lambda z: half(z.to(dtype))).cost.isfinite().all())
-    index = lp.ScoreIndex(network(3, 1), PRIOR, samples=50)
+    index = lp.ScoreIndex(PRIOR, score=network(3, 1), samples=50)
     assert torch.equal(pickle.loads(pickle.dumps(index))(LINE), index(LINE))
 
 

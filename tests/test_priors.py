@@ -182,7 +182,7 @@ def test_fit_is_repeatable_follows_the_dtype_and_leaves_the_random_state():
 
 @pytest.fixture
 def unchecked():
-    """As a user calls it, whose types nobody checks before the function does."""
+    """Switches jaxtyping's checks off, as for a user."""
     config.update("jaxtyping_disable", True)
     yield
     config.update("jaxtyping_disable", False)
@@ -300,11 +300,11 @@ def test_fit_reports_every_number_of_components_and_stops_on_request():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: priors.standard_normal(0), "dim must be an integer of 1 or more .* got 0"),
-        (lambda: priors.semicircle(1), "dim must be an integer of 2 or more .* got 1"),
-        (lambda: priors.uniform_ball(2, -1.0), "radius must be one positive finite number, got .*-1"),
+        (lambda: priors.standard_normal(0), "dim must .*at least 1.* 0"),
+        (lambda: priors.semicircle(1), "dim must .*at least 2.* 1"),
+        (lambda: priors.uniform_ball(2, -1.0), "radius must .*positive.*-1"),
         (lambda: priors.uniform_ball(2, torch.ones(2)), r"radius must be one positive .* shape \(2,\)"),
-        (lambda: priors.uniform_ball(2, 1.0, torch.zeros(3)), r"center must be .* shape \(2,\), got .*\(3,\)"),
+        (lambda: priors.uniform_ball(2, 1.0, torch.zeros(3)), r"center must be .* shape \(2,\).*\(3,\)"),
         (lambda: priors.uniform_ball(2, 1.0, torch.zeros(2).long()), "center must hold floating-point numbers"),
         (lambda: priors.uniform_box(2, 1.0, 1.0), "low must be finite and below high in every coordinate"),
         (lambda: priors.uniform_box(2, -math.inf, 1.0), "low must be finite and below high"),
@@ -312,10 +312,10 @@ def test_fit_reports_every_number_of_components_and_stops_on_request():
         (lambda: priors.uniform_box(2).log_prob(torch.zeros(3)), r"value must be \(\.\.\., 2\), .* got \(3,\)"),
         (lambda: priors.fit(torch.zeros(5)), r"latents must be a floating-point tensor \(N, D\)"),
         (lambda: priors.fit(torch.zeros(5, 2).long()), "latents must be a floating-point tensor"),
-        (lambda: priors.fit(torch.randn(4, 3)), r"more than D \+ 1 = 4 points, got 4"),
+        (lambda: priors.fit(torch.randn(4, 3)), r"more than D \+ 1 = 4 points.* 4"),
         (lambda: priors.fit(torch.randn(9, 2).log()), "rows hold NaN or infinity"),
-        (lambda: priors.fit(torch.randn(9, 2) * torch.tensor([1.0, 0.0])), r"coordinates \[1\] are constant"),
-        (lambda: priors.fit(torch.randn(9, 2), max_components=0), "max_components must be an integer of 1 or more"),
+        (lambda: priors.fit(torch.randn(9, 2) * torch.tensor([1.0, 0.0])), r"constant coordinates \[1\]"),
+        (lambda: priors.fit(torch.randn(9, 2), max_components=0), "max_components must .*at least 1"),
     ],
 )
 def test_errors_say_what_was_expected_and_what_came(call, message):

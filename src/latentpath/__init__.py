@@ -3,7 +3,7 @@
 from . import interrupts  # noqa: F401  # first: it answers Ctrl-C while the rest is imported
 
 # isort: split
-from . import adapters, priors, solvers
+from . import adapters, errors, priors, solvers
 from .audit import Audit, audit
 from .curves import lerp, slerp
 from .energy import discrete_cost, energy, length
@@ -11,7 +11,7 @@ from .errors import LatentPathError
 from .evaluate import Report, Source
 from .index import ClassifierIndex, DiscriminatorIndex, KNNIndex, RealismIndex, ScoreIndex, TypicalityIndex
 from .interpolate import interpolate
-from .invert import Inversion, invert
+from .inversion import Inversion, invert
 from .jacobian import metric_tensor
 from .models import Model, load
 from .path import Path
@@ -43,6 +43,7 @@ __all__ = [
     "audit",
     "discrete_cost",
     "energy",
+    "errors",
     "film",
     "interpolate",
     "interpolate_through",

@@ -1,8 +1,8 @@
-"""Argument checks that every public function shares: numbers, rows of a batch, points and polylines.
+"""Argument validation for every public function: numbers, rows of a batch, points and polylines.
 
 Numbers come as Python's, as NumPy's, and as tensors without dimensions. Each check returns Python's own number, so
-that what is stored, compared and written as JSON afterwards is one type. A truth value is refused: ``True`` where a
-number belongs is a mistake, although Python counts it as 1.
+that later comparisons and JSON files hold one type. A truth value is refused: ``True`` in place of a number is a
+mistake, although Python counts it as 1.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar
 
+import torch
 from torch import Tensor
 
 from .errors import InputError
@@ -21,6 +22,7 @@ __all__ = [
     "SEED",
     "Whole",
     "agreed",
+    "check_pair",
     "check_points",
     "check_polylines",
     "chosen_rows",
@@ -31,7 +33,7 @@ __all__ = [
 ]
 
 SEED = 2**63 - 1
-"""The highest seed that is taken: it fits a signed integer of 64 bits, which files and other libraries hold."""
+"""The highest seed: it fits a signed integer of 64 bits, which files and other libraries hold."""
 
 if TYPE_CHECKING:
     Whole = int
@@ -56,10 +58,10 @@ def describe(value: object) -> str:
 
 
 def check_points(name: str, value: object, shape: str = "(..., D)") -> None:
-    """Refuses what are no points ``(..., D)``: floating point, with values, D at least 1. A batch may be empty.
+    """Refuses anything but points ``(..., D)``: floating point, with values, D at least 1. A batch may be empty.
 
     Raises:
-        InputError: anything else; it says the ``shape`` that is asked for.
+        InputError: anything else; the message has ``shape``.
     """
     if not isinstance(value, Tensor):
         raise InputError(f"{name} must be a tensor {shape}; got {describe(value)}. torch.as_tensor(...) makes one.")
@@ -71,15 +73,40 @@ def check_points(name: str, value: object, shape: str = "(..., D)") -> None:
         raise InputError(f"{name} must hold values; got a tensor on the meta device, which has a shape alone.")
 
 
+def check_pair(start: Tensor, end: Tensor) -> None:
+    """Refuses endpoints ``(..., D)`` of two dtypes or devices, without values, or of shapes that do not pair up.
+
+    Raises:
+        InputError: one of these.
+    """
+    if start.dtype != end.dtype or start.device != end.device:
+        raise InputError(
+            f"start and end must have one dtype and device; got {start.dtype} on {start.device} and {end.dtype} on "
+            f"{end.device}. Convert with .to(...)."
+        )
+    if start.is_meta:
+        raise InputError("start and end must hold values; got tensors on the meta device, which have a shape alone.")
+    try:
+        if start.shape[-1] == end.shape[-1]:
+            torch.broadcast_shapes(start.shape, end.shape)
+            return
+    except RuntimeError:
+        pass
+    raise InputError(
+        f"start and end must pair up, with one D; got {tuple(start.shape)} and {tuple(end.shape)}. Take both from "
+        "the same latent space."
+    )
+
+
 def check_polylines(name: str, value: Tensor) -> None:
-    """Refuses what are no polylines ``(..., K+1, D)``: points as for `check_points`, with at least one segment.
+    """Refuses anything but polylines ``(..., K+1, D)``: points as for `check_points`, with at least one segment.
 
     Raises:
         InputError: anything else.
     """
     check_points(name, value, "(..., K+1, D)")
     if value.ndim < 2 or value.shape[-2] < 2:
-        raise InputError(f"{name} must be (..., K+1, D) with at least one segment, got {tuple(value.shape)}.")
+        raise InputError(f"{name} must be (..., K+1, D) with at least one segment; got {tuple(value.shape)}.")
 
 
 def file_path(name: str, value: object) -> Path:
@@ -101,10 +128,10 @@ def whole_number(name: str, value: object, least: int | None = None, most: int |
 
     Args:
         name: of the argument, for the message.
-        value: what the caller passed.
+        value: the caller's value.
         least: the lowest number allowed; None for no bound.
         most: the highest number allowed; None for no bound.
-        advice: a sentence on what to do, for the message.
+        advice: the advice of the message, a sentence.
 
     Raises:
         InputError: anything else.
@@ -124,7 +151,7 @@ def whole_number(name: str, value: object, least: int | None = None, most: int |
 
 
 def _as_index(value: Any) -> int | None:
-    """``value`` as an `int`; None for a truth value, an array, and all that is not a whole number."""
+    """Returns ``value`` as an `int`; None for a truth value, an array, and anything that is not a whole number."""
     if _is_truth(value) or getattr(value, "ndim", 0) != 0:
         return None
     try:
@@ -140,17 +167,19 @@ def real_number(
     above: float | None = None,
     least: float | None = None,
     below: float | None = None,
+    most: float | None = None,
     advice: str = "",
 ) -> float:
     """Returns ``value`` as Python's number, if it is a real one within the bounds and not NaN; whole ones stay whole.
 
     Args:
         name: of the argument, for the message.
-        value: what the caller passed: Python's or NumPy's number, or a tensor without dimensions.
+        value: the caller's value: Python's or NumPy's number, or a tensor without dimensions.
         above: the number that it must exceed; None for no bound.
         least: the lowest number allowed; None for no bound.
         below: the number that it must stay below, ``math.inf`` to ask for a finite one; None for no bound.
-        advice: a sentence on what to do, for the message.
+        most: the highest number allowed; None for no bound.
+        advice: the advice of the message, a sentence.
 
     Raises:
         InputError: anything else.
@@ -168,11 +197,13 @@ def real_number(
         or (above is not None and not found > above)
         or (least is not None and not found >= least)
         or (below is not None and not found < below)
+        or (most is not None and not found <= most)
     ):
         words = [] if above is None else [f"above {above:g}"]
         words += [] if least is None else [f"of at least {least:g}"]
         words += [] if below is None else ["finite" if below == math.inf else f"below {below:g}"]
-        bounds = " and ".join(words)
+        words += [] if most is None else [f"of at most {most:g}"]
+        bounds = " and ".join(words) if above is None or most is None else f"in ({above:g}, {most:g}]"
         raise InputError(
             f"{name} must be a number{bounds and ' ' + bounds}; got {describe(value)}.{advice and ' ' + advice}"
         )
@@ -180,7 +211,7 @@ def real_number(
 
 
 def _as_real(value: Any) -> float | None:
-    """``value`` as `int` or `float`; None where it is a truth value, text, an array, or complex."""
+    """Returns ``value`` as `int` or `float`; None where it is a truth value, text, an array, or complex."""
     whole = _as_index(value)
     if whole is not None:
         return whole
@@ -197,7 +228,7 @@ def agreed(name: str, given: Any, carried: T, carrier: object) -> T:
 
     Args:
         name: of the argument.
-        given: what the caller passed for it.
+        given: the caller's value of it.
         carried: the value that ``carrier`` has.
         carrier: the object beside which the argument was given.
 
@@ -262,7 +293,7 @@ def chosen_rows(name: str, which: Any, count: int) -> list[int]:
 
 
 def _entries(which: Any) -> list[Any] | None:
-    """The entries of a list, range, or one-dimensional array or tensor; None for anything else."""
+    """Returns the entries of a list, range, or one-dimensional array or tensor; None for anything else."""
     if getattr(which, "ndim", 0) == 1 and not getattr(which, "is_meta", False):
         entries: list[Any] = which.tolist()
         return entries
@@ -270,5 +301,5 @@ def _entries(which: Any) -> list[Any] | None:
 
 
 def _is_truth(value: object) -> bool:
-    """Whether ``value`` is a truth value: Python's, NumPy's, or a tensor's."""
+    """Returns True for a truth value of Python, NumPy or a tensor."""
     return isinstance(value, bool) or str(getattr(value, "dtype", None)) in ("bool", "torch.bool")

@@ -1,16 +1,16 @@
-"""The callables that users hand in: the mode they are in, the precision they compute in, and the errors they raise.
+"""Users' callables: their training or eval mode, their precision, and the errors that they raise.
 
 **Mode.** A module that was never put in eval mode is refused as a whole. Where only parts of it are in training mode,
-as a wrapper is that was made around a network in eval mode, the parts count whose code asks for its mode: dropout,
-batch normalisation, a forward method of one's own with ``if self.training``. The question is put to the code, since
-trying it out would change the running statistics of the user's network.
+such as a wrapper around a network in eval mode, the parts count whose code reads its mode: dropout, batch
+normalisation, a user's forward method with ``if self.training``. The check reads the code, since a trial run would
+change the running statistics of the user's network.
 
 **Precision.** Solves and measurements run without the caller's ``torch.autocast``, the caller's networks included: it
-rounds what they make to 8 or 11 bits, and a path is found by differences of that. Networks with weights in half
-precision are given latents in the dtype of their weights, unless they take others.
+rounds their output to 8 or 11 bits, and a solve needs differences of it. Networks with weights in half precision are
+given latents in the dtype of their weights, unless they take others.
 
-**Errors.** Where PyTorch has no rule to differentiate or to vectorise an operation there is another way to the same
-numbers. Nothing else may lead there: not an error of the user's own code, and not an exhausted memory.
+**Errors.** Where PyTorch has no rule to differentiate or to vectorise an operation, another way leads to the same
+numbers. Only a missing rule leads there: no error of the user's own code, and no exhausted memory.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def without_autocast() -> Iterator[None]:
 
 
 def leaf_and_view(points: Tensor) -> tuple[Tensor, Tensor]:
-    """A leaf to differentiate with respect to, and a view of it for the network: both hold ``points``, no copy is made.
+    """Returns a leaf to differentiate with respect to, and a view of it for the network, both without a copy.
 
     A network that is given the leaf itself cannot be watched by hooks on its inputs, such as those of
     ``torch.utils.flop_counter.FlopCounterMode``: they take no leaf in ``torch.autograd.grad``.
@@ -64,10 +64,10 @@ def leaf_and_view(points: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def in_weights_dtype(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-    """``function``, fed in the dtype of its weights where these are half precision and it takes no other.
+    """Returns ``function``, fed in the dtype of its weights where these are half precision and it takes no other.
 
-    Which it takes is tried once for every dtype, with one point of zeros. A function that is neither a module nor a
-    method of one is left as it is.
+    Every dtype is tried once, with one point of zeros. A function that is neither a module nor a
+    method of one stays as it is.
     """
     weights = _weights_dtype(function)
     if weights not in _HALF:
@@ -83,25 +83,25 @@ def in_weights_dtype(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor],
 
 
 def any_precision(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-    """``function`` as `in_weights_dtype` feeds it; half-precision answers come in the dtype that was asked in."""
+    """Returns ``function`` as `in_weights_dtype` feeds it, with half-precision results in the dtype of its input."""
     fed = in_weights_dtype(function)
     return lambda points: _widened(fed(points), points)
 
 
 def _widened(found: Any, points: Tensor) -> Any:
-    """A half-precision tensor in the dtype of ``points``; whatever else was made is for others to judge."""
+    """Returns a half-precision tensor in the dtype of ``points``, and anything else unchanged."""
     return found.to(points.dtype) if isinstance(found, Tensor) and found.dtype in _HALF else found
 
 
 def _weights_dtype(function: object) -> torch.dtype | None:
-    """The dtype of the first floating-point weight of a module, or of the module that a method belongs to."""
+    """Returns the dtype of the first floating-point weight of a module, or of the module that a method belongs to."""
     module = function if isinstance(function, nn.Module) else getattr(function, "__self__", None)
     weights = module.parameters() if isinstance(module, nn.Module) else iter(())
     return next((weight.dtype for weight in weights if weight.is_floating_point()), None)
 
 
 def _takes(function: Callable[[Tensor], Tensor], points: Tensor) -> bool:
-    """Whether it takes points of this dtype; asked with plain ones, also where ``points`` are inside a transform."""
+    """Returns True if it takes points of this dtype; plain ones, since ``points`` may be inside a transform."""
     try:
         with torch.no_grad():
             function(torch.zeros(1, *points.shape[1:], dtype=points.dtype, device=points.device))
@@ -113,7 +113,7 @@ def _takes(function: Callable[[Tensor], Tensor], points: Tensor) -> bool:
 
 
 def training_parts(module: object) -> str:
-    """The first sub-modules of ``module`` that compute as in training, in words; empty where there are none."""
+    """Returns the names of the first sub-modules that compute as in training; empty without any."""
     if not isinstance(module, nn.Module):
         return ""
     fixed = tuple(f"{name}." if name else "" for name, part in module.named_modules() if _is_exported(part))
@@ -129,12 +129,12 @@ def training_parts(module: object) -> str:
 
 
 def _is_exported(part: nn.Module) -> bool:
-    """Whether it comes from ``torch.export``: its mode was fixed then, its flag says nothing, and ``eval()`` raises."""
+    """Returns True for a module of ``torch.export``, whose mode is fixed: its flag means nothing, ``eval()`` raises."""
     return isinstance(part, torch.fx.GraphModule) and "eval" in vars(part)
 
 
 def _asks_for_mode(part: nn.Module) -> bool:
-    """Whether the code of this module, or of a hook on it, mentions ``training``; True where no code can be seen."""
+    """Returns True if the code of this module, or of a hook on it, mentions ``training`` or cannot be read."""
     if isinstance(part, torch.jit.ScriptModule):
         return 'name="training"' in str(part.graph) if hasattr(part, "forward") else False
     kind = type(part)
@@ -148,7 +148,7 @@ def _asks_for_mode(part: nn.Module) -> bool:
 
 
 def _codes(function: Any) -> list[CodeType]:
-    """The byte code of a function, a method, a property, a decorated function, or an object that is called."""
+    """Returns the byte code of a function, a method, a property, a decorated function, or an object that is called."""
     function = getattr(function, "fget", None) or getattr(function, "__func__", function)
     if not callable(function):
         return []
@@ -164,18 +164,18 @@ def _mentions_training(code: CodeType) -> bool:
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that the memory of a device, or of the machine, is exhausted."""
+    """Returns True for an error of exhausted memory, of a device or of the machine."""
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
         isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
     )
 
 
 def lacks_rule(error: BaseException) -> bool:
-    """Whether PyTorch has no rule to differentiate or to vectorise an operation, so that there is another way.
+    """Returns True if PyTorch lacks a rule to differentiate or to vectorise an operation, so another way is needed.
 
-    It has an error type of its own for some operations only; for the rest it raises a `RuntimeError` or a `ValueError`
-    with any text. So what counts is who raised it: PyTorch, or a ``raise`` in somebody's Python. An error of PyTorch's
-    that has another cause, such as shapes that do not fit, comes up again on the other way.
+    PyTorch has an error type of its own for some operations only; for the rest it raises a `RuntimeError` or a
+    `ValueError` with any text. So the source of the error counts: PyTorch, or a ``raise`` in a user's Python. An error
+    of PyTorch that has another cause, such as shapes that do not fit, comes up again on the other way.
     """
     while isinstance(error, LatentPathError) and error.__cause__ is not None:
         error = error.__cause__
@@ -187,7 +187,7 @@ def lacks_rule(error: BaseException) -> bool:
 
 
 def _raised_in_python(error: BaseException) -> bool:
-    """Whether the error comes from a ``raise`` statement outside of PyTorch."""
+    """Returns True if the error comes from a ``raise`` statement outside of PyTorch."""
     trace = error.__traceback__
     if trace is None:
         return True

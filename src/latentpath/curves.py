@@ -14,33 +14,18 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ._validate import check_points, whole_number
-from .errors import InputError
+from ._validate import check_pair, check_points, whole_number
 
 __all__ = ["arc_length", "at_arc", "even_arc", "lerp", "slerp", "spaced", "subdivide"]
 
 _FINE = 8
-"""Into how many parts a segment is cut to find points along it."""
+"""The parts that a segment is cut into to find points along it."""
 
 
 def _parameters(start: Tensor, end: Tensor, segments: SupportsIndex) -> Tensor:
-    both = isinstance(start, Tensor) and isinstance(end, Tensor)
-    if both and (start.dtype != end.dtype or start.device != end.device):
-        raise InputError(
-            "start and end must be of one dtype and on one device; got "
-            f"{start.dtype} on {start.device} and {end.dtype} on {end.device}. Convert with .to(...)."
-        )
     check_points("start", start)
     check_points("end", end)
-    if start.shape[-1] != end.shape[-1]:
-        raise InputError(
-            f"start and end must be (..., D) with one D, got {tuple(start.shape)} and {tuple(end.shape)}: "
-            "encode or sample both from the same latent space"
-        )
-    try:
-        torch.broadcast_shapes(start.shape, end.shape)
-    except RuntimeError as error:
-        raise InputError(f"start and end must pair up, got {tuple(start.shape)} and {tuple(end.shape)}") from error
+    check_pair(start, end)
     count = whole_number("segments", segments, 1)
     return torch.linspace(0, 1, count + 1, dtype=start.dtype, device=start.device)[:, None]
 
@@ -123,26 +108,26 @@ def slerp(start: Tensor, end: Tensor, segments: SupportsIndex = 50) -> Tensor:
 
 
 def _norm(v: Tensor) -> Tensor:
-    """The norm ``(..., 1)``, without overflow or underflow on the way."""
+    """Computes the norm ``(..., 1)`` without overflow or underflow."""
     largest = v.abs().amax(-1, keepdim=True)
     norm: Tensor = largest * (v / torch.where(largest > 0, largest, 1)).norm(dim=-1, keepdim=True)
     return norm
 
 
 def subdivide(latents: Float[Tensor, "*batch P D"], parts: int) -> Float[Tensor, "*batch Q D"]:
-    """The same polyline with every segment cut into ``parts`` equal ones: ``(..., K * parts + 1, D)``."""
+    """Returns the same polyline with every segment cut into ``parts`` equal ones: ``(..., K * parts + 1, D)``."""
     t = torch.arange(parts, dtype=latents.dtype, device=latents.device)[:, None] / parts
     cut = torch.lerp(latents[..., :-1, None, :], latents[..., 1:, None, :], t)
     return torch.cat([cut.flatten(-3, -2), latents[..., -1:, :]], dim=-2)
 
 
 def arc_length(steps: Float[Tensor, "*batch K"]) -> Float[Tensor, "*batch P"]:
-    """The arc length ``(..., K+1)`` at every point, from 0, given the length ``(..., K)`` of every segment."""
+    """Computes the arc length ``(..., K+1)`` at every point, from 0, given the length ``(..., K)`` of every segment."""
     return torch.nn.functional.pad(steps.cumsum(-1), (1, 0))
 
 
 def even_arc(arc: Float[Tensor, "*batch P"], points: int) -> Float[Tensor, "*batch Q"]:
-    """``points`` evenly spaced arc lengths ``(..., points)`` from 0 to the last entry of ``arc``."""
+    """Returns ``points`` evenly spaced arc lengths ``(..., points)`` from 0 to the last entry of ``arc``."""
     t = torch.linspace(0, 1, points, dtype=arc.dtype, device=arc.device)
     return arc[..., -1:] * t
 
@@ -150,7 +135,7 @@ def even_arc(arc: Float[Tensor, "*batch P"], points: int) -> Float[Tensor, "*bat
 def at_arc(
     latents: Float[Tensor, "*batch P D"], arc: Float[Tensor, "*batch P"], targets: Float[Tensor, "*batch Q"]
 ) -> Float[Tensor, "*batch Q D"]:
-    """The points of a polyline at the arc lengths ``targets``, linear within each segment.
+    """Computes the points of a polyline at the arc lengths ``targets``, linear within each segment.
 
     ``arc`` must not decrease. Where it does not grow at all (both endpoints the same) its points count as evenly
     spaced.
@@ -172,11 +157,11 @@ def at_arc(
 def spaced(
     latents: Float[Tensor, "*batch P D"], points: int, steps: Callable[[Tensor], Tensor]
 ) -> Float[Tensor, "*batch Q D"]:
-    """``points`` points along a polyline, ``(..., points, D)``, evenly spaced by lengths of your own.
+    """Computes ``points`` points along a polyline, ``(..., points, D)``, evenly spaced by the lengths of ``steps``.
 
     Args:
         latents: ``(..., K+1, D)``.
-        points: how many, endpoints included; these are bit-identical.
+        points: their number, endpoints included; these are bit-identical.
         steps: the lengths ``(..., L)`` of the segments of a polyline ``(..., L+1, D)``: it is given this one, every
             segment cut into eight.
 

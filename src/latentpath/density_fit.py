@@ -1,8 +1,8 @@
 r"""Fitting a density to samples or encodings, in the directions in which they vary.
 
-Encodings often fill a subspace only: a linear layer of rank 8 before 64 latents, a collapsed auto-encoder, latents that
-nobody uses. A density over all of :math:`\mathbb R^D` cannot describe them: whatever its width across the subspace, its
-own samples scatter there and the encodings do not, so that all of these are likelier than any sample, and their realism
+Encodings often fill a subspace only: a linear layer of rank 8 before 64 latents, a collapsed auto-encoder, unused
+latents. A density over all of :math:`\mathbb R^D` cannot describe them: whatever its width across the subspace, its
+own samples scatter there and the encodings do not, so that every encoding is likelier than any sample, and its realism
 index is 1. So the density is fitted along the subspace, in the coordinates that have unit variance,
 
 .. math:: \log f(z) = \log p(u) - \log\mathrm{vol} - \frac{|r|^2}{2 \sigma_0^2}, \qquad
@@ -27,16 +27,23 @@ from torch import Tensor
 from torch.distributions import Categorical, Distribution, MixtureSameFamily, MultivariateNormal, constraints
 
 from ._progress import progress_bar
-from ._validate import describe
+from ._validate import describe, whole_number
 from ._words import counted
 from .errors import InputError, missing
 
 __all__ = ["SubspaceDensity", "fit"]
 
-_VARIES = 1e-3  # of the largest deviation
-# A floor of 0.03 was followed to within 1e-3, but took solves three times the evaluations.
-_FLOOR, _ABOVE_RESIDUAL = 0.1, 10.0  # of the mean deviation along the subspace; of the deviation across it
-_POINTS = 5  # distinct ones for every parameter of a component's mean, or it would shrink onto a few of them
+_VARIES = 1e-3
+"""The least deviation of a direction that varies, relative to the largest deviation."""
+
+_FLOOR = 0.1
+"""The deviation across the subspace, relative to the mean deviation along it; a lower floor makes solves slower."""
+
+_ABOVE_RESIDUAL = 10.0
+"""The least floor, relative to the deviation of the encodings across the subspace."""
+
+_POINTS = 5
+"""The distinct points for every parameter of a component's mean; with fewer it would shrink onto a few of them."""
 
 
 class SubspaceDensity(Distribution):
@@ -46,7 +53,7 @@ class SubspaceDensity(Distribution):
         mixture: in the coordinates of the subspace, event shape ``(R,)``.
         center: ``(D,)``.
         basis: from these coordinates to latents, ``(R, D)``.
-        rank: ``R``, how many directions vary.
+        rank: ``R``, the number of directions that vary.
     """
 
     arg_constraints: ClassVar[dict[str, constraints.Constraint]] = {}
@@ -90,7 +97,7 @@ class SubspaceDensity(Distribution):
         return found
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """The log-density along the subspace, less the fall across it: ``(..., D) -> (...)``."""
+        """Computes the log-density along the subspace, less the fall across it: ``(..., D) -> (...)``."""
         standard = (value - self.center) / self._scale
         inner = standard @ self._inwards
         across = standard - inner @ self._outwards
@@ -98,7 +105,7 @@ class SubspaceDensity(Distribution):
         return found - across.square().sum(-1) / (2 * self._floor**2)
 
     def sample(self, sample_shape: Any = ()) -> Tensor:
-        """Samples ``(*sample_shape, D)`` on the subspace."""
+        """Draws samples ``(*sample_shape, D)`` on the subspace."""
         with torch.no_grad():
             inner: Tensor = self.mixture.sample(torch.Size(sample_shape))
             return self.center + inner @ self.basis
@@ -112,7 +119,7 @@ def fit(
     callback: Callable[[int, float], object] | None = None,
     progress: bool | None = None,
 ) -> MixtureSameFamily | SubspaceDensity:
-    r"""Fit a Gaussian mixture with full covariances to samples or encodings, for models that come without a prior.
+    r"""Fits a Gaussian mixture with full covariances to samples or encodings, for models that come without a prior.
 
     .. math:: f = \sum_{k=1}^K \pi_k \mathcal N(\mu_k, \Sigma_k), \qquad K = \arg\min \mathrm{BIC}
 
@@ -124,7 +131,7 @@ def fit(
         latents: ``(N, D)``, finite; the unit is the latent's. Of the ``R`` directions in which they vary (most often
             all, ``R = D``) there must be more than ``R + 1`` distinct rows.
         max_components: the largest ``K`` tried; also limited to one for ``5 (R + 1)`` distinct rows.
-        seed: of the k-means start; no global random state is touched.
+        seed: the seed of the k-means start; the global random state stays as it was.
         callback: called after every fit with its number of components and its criterion; a true answer ends the search.
         progress: whether to show a progress bar; None as in `latentpath.interpolate`.
 
@@ -149,59 +156,58 @@ def fit(
         tensor([0.5000, 0.5000])
     """
     points = _checked(latents)
-    if isinstance(max_components, bool) or not isinstance(max_components, int) or max_components < 1:
-        raise InputError(f"max_components must be an integer of 1 or more, got {max_components!r}")
+    max_components = whole_number("max_components", max_components, 1)
     if callback is not None and not callable(callback):
-        raise InputError(f"callback must be callable; got {describe(callback)}")
+        raise InputError(f"callback must be callable; got {describe(callback)}.")
     (count, dim), center, scale = points.shape, points.mean(0), points.std(0)
-    constant = scale <= 1e-10 * points.abs().amax(0)
-    if bool(constant.any()):
-        shown = constant.nonzero().flatten().tolist()
-        more = f" and {len(shown) - 8} more" if len(shown) > 8 else ""
-        raise InputError(
-            f"latents must vary in every coordinate, but coordinates {shown[:8]}{more} are constant; drop them"
-        )
     standard = (points - center) / scale
-    variances, directions = torch.linalg.eigh(standard.T @ standard / (count - 1))
-    deviations = variances.clamp(min=0).sqrt()
-    varies = deviations > _VARIES * deviations[-1]
-    rank, across = int(varies.sum()), deviations[~varies].norm()
-    if count <= rank + 1:
-        named = "D + 1" if rank >= dim - 1 else "the directions that they vary in, plus 1,"
-        raise InputError(
-            f"latents must hold more than {named} = {max(rank, min(dim, count - 1)) + 1} points, got {count} distinct "
-            f"ones of {len(latents)}, which vary in {rank} of {dim} directions; encode more data"
-        )
-    deviations, directions = deviations[varies], directions[:, varies]
+    directions, deviations, across = _varying(standard, len(latents))
+    rank = len(deviations)
     limit = min(max_components, max(1, count // (_POINTS * (rank + 1))))
-    weights, means, covariances = _mixture(
-        (standard @ directions / deviations).numpy(), limit, seed, callback, progress
-    )
+    coordinates = (standard @ directions / deviations).numpy()
+    weights, means, covariances = _mixture(coordinates, limit, seed, callback, progress)
     to: dict[str, Any] = {"dtype": latents.dtype, "device": latents.device}
     parts = Categorical(probs=weights.to(**to))
     if rank == dim:
         outwards = (directions * deviations).mT * scale
-        # L L^T = A Sigma A^T by a QR decomposition, since squaring would lose the narrow directions
-        upper = torch.linalg.qr(torch.linalg.cholesky(covariances).mT @ outwards).R
-        factor = upper.mT * upper.diagonal(dim1=-2, dim2=-1).sign()[:, None]
-        return MixtureSameFamily(
-            parts, MultivariateNormal((means @ outwards + center).to(**to), scale_tril=factor.to(**to))
-        )
-    warnings.warn(
-        f"the latents vary in {rank} of {dim} directions: the density is fitted there and falls steeply elsewhere",
-        stacklevel=2,
-    )
-    floor = max(_FLOOR * float(deviations.mean()), _ABOVE_RESIDUAL * float(across))
+        factor = _factor(covariances, outwards).to(**to)
+        return MixtureSameFamily(parts, MultivariateNormal((means @ outwards + center).to(**to), scale_tril=factor))
+    text = f"the latents vary in {rank} of {dim} directions: the density is fitted there and falls steeply elsewhere"
+    warnings.warn(text, stacklevel=2)
+    floor = max(_FLOOR * float(deviations.mean()), _ABOVE_RESIDUAL * across)
     return SubspaceDensity(
         MixtureSameFamily(parts, MultivariateNormal(means.to(**to), covariances.to(**to))),
         *(value.to(**to) for value in (center, scale, directions, deviations, torch.tensor(floor, device="cpu"))),
     )
 
 
+def _factor(covariances: Tensor, outwards: Tensor) -> Tensor:
+    """Computes L with ``L L^T = A^T Sigma A``, by QR, since squaring would lose the narrow directions."""
+    upper = torch.linalg.qr(torch.linalg.cholesky(covariances).mT @ outwards).R
+    factor: Tensor = upper.mT * upper.diagonal(dim1=-2, dim2=-1).sign()[:, None]
+    return factor
+
+
+def _varying(standard: Tensor, given: int) -> tuple[Tensor, Tensor, float]:
+    """Returns the directions ``(D, R)`` that vary, the deviations along them, and the deviation across all of them."""
+    count, dim = standard.shape
+    variances, directions = torch.linalg.eigh(standard.T @ standard / (count - 1))
+    deviations = variances.clamp(min=0).sqrt()
+    varies = deviations > _VARIES * deviations[-1]
+    rank = int(varies.sum())
+    if count <= rank + 1:
+        bound = "D + 1" if rank >= dim - 1 else "the directions that they vary in, plus 1,"
+        raise InputError(
+            f"latents must hold more than {bound} = {max(rank, min(dim, count - 1)) + 1} points; got {count} distinct "
+            f"ones of {given}, which vary in {rank} of {dim} directions. Encode more data."
+        )
+    return directions[:, varies], deviations[varies], float(deviations[~varies].norm())
+
+
 def _mixture(
     points: Any, limit: int, seed: int, callback: Callable[[int, float], object] | None, progress: bool | None
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Weights ``(K,)``, means ``(K, R)`` and covariances ``(K, R, R)`` of the mixture with the lowest criterion."""
+    """Fits weights ``(K,)``, means ``(K, R)`` and covariances ``(K, R, R)`` with the lowest criterion."""
     try:
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.mixture import GaussianMixture
@@ -226,18 +232,25 @@ def _mixture(
 
 
 def _checked(latents: Tensor) -> Tensor:
-    """The distinct rows, in float64 on the CPU."""
+    """Returns the distinct rows, in float64 on the CPU."""
     if not isinstance(latents, Tensor) or latents.dim() != 2 or not latents.is_floating_point():
-        raise InputError(f"latents must be a floating-point tensor (N, D), one point a row, got {describe(latents)}")
+        raise InputError(f"latents must be a floating-point tensor (N, D), one point a row; got {describe(latents)}.")
     count, dim = latents.shape
     if dim < 1 or count < 2:
-        raise InputError(f"latents must hold more than D + 1 = {dim + 1} points, got {count}; encode more data")
+        raise InputError(f"latents must hold more than D + 1 = {dim + 1} points; got {count}. Encode more data.")
     if latents.is_meta:
-        raise InputError("latents must hold values; got a meta tensor. Encode data on a real device")
+        raise InputError("latents must hold values; got a meta tensor. Encode data on a real device.")
     if not bool(latents.isfinite().all()):
         rows = int((~latents.isfinite()).any(1).sum())
-        raise InputError(f"latents must be finite, but {rows} of {count} rows hold NaN or infinity; drop those rows")
+        raise InputError(f"latents must be finite; {rows} of {count} rows hold NaN or infinity. Drop these rows.")
     distinct: Tensor = torch.unique(latents.detach().to("cpu", torch.float64), dim=0)
     if len(distinct) < 2:
-        raise InputError(f"latents must hold more than one distinct row; got {count} copies of one. Encode more data")
+        raise InputError(f"latents must hold more than one distinct row; got {count} copies of one. Encode more data.")
+    constant = distinct.std(0) <= 1e-10 * distinct.abs().amax(0)
+    if bool(constant.any()):
+        columns = constant.nonzero().flatten().tolist()
+        more = f" and {len(columns) - 8} more" if len(columns) > 8 else ""
+        raise InputError(
+            f"latents must vary in every coordinate; got constant coordinates {columns[:8]}{more}. Drop them."
+        )
     return distinct

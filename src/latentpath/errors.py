@@ -1,4 +1,4 @@
-"""Every error that latentpath raises on purpose.
+"""The exceptions of latentpath, public as ``latentpath.errors``.
 
 All derive from `LatentPathError`, so one ``except`` catches them; each also derives from the built-in
 exception a Python programmer would expect (`ValueError`, `FileNotFoundError`, ...). Messages say what was
@@ -49,7 +49,7 @@ EXTRAS: dict[str, dict[str, str]] = {
 
 
 class LatentPathError(Exception):
-    """The root of the hierarchy."""
+    """The base of every error of this package."""
 
 
 class InputError(LatentPathError, ValueError):
@@ -64,7 +64,7 @@ class SolveError(LatentPathError, RuntimeError):
     """A strict caller asked for converged paths and at least one did not converge, or tunnels.
 
     Attributes:
-        path: the `latentpath.Path` that was found, so that nothing is lost.
+        path: the `latentpath.Path` of the solve.
     """
 
     def __init__(self, message: str, path: Any = None) -> None:
@@ -77,7 +77,7 @@ class DataError(LatentPathError, ValueError):
 
 
 class MissingDataError(LatentPathError, FileNotFoundError):
-    """A data set or file is not where it was said to be."""
+    """A data set or file is missing at the path given."""
 
 
 class MissingDependencyError(LatentPathError, ImportError):
@@ -89,21 +89,21 @@ class TrainingError(LatentPathError, RuntimeError):
 
 
 class WriteError(LatentPathError, OSError):
-    """Something could not be written; the message says what was, and where it is."""
+    """A file could not be written; the message names the files that were."""
 
 
 def missing(library: str, extra: str, purpose: str) -> MissingDependencyError:
-    """The error for an optional library that is not installed: what needs it and how to get it."""
+    """Returns the error for an optional library that is not installed: its purpose and the command that installs it."""
     return MissingDependencyError(
         f"{purpose} needs {library}, which is not installed (latentpath[{extra}] has it): {install_command(extra)}"
     )
 
 
 def require(purpose: str, extra: str, *modules: str) -> None:
-    """Refuse work that would find out later that a library is missing; imports nothing.
+    """Raises an error at once if an optional library is missing; imports nothing.
 
     Args:
-        purpose: what needs the libraries, for the message.
+        purpose: the work that needs the libraries, for the message.
         extra: the extra that has them.
         modules: those of `EXTRAS` that are needed; all of the extra's where none is named.
 
@@ -117,7 +117,7 @@ def require(purpose: str, extra: str, *modules: str) -> None:
 
 def _installed(module: str) -> bool:
     if module in sys.modules:
-        return sys.modules[module] is not None  # None: somebody has blocked its import
+        return sys.modules[module] is not None  # None: its import is blocked
     try:
         return importlib.util.find_spec(module) is not None
     except ImportError:
@@ -125,9 +125,9 @@ def _installed(module: str) -> bool:
 
 
 def install_command(extra: str) -> str:
-    """The command that installs an extra of this very installation: from its clone, its URL, or the index.
+    """Returns the command that installs an extra of this installation: from its clone, its URL, or the package index.
 
-    A package that was installed from a clone must be installed from there again, for no index has to know it.
+    A package that was installed from a clone must be installed from there again, since no index may have it.
     """
     pip = _pip()
     tree = Path(__file__).resolve().parents[2]
@@ -161,7 +161,7 @@ def _is_clone(tree: Path) -> bool:
 
 
 def _pip() -> str:
-    """``pip`` where that is the one of this Python, else this Python's own."""
+    """Returns ``pip`` if it belongs to this Python, else this Python's own."""
     found = shutil.which("pip")
     if found is not None and Path(found).absolute().parent == Path(sys.executable).parent:
         return "pip"

@@ -15,11 +15,11 @@ from ._validate import agreed, real_number, whole_number
 from ._words import counted
 from .audit import Audit
 from .callables import without_autocast
-from .checks import check_endpoints, check_generator, checked_index
 from .curves import lerp
 from .decoding import Embed, Generator
 from .errors import InputError, SolveError
 from .evaluate import Source
+from .interpolate_arguments import check_endpoints, check_generator, checked_index
 from .path import Path
 from .solvers import (
     LBFGS,

@@ -319,7 +319,7 @@ class Path:
         if self.source is None:
             raise InputError(
                 f"{purpose} needs the generator, and this path was loaded from a file: "
-                "path.bind(lp.Source(generator, lp.RealismIndex(prior, alpha))) first"
+                "path.bind(lp.Source(generator, lp.RealismIndex(prior, alpha=alpha))) first"
             )
         return self.source
 

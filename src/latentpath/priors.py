@@ -2,7 +2,7 @@ r"""Prior densities on the latent space.
 
 Every prior is a `torch.distributions.Distribution` over vectors, with ``batch_shape == ()`` and
 ``event_shape == (D,)``: ``log_prob: (N, D) -> (N,)`` and ``sample((N,)) -> (N, D)``. PyTorch's own work as they are
-(wrap a product of one-dimensional ones in ``Independent(..., 1)``); this file has those that PyTorch lacks:
+(wrap a product of one-dimensional ones in ``Independent(..., 1)``); this file has the priors that PyTorch lacks:
 
 ==================== ===================================================== ================================
 prior                density                                               where it comes from
@@ -14,7 +14,7 @@ prior                density                                               where
 `fit`                Gaussian mixture fitted to encodings of data          for models that have no prior
 ==================== ===================================================== ================================
 
-The uniform ones return ``-inf`` outside their set where PyTorch's raise: a path that strays must get an answer.
+The uniform ones return ``-inf`` outside their set where PyTorch's raise: a solve evaluates points outside too.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from torch.distributions import (
     constraints,
 )
 
-from latentpath._validate import describe
+from latentpath._validate import describe, whole_number
 from latentpath.density_fit import SubspaceDensity, fit
 from latentpath.errors import InputError
 
@@ -70,7 +70,7 @@ def standard_normal(
         >>> standard_normal(3).log_prob(torch.zeros(2, 3)).shape
         torch.Size([2])
     """
-    _check_dim(dim, 1)
+    whole_number("dim", dim, 1)
     return Independent(
         Normal(torch.zeros(dim, dtype=dtype, device=device), torch.ones(dim, dtype=dtype, device=device)), 1
     )
@@ -100,7 +100,7 @@ def semicircle(
         >>> semicircle().sample((5,)).shape
         torch.Size([5, 20])
     """
-    _check_dim(dim, 2)
+    whole_number("dim", dim, 2)
     options: dict[str, Any] = {"dtype": dtype, "device": device}
     means = torch.zeros(3, dim, **options)
     means[:, :2] = torch.tensor([[2.0, 6.0], [0.0, 0.0], [2.0, -6.0]], **options)
@@ -136,17 +136,17 @@ def uniform_ball(
         >>> uniform_ball(2, 3.0).log_prob(torch.tensor([[0.0, 3.0], [0.0, 3.1]])).exp().mul(9 * torch.pi)
         tensor([1., 0.])
     """
-    _check_dim(dim, 1)
+    whole_number("dim", dim, 1)
     if center is None:
         center = torch.zeros(dim, dtype=dtype, device=device)
     elif not isinstance(center, Tensor) or center.shape != (dim,):
-        raise InputError(f"center must be a tensor of shape ({dim},), got {describe(center)}; or leave it out")
+        raise InputError(f"center must be a tensor of shape ({dim},) or None; got {describe(center)}.")
     center = center.to(dtype=dtype or center.dtype, device=device or center.device)
     if not center.is_floating_point():
-        raise InputError(f"center must hold floating-point numbers, got {center.dtype}; call .float() on it")
+        raise InputError(f"center must hold floating-point numbers; got {center.dtype}. Call .float() on it.")
     radius = torch.as_tensor(radius, dtype=center.dtype, device=center.device)
     if radius.shape != () or not bool(radius > 0) or not bool(radius.isfinite()):
-        raise InputError(f"radius must be one positive finite number, got {describe(radius)}")
+        raise InputError(f"radius must be one positive finite number; got {describe(radius)}.")
     return UniformBall(radius, center)
 
 
@@ -176,7 +176,7 @@ def uniform_box(
         >>> uniform_box(2, 0.0, torch.tensor([1.0, 2.0])).log_prob(torch.tensor([[1.0, 2.0], [1.1, 0.0]])).exp()
         tensor([0.5000, 0.0000])
     """
-    _check_dim(dim, 1)
+    whole_number("dim", dim, 1)
     given = [bound for bound in (low, high) if isinstance(bound, Tensor) and bound.is_floating_point()]
     options: dict[str, Any] = {
         "dtype": dtype or (given[0].dtype if given else torch.get_default_dtype()),
@@ -186,26 +186,26 @@ def uniform_box(
     for name, bound in (("low", low), ("high", high)):
         value = torch.as_tensor(bound, **options)
         if value.shape not in ((), (dim,)):
-            raise InputError(f"{name} must be a number or a tensor of shape ({dim},), got {describe(value)}")
+            raise InputError(f"{name} must be a number or a tensor of shape ({dim},); got {describe(value)}.")
         bounds.append(value.expand(dim))
     if not bool((bounds[0] < bounds[1]).all()) or not all(bool(bound.isfinite().all()) for bound in bounds):
         bad = ~(bounds[0] < bounds[1]) | ~bounds[0].isfinite() | ~bounds[1].isfinite()
         raise InputError(
             "low must be finite and below high in every coordinate; got other bounds in "
-            f"{int(bad.sum())} of {dim} coordinates. Swap or widen them"
+            f"{int(bad.sum())} of {dim} coordinates. Swap or widen them."
         )
     return UniformBox(*bounds)
 
 
 class _Uniform(Distribution):
-    """What the uniform densities share: flat inside a closed set, ``-inf`` outside, never an exception there."""
+    """The base of the uniform densities: flat inside a closed set, ``-inf`` outside, never an exception there."""
 
     arg_constraints: ClassVar[dict[str, constraints.Constraint]] = {}
     has_rsample = True
     dtype: torch.dtype
 
     def contains(self, value: Tensor, eps: float) -> Tensor:
-        """Whether ``value: (..., D)`` lies in the closed set, up to rounding of relative size ``eps``: ``(...,)``."""
+        """Returns a mask of ``value: (..., D)`` in the closed set, up to rounding of relative size ``eps``."""
         raise NotImplementedError
 
     def log_volume(self) -> Tensor:
@@ -213,10 +213,10 @@ class _Uniform(Distribution):
         raise NotImplementedError
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """``-log volume`` inside, ``-inf`` outside, NaN where ``value`` is NaN: ``(..., D) -> (...,)``."""
+        """Computes ``-log volume`` inside, ``-inf`` outside, NaN where ``value`` is NaN: ``(..., D) -> (...,)``."""
         dim = self.event_shape[0]
         if value.dim() == 0 or value.shape[-1] != dim:
-            raise InputError(f"value must be (..., {dim}), the prior's event size, got {tuple(value.shape)}")
+            raise InputError(f"value must be (..., {dim}), the prior's event size; got {tuple(value.shape)}.")
         eps = max(torch.finfo(value.dtype).eps, torch.finfo(self.dtype).eps)
         return plateau(value, self.contains(value, eps), -self.log_volume())
 
@@ -255,12 +255,12 @@ class UniformBall(_Uniform):
         return f"UniformBall(dim={self.event_shape[0]}, radius={self.radius.tolist()})"
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> UniformBall:
-        """The same ball for every member of ``batch_shape``."""
+        """Returns the same ball for every member of ``batch_shape``."""
         batch = torch.Size(batch_shape)
         return UniformBall(self.radius.expand(batch), self.center.expand(*batch, *self.event_shape))
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
-        """Reparameterised samples: a direction from the sphere and a radius ``u^(1/D)``."""
+        """Draws reparameterised samples: a direction from the sphere and a radius ``u^(1/D)``."""
         shape = self._extended_shape(torch.Size(sample_shape))
         like: dict[str, Any] = {"dtype": self.dtype, "device": self.center.device}
         direction = torch.randn(shape, **like)
@@ -270,7 +270,7 @@ class UniformBall(_Uniform):
         return self.center + offset
 
     def contains(self, value: Tensor, eps: float) -> Tensor:
-        """Whether ``|value - center| <= radius``, up to rounding: ``(..., D) -> (...,)``."""
+        """Returns a mask of ``|value - center| <= radius``, up to rounding: ``(..., D) -> (...,)``."""
         slack = 4 * eps * (self.radius + self.center.abs().amax(-1))
         reach: Tensor = self.radius + slack
         distance: Tensor = torch.linalg.vector_norm(value - self.center, dim=-1)
@@ -308,18 +308,18 @@ class UniformBox(_Uniform):
         return f"UniformBox(dim={self.event_shape[0]}, low={text[0]}, high={text[1]})"
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> UniformBox:
-        """The same box for every member of ``batch_shape``."""
+        """Returns the same box for every member of ``batch_shape``."""
         shape = (*torch.Size(batch_shape), *self.event_shape)
         return UniformBox(self.low.expand(shape), self.high.expand(shape))
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
-        """Reparameterised samples ``low + (high - low) u``, inside the closed box."""
+        """Draws reparameterised samples ``low + (high - low) u``, inside the closed box."""
         shape = self._extended_shape(torch.Size(sample_shape))
         u = torch.rand(shape, dtype=self.dtype, device=self.low.device)
         return torch.lerp(self.low, self.high, u).clamp(self.low, self.high)
 
     def contains(self, value: Tensor, eps: float) -> Tensor:
-        """Whether ``low <= value <= high`` in every coordinate, up to rounding: ``(..., D) -> (...,)``."""
+        """Returns a mask of ``low <= value <= high`` in every coordinate, up to rounding: ``(..., D) -> (...,)``."""
         slack = 4 * eps * torch.maximum(self.low.abs(), self.high.abs())
         inside = (value >= self.low - slack) & (value <= self.high + slack)
         return inside.all(-1)
@@ -340,11 +340,6 @@ class UniformBox(_Uniform):
 
 
 def plateau(value: Tensor, inside: Tensor, level: Tensor) -> Tensor:
-    """``level`` where ``inside``, ``-inf`` elsewhere, NaN where ``value: (..., D)`` is NaN; its gradient is zero."""
+    """Returns ``level`` where ``inside``, ``-inf`` elsewhere, NaN where ``value: (..., D)`` is NaN; gradient 0."""
     zero = (0 * value.clamp(-1, 1)).sum(-1)
     return torch.where(inside, level.to(zero.dtype), -math.inf) + zero
-
-
-def _check_dim(dim: int, least: int) -> None:
-    if isinstance(dim, bool) or not isinstance(dim, int) or dim < least:
-        raise InputError(f"dim must be an integer of {least} or more (the size of a latent), got {dim!r}")

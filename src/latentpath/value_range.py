@@ -79,7 +79,7 @@ def checked_range(value_range: Any, name: str = "value_range") -> ValueRange:
 
 
 def declare_range(generator: object, value_range: ValueRange) -> None:
-    """Makes the range of a generator's pixels known to everything that shows them, as long as the generator lives."""
+    """Registers the range of a generator's pixels, as long as the generator lives."""
     try:
         _DECLARED[generator] = value_range
     except TypeError:  # a callable without hash or weak references: its frames decide, or an argument
@@ -102,7 +102,7 @@ def declared_range(generator: object) -> ValueRange | None:
 
 
 def extent(frames: Iterable[Tensor]) -> tuple[float, float]:
-    """The lowest and the highest finite value of frames; (0, 0) where there is none."""
+    """Returns the lowest and the highest finite value of frames; (0, 0) without any."""
     low, high = math.inf, -math.inf
     for each in frames:
         finite = each.detach()[each.detach().isfinite()]
@@ -144,7 +144,7 @@ def inferred_range(frames: Iterable[Tensor]) -> ValueRange:
 
 
 def scaled(values: Any, value_range: ValueRange) -> Bytes:
-    """Values of any shape as bytes: the range onto 0 to 255, rounded; others are clipped, and NaN is 0."""
+    """Maps values of any shape to bytes: the range onto 0 to 255, rounded; others are clipped, and NaN is 0."""
     low, high = checked_range(value_range)
     stretched = (np.asarray(values, np.float64) - low) * (255 / (high - low))
     rounded: Bytes = np.clip(np.nan_to_num(stretched, nan=0.0), 0, 255).round().astype(np.uint8)
@@ -152,7 +152,7 @@ def scaled(values: Any, value_range: ValueRange) -> Bytes:
 
 
 def pixels(frames: Tensor, value_range: ValueRange = (-1.0, 1.0)) -> Bytes:
-    """Frames ``(..., C, H, W)``, C = 1 or 3, as bytes ``(..., H, W, C)``: by `scaled`.
+    """Maps frames ``(..., C, H, W)``, C = 1 or 3, to bytes ``(..., H, W, C)``: by `scaled`.
 
     Args:
         frames: of any floating dtype; NaN is shown as 0, and values outside the range are clipped.

@@ -24,7 +24,7 @@ from latentpath.cli.console import inverting, solving
 from latentpath.cli.interpolate import Ends, Settings, run
 from latentpath.cli.output import ENDPOINTS, FILES
 from latentpath.errors import InputError
-from latentpath.invert import InversionProgress
+from latentpath.inversion import InversionProgress
 from latentpath.models import WAE
 from latentpath.models.registry import as_model
 from latentpath.models.sampling import draw, draw_pairs

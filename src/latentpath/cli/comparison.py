@@ -18,13 +18,13 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from ..checks import check_endpoints, check_generator
 from ..curves import lerp, slerp
 from ..energy import energy
 from ..errors import InputError, SolveError
 from ..evaluate import LABELS, Judge, Report, Source, finite
 from ..index import RealismIndex
 from ..interpolate import interpolate, points_at_once
+from ..interpolate_arguments import check_endpoints, check_generator
 from ..models import Model, load
 from ..path import Path
 from .console import solving

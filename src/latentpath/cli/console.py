@@ -16,7 +16,7 @@ from .. import interrupts
 from .._progress import Stage, live_bar
 from .._words import counted, plural
 from ..errors import LatentPathError
-from ..invert import InversionProgress
+from ..inversion import InversionProgress
 from ..solvers import Multilevel, Progress
 
 __all__ = ["Watch", "console", "inverting", "one_line_errors", "solving", "stages", "training"]

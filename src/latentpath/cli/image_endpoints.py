@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..index import RealismIndex
-from ..invert import Inversion, invert
+from ..inversion import Inversion, invert
 from ..models import Model
 from ..models.inputs import encoded, read_pictures
 from ..value_range import ValueRange

@@ -1,4 +1,4 @@
-r"""How wide a distribution function is smoothed: Silverman's bandwidth, and narrower where that would move it too far.
+r"""The bandwidth of the empirical distribution function: Silverman's, or narrower where that would move it too far.
 
 A single bandwidth, a share of the standard deviation, is right where the levels have one scale. A mixture of a wide and
 a narrow normal has levels in two heaps with a gap between, and a deviation that is the gap's: kernels of that width
@@ -62,14 +62,14 @@ class Scale:
 
 
 def silverman(levels: Tensor) -> float:
-    """Silverman's bandwidth, for a normal density."""
+    """Computes Silverman's bandwidth, for a normal density."""
     return float(levels.std()) * math.pow(4 / (3 * len(levels)), 0.2)
 
 
 def adapted_scale(levels: Tensor) -> tuple[Scale | None, Tensor]:
-    """The scale on which sorted ``levels`` ``(n,)`` have bandwidth 1, and the levels on it.
+    """Returns the scale on which sorted ``levels`` ``(n,)`` have bandwidth 1, and the levels on it.
 
-    None, and the levels as they are, where Silverman's bandwidth is good enough.
+    It returns None and the same levels where Silverman's bandwidth is good enough.
     """
     count, width = len(levels), silverman(levels)
     atoms = _atoms(levels)
@@ -96,26 +96,26 @@ def adapted_scale(levels: Tensor) -> tuple[Scale | None, Tensor]:
 
 
 def _middles(some: int, count: int, like: Tensor) -> Tensor:
-    """The middles of ``some`` equal shares of ``count``."""
+    """Returns the middles of ``some`` equal shares of ``count``."""
     return ((torch.arange(some, device=like.device).to(like) + 0.5) * count / some).long()
 
 
 def _smoothed(x: Tensor, levels: Tensor, width: float) -> Tensor:
-    """The distribution function of ``levels`` smoothed with one bandwidth, at ``x`` ``(m,)``."""
+    """Computes the distribution function of ``levels``, smoothed with one bandwidth, at ``x`` ``(m,)``."""
     return torch.cat([torch.special.ndtr((part[:, None] - levels) / width).mean(-1) for part in x.split(64)])
 
 
 def _standard_error(ranks: Tensor, count: int, fewest: float) -> Tensor:
-    """The standard error of the empirical function, at least that at the ``fewest`` lowest levels.
+    """Computes the standard error of the empirical function, at least its value at the ``fewest`` lowest levels.
 
-    Above the median it is that of the median: near 1 the logarithm of the index needs no relative accuracy.
+    Above the median it is the error at the median: near 1 the logarithm of the index needs no relative accuracy.
     """
     share = ranks.clamp(min=min(0.5, fewest / count), max=0.5)
     return (share * (1 - share) / count).sqrt()
 
 
 def _atoms(levels: Tensor) -> Tensor:
-    """Which of sorted levels are equal to many others: to more than a standard error's share of them."""
+    """Returns a mask of the sorted levels that equal more than a standard error's share of the others."""
     run = max(2, math.ceil(math.sqrt(len(levels))))
     found = torch.zeros_like(levels, dtype=torch.bool)
     if len(levels) > run:
@@ -128,7 +128,7 @@ def _atoms(levels: Tensor) -> Tensor:
 
 
 def _scale(knots: Tensor, widths: Tensor, widest: float) -> Scale:
-    """T from the bandwidths wanted at ``knots``, with more knots in the gaps, where it may grow and must shrink."""
+    """Computes T from the bandwidths wanted at ``knots``, with more knots in the gaps."""
     knots, order = knots.sort()
     widths = widths[order]
     distinct = torch.ones_like(knots, dtype=torch.bool)
@@ -152,7 +152,7 @@ def _scale(knots: Tensor, widths: Tensor, widest: float) -> Scale:
 
 
 def _with_gaps(knots: list[float], widths: list[float]) -> list[float]:
-    """The knots, and between distant ones further ones, at distances that double from either side."""
+    """Adds knots between distant ones, at distances that grow by half from either side."""
     found = [knots[0]]
     for start, stop, before, after in zip(knots[:-1], knots[1:], widths[:-1], widths[1:], strict=True):
         inner: list[float] = []

@@ -1,39 +1,54 @@
-"""What every index under a prior has in common: its arguments, the doors, dtype and device, the scale alpha."""
+"""The contract of an index: latents ``(..., D)`` to ``log(alpha * ri)``, at most 0, in the dtype of the latents."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
+from torch.distributions import Distribution
 
+from latentpath._validate import SEED, describe, real_number, whole_number
 from latentpath.callables import without_autocast
 from latentpath.errors import InputError
+from latentpath.priors import UniformBall, UniformBox
 
-from .rules import Rule, check_prior, moved, name_of
+from .prior_adapter import check_prior, name_of
 
-__all__ = ["PriorIndex"]
+__all__ = ["PriorIndex", "Rule", "as_log_index"]
+
+
+@runtime_checkable
+class Rule(Protocol):
+    """The map from the argument of an index, most often the latents, to ``log ri``, in the dtype of its tensors."""
+
+    def __call__(self, z: Tensor, eps: float, /) -> Tensor:
+        """Computes ``log ri``: ``(..., D) -> (...,)``; ``eps`` is the rounding of the caller's ``z``."""
+        ...
+
+    def direct(self, z: Tensor, /) -> Tensor:
+        """Computes the same without tables."""
+        ...
 
 
 class PriorIndex:
-    """An index under a prior; the base of `RealismIndex`, `TypicalityIndex` and `ScoreIndex`, which say what it is.
+    """The base of every index under a prior: it validates arguments, follows dtype and device, and scales by alpha.
 
     Args:
         prior: a `torch.distributions.Distribution` with batch shape ``()`` and event shape ``(D,)``, or any object with
             ``log_prob: (N, D) -> (N,)`` and ``sample((N,)) -> (N, D)``.
         alpha: the scale in (0, 1].
-        samples: how many samples an estimate is made from, at least 2.
-        seed: of those samples.
+        samples: the number of samples that an estimate is made from, at least 2.
+        seed: the seed of these samples.
 
     Attributes:
-        prior: as given.
-        alpha: as given.
-        samples: as given.
-        seed: as given.
+        prior: as given; likewise ``alpha``, ``samples`` and ``seed``.
         dim: ``D``.
-        kind: how the index is computed.
-        decodes: whether every evaluation runs the generator.
+        kind: the method: ``"normal"``, ``"uniform"``, ``"kde"`` or ``"score"``.
+        decodes: True where every evaluation runs the generator.
 
     Raises:
         InputError: ``alpha``, ``samples``, ``seed`` or the prior is not as above.
@@ -49,15 +64,15 @@ class PriorIndex:
     _rule: Rule
     _rules: dict[tuple[torch.dtype, torch.device], Rule]
 
-    def __init__(self, prior: Any, alpha: float | int, samples: int, seed: int) -> None:
-        if not isinstance(alpha, float | int) or isinstance(alpha, bool) or not 0 < alpha <= 1:
-            raise InputError(f"alpha must be a number in (0, 1], got {alpha!r}; 0.9 is a good choice")
-        if not isinstance(samples, int) or isinstance(samples, bool) or samples < 2:
-            raise InputError(f"samples must be an integer of 2 or more, got {samples!r}; the paper has 5000")
-        if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**63:
-            raise InputError(f"seed must be a whole number from 0 to 2 ** 63 - 1, got {seed!r}")
-        dim = check_prior(prior)
-        self._set(prior=prior, alpha=float(alpha), samples=samples, seed=seed, dim=dim, _rules={})
+    def __init__(self, prior: Any, *, alpha: float | int, samples: int, seed: int) -> None:
+        self._set(
+            alpha=float(real_number("alpha", alpha, above=0, most=1, advice="0.9 is a good choice.")),
+            samples=whole_number("samples", samples, 2, advice="The paper has 5000."),
+            seed=whole_number("seed", seed, 0, SEED),
+            dim=check_prior(prior),
+            prior=prior,
+            _rules={},
+        )
 
     def _set(self, **facts: Any) -> None:
         self.__dict__.update(facts)
@@ -66,12 +81,12 @@ class PriorIndex:
         raise AttributeError(f"a {type(self).__name__} cannot be changed; make a new one with another {name}")
 
     def __repr__(self) -> str:
-        made = f", samples={self.samples}, seed={self.seed}" if self.kind in ("kde", "score") else ""
-        facts = f"{name_of(self.prior)}, dim={self.dim}, kind={self.kind!r}, alpha={self.alpha:g}{made}"
+        estimate = f", samples={self.samples}, seed={self.seed}" if self.kind in ("kde", "score") else ""
+        facts = f"{name_of(self.prior)}, dim={self.dim}, kind={self.kind!r}, alpha={self.alpha:g}{estimate}"
         return f"{type(self).__name__}({facts})"
 
     def __call__(self, z: Tensor) -> Tensor:
-        r"""The index :math:`\mathrm{ri}(z)` in [0, 1], without ``alpha``: ``(..., D) -> (...,)``.
+        r"""Computes the index :math:`\mathrm{ri}(z)` in [0, 1], without ``alpha``: ``(..., D) -> (...,)``.
 
         Raises:
             InputError: ``z`` has another last dimension or is no floating-point tensor.
@@ -79,10 +94,10 @@ class PriorIndex:
         return self._evaluate(z, 0.0).exp()
 
     def log(self, z: Tensor) -> Tensor:
-        r"""The logarithm :math:`\log(\alpha\, \mathrm{ri}(z)) \le 0` in nats: ``(..., D) -> (...,)``.
+        r"""Computes :math:`\log(\alpha\, \mathrm{ri}(z)) \le 0` in nats: ``(..., D) -> (...,)``.
 
         It follows the dtype and device of ``z``, gives NaN where ``z`` is NaN, and can be differentiated twice, in
-        forward and in reverse mode, and mapped by `torch.func.vmap`, as far as what it is made of can.
+        forward and in reverse mode, and mapped by `torch.func.vmap`, as far as the prior or the score can.
 
         Raises:
             InputError: ``z`` has another last dimension or is no floating-point tensor.
@@ -98,7 +113,7 @@ class PriorIndex:
         return self._evaluate(z, math.log(self.alpha))
 
     def log_direct(self, z: Tensor) -> Tensor:
-        r"""What `log` tabulates, from its series or its sum over all samples: ``(..., D) -> (...,)``; slow, for tests.
+        r"""Computes `log` from its series, or its sum over all samples, without tables: slow, for tests.
 
         Raises:
             InputError: ``z`` has another last dimension or is no floating-point tensor.
@@ -107,23 +122,65 @@ class PriorIndex:
 
     @without_autocast()
     def _evaluate(self, z: Tensor, shift: float, direct: bool = False) -> Tensor:
-        if not isinstance(z, Tensor):
+        if not isinstance(z, Tensor) or not z.is_floating_point() or z.dim() == 0 or z.shape[-1] != self.dim:
             raise InputError(
-                f"z must be a floating-point tensor (..., {self.dim}), the prior's event size, got {type(z).__name__}"
-            )
-        if not z.is_floating_point() or z.dim() == 0 or z.shape[-1] != self.dim:
-            raise InputError(
-                f"z must be a floating-point tensor (..., {self.dim}), the prior's event size, "
-                f"got {z.dtype} of shape {tuple(z.shape)}"
+                f"z must be a floating-point tensor (..., {self.dim}), the prior's event size; got {describe(z)}."
             )
         dtype = torch.float32 if z.device.type == "mps" else torch.float64
         rule = self._rules.get((dtype, z.device))
         if rule is None:
-            rule = self._rules[dtype, z.device] = moved(self._rule, dtype, z.device)
+            rule = self._rules[dtype, z.device] = _converted(self._rule, dtype, z.device)
         argument = self._argument(z).to(dtype)
         value = rule.direct(argument) if direct else rule(argument, torch.finfo(z.dtype).eps)
         return (value + shift).to(z.dtype)
 
     def _argument(self, z: Tensor) -> Tensor:
-        """What the rule is a function of: the latents, unless a subclass says otherwise."""
+        """Returns the argument of the rule: the latents themselves; a score overrides it."""
         return z
+
+
+def _converted(part: Any, dtype: torch.dtype, device: torch.device) -> Any:
+    """Copies a rule, all its tensors in ``dtype`` on ``device``."""
+    if isinstance(part, Tensor):
+        return part.to(device, dtype)
+    if type(part) is UniformBall:
+        return UniformBall(part.radius.to(device, dtype), part.center.to(device, dtype))
+    if type(part) is UniformBox:
+        return UniformBox(part.low.to(device, dtype), part.high.to(device, dtype))
+    if dataclasses.is_dataclass(part) and not isinstance(part, type):
+        fields = dataclasses.fields(part)
+        return dataclasses.replace(part, **{f.name: _converted(getattr(part, f.name), dtype, device) for f in fields})
+    return part
+
+
+def as_log_index(index: Any) -> Callable[[Tensor], Tensor]:
+    r"""Returns the function ``z -> log(alpha * ri)`` of an index: ``log`` of a `PriorIndex`, or a callable itself.
+
+    A callable is given points ``(N, D)``, whatever the shape of ``z``, and gives ``(N,)``.
+
+    Args:
+        index: a `PriorIndex`, such as `RealismIndex`, or a callable ``(N, D) -> (N,)`` of
+            :math:`\log(\alpha\, \mathrm{ri}(z))`.
+
+    Raises:
+        InputError: ``index`` is neither; a prior, for example.
+
+    Example:
+        >>> as_log_index(lambda z: -z.square().sum(-1))(torch.ones(2, 3))
+        tensor([-3., -3.])
+    """
+    if isinstance(index, PriorIndex):
+        return index.log
+    if isinstance(index, Distribution) or not callable(index) or isinstance(index, type):
+        got, prior = ("a prior", name_of(index)) if isinstance(index, Distribution) else (describe(index), "prior")
+        raise InputError(
+            f"index must be a RealismIndex or a callable z -> log(alpha * ri); got {got}. Use RealismIndex({prior})."
+        )
+
+    def by_points(z: Tensor) -> Any:
+        points = z.reshape(-1, z.shape[-1])
+        value = index(points)
+        fits = isinstance(value, Tensor) and value.shape == points.shape[:1]
+        return value.reshape(z.shape[:-1]) if fits else value
+
+    return by_points

@@ -1,7 +1,7 @@
 r"""The log-density of any prior, minus infinity outside its support.
 
 Without argument checks a log-density gives anything outside its support: NaN, or the formula continued. So the support
-is asked first, inside out:
+is tested first, from the inside out:
 
 * a transformed distribution holds what its transforms reach from the support of its base;
 * a product (``Independent``) holds what all of its factors hold;
@@ -36,7 +36,7 @@ __all__ = ["AnyDensity", "anchor", "lenient", "unchanged"]
 
 @dataclasses.dataclass(frozen=True)
 class AnyDensity:
-    """The log-density of a prior without a formula here, asked in its own dtype and on its own device."""
+    """The log-density of a prior without a formula here, computed in the prior's own dtype and on its own device."""
 
     prior: Any
     anchor: Tensor
@@ -44,7 +44,7 @@ class AnyDensity:
     device: torch.device
 
     def __call__(self, z: Tensor) -> Tensor:
-        """The log-density ``(..., D) -> (...,)``, in the dtype and on the device of ``z``."""
+        """Computes the log-density ``(..., D) -> (...,)`` in the dtype and on the device of ``z``."""
         value = _log_prob(self.prior, z.to(self.device, self.dtype), self.anchor.to(self.device, self.dtype))
         if z.requires_grad and not value.requires_grad:  # a density of steps
             value = value + (0 * z.clamp(-1, 1)).sum(-1).to(value)
@@ -52,7 +52,7 @@ class AnyDensity:
 
 
 def unchanged(prior: Any, base: type[Distribution]) -> bool:
-    """Whether ``prior`` is of the class ``base`` of PyTorch's, or of a subclass that changes no density and no draw."""
+    """Returns True for PyTorch's class ``base``, or a subclass that changes neither density nor draws."""
     names = ("log_prob", "sample", "rsample")
     return isinstance(prior, base) and all(
         getattr(type(prior), name) is getattr(base, name) and name not in vars(prior) for name in names
@@ -60,7 +60,7 @@ def unchanged(prior: Any, base: type[Distribution]) -> bool:
 
 
 def lenient(prior: Any) -> Any:
-    """A shallow copy that does not check arguments: outside the support it answers instead of raising."""
+    """Returns a shallow copy without argument checks, which gives a value outside the support instead of raising."""
     if not isinstance(prior, Distribution):
         return prior
     twin = copy.copy(prior)
@@ -72,7 +72,7 @@ def lenient(prior: Any) -> Any:
 
 
 def anchor(prior: Any) -> Tensor:
-    """One sample inside the support, ``(D,)``; of a mixture, one inside each component's, ``(K, D)``."""
+    """Draws one sample inside the support, ``(D,)``; for a mixture, one inside each component's, ``(K, D)``."""
     if unchanged(prior, Independent):
         return anchor(prior.base_dist)
     if unchanged(prior, MixtureSameFamily):
@@ -98,18 +98,18 @@ def _log_prob(prior: Any, value: Tensor, inside: Tensor) -> Tensor:
 
 
 def _holds(prior: Any, value: Tensor) -> Tensor:
-    """Whether the support holds ``value`` ``(..., *event)``, as far as it is known: ``(...,)``."""
+    """Returns a mask ``(...,)`` of the values ``(..., *event)`` inside the support; True where it is unknown."""
     batch = value.dim() - _event_dims(prior)
     if unchanged(prior, Independent):
         return _reduced(_holds(prior.base_dist, value), batch)
     if unchanged(prior, MixtureSameFamily):
         return _holds(prior.component_distribution, value.unsqueeze(batch)).any(-1)
     if isinstance(prior, TransformedDistribution) and type(prior).support is TransformedDistribution.support:
-        held = _reduced(torch.ones_like(value, dtype=torch.bool), batch)
+        inside = _reduced(torch.ones_like(value, dtype=torch.bool), batch)
         for transform in _parts(reversed(prior.transforms)):
-            held = held & _reduced(transform.codomain.check(value), batch)
+            inside = inside & _reduced(transform.codomain.check(value), batch)
             value = transform.inv(value)
-        return held & _reduced(_holds(prior.base_dist, value), batch)
+        return inside & _reduced(_holds(prior.base_dist, value), batch)
     try:
         return _reduced(prior.support.check(value), batch)
     except (NotImplementedError, AttributeError):
@@ -117,7 +117,7 @@ def _holds(prior: Any, value: Tensor) -> Tensor:
 
 
 def _parts(transforms: Iterable[Transform]) -> Iterator[Transform]:
-    """The transforms, last first; composed ones in parts, since a composition only knows the range of its last one."""
+    """Yields the transforms, last first; compositions in parts, since they know only the range of their last part."""
     for transform in transforms:
         if isinstance(transform, IndependentTransform):
             yield from _parts([transform.base_transform])
@@ -132,5 +132,5 @@ def _event_dims(prior: Any) -> int:
 
 
 def _reduced(mask: Tensor, batch: int, by: Any = torch.all) -> Tensor:
-    """The mask over the first ``batch`` dimensions, the others taken together."""
+    """Reduces a mask to its first ``batch`` dimensions."""
     return by(mask.flatten(batch), -1) if mask.dim() > batch else mask

@@ -223,12 +223,17 @@ def indices(
     how: dict[str, Any] = {"alpha": config.alpha, "samples": config.index_samples, "seed": config.seed}
     makers: dict[str, Callable[[], object]] = {"typicality": partial(TypicalityIndex, prior, **how)}
     if model.discriminator is not None:
-        makers["discriminator"] = partial(DiscriminatorIndex, generator, model.discriminator, prior, **how)
-    makers["classifier"] = partial(ClassifierIndex, generator, digit_classifier(), prior, **how)
+        makers["discriminator"] = partial(
+            DiscriminatorIndex, prior, generator=generator, discriminator=model.discriminator, **how
+        )
+    makers["classifier"] = partial(ClassifierIndex, prior, generator=generator, classifier=digit_classifier(), **how)
     if real is not None:
         features, _ = feature_network(model, tuple(real.shape[1:]))
         chosen = real[torch.randperm(len(real), generator=torch.Generator().manual_seed(config.seed))[:_REFERENCES]]
-        makers["neighbours"] = partial(KNNIndex, generator, prior, 2 * chosen.float() / 255 - 1, features, **how)
+        references = 2 * chosen.float() / 255 - 1
+        makers["neighbours"] = partial(
+            KNNIndex, prior, generator=generator, references=references, features=features, **how
+        )
     options = {"segments": config.segments, "tol": config.index_tol, "max_evaluations": config.index_evaluations}
 
     def solve(make: Callable[[], object]) -> dict[str, Tensor]:

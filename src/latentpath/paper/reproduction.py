@@ -19,6 +19,7 @@ from ..index import RealismIndex
 from ..models import Model, load
 from ..models.registry import CARD_FILE, WEIGHTS, available, read_json
 from ..models.sampling import draw_pairs
+from ..solvers import Outcome
 from . import jobs
 from .claims import evaluate_claims
 from .config import DIGITS, FACES, MODELS, WAE, Config

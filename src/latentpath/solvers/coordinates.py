@@ -25,7 +25,7 @@ from torch.distributions import (
 )
 
 from ..index import PriorIndex, RealismIndex, TypicalityIndex
-from ..index.rules import draw
+from ..index.prior_adapter import draw
 from ..priors import UniformBox
 from .configuration import config
 

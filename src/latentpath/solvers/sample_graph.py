@@ -28,7 +28,7 @@ from torch import Tensor
 
 from .._batching import blocks
 from ..index import PriorIndex
-from ..index.rules import draw
+from ..index.prior_adapter import draw
 from .configuration import config
 from .initial_paths import segment_costs
 from .objective import Objective

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..curves import lerp
 from ..index import PriorIndex
-from ..index.rules import draw
+from ..index.prior_adapter import draw
 from .configuration import config
 from .initial_paths import bends, resampled_by_cost, resampling_points, segment_costs
 from .lbfgs import LBFGS

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..errors import GeneratorError, InputError, LatentPathError
-from ..invert import invert
+from ..inversion import invert
 from ..models import Model, available, load
 from ..models.inputs import encoded
 from ..models.sampling import as_taken, draw

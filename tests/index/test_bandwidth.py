@@ -12,7 +12,7 @@ from torch.distributions import Categorical, Dirichlet, Gamma, Independent, Lapl
 from latentpath import priors
 from latentpath.index import RealismIndex, ScoreIndex, TypicalityIndex
 from latentpath.index.bandwidth import adapted_scale
-from latentpath.index.foreign import draw
+from latentpath.index.prior_adapter import draw
 
 F64 = torch.float64
 SAMPLES = 5000
@@ -170,7 +170,7 @@ def test_both_sides_of_typicality_are_one_estimate():
 def test_a_score_whose_values_bunch_is_uniform_too():
     """A logistic curve that is steep: most values are near 0 or 1."""
     prior = priors.standard_normal(4, dtype=F64)
-    index = ScoreIndex(lambda z: torch.sigmoid(8 * z[:, 0]), prior)
+    index = ScoreIndex(prior, score=lambda z: torch.sigmoid(8 * z[:, 0]))
     torch.manual_seed(95)
     z = prior.sample((4000,))
     exact = torch.special.ndtr(z[:, 0])

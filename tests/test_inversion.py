@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 import latentpath as lp
 from latentpath.errors import GeneratorError, InputError
-from latentpath.index.rules import draw
-from latentpath.invert import InversionProgress
+from latentpath.index.prior_adapter import draw
+from latentpath.inversion import InversionProgress
 from latentpath.solvers.point_descent import PointDescent
 
 SHIPPED = "mnist-dcgan-semicircle"
@@ -27,7 +27,7 @@ def linear(dim: int = 2, values: int = 6, prior: Any = None, **how: Any) -> tupl
 
 
 def images_near(matrix: Tensor, count: int = 5) -> Tensor:
-    """What the linear model makes of latents of its prior, and some noise that it cannot make."""
+    """Images of the linear model, with noise that it cannot make."""
     random = torch.Generator().manual_seed(2)
     latents = torch.randn(count, len(matrix), generator=random, dtype=torch.float64)
     return latents @ matrix + 1 + 0.3 * torch.randn(count, matrix.shape[1], generator=random, dtype=torch.float64)
@@ -220,8 +220,8 @@ def test_inference_mode_outside_does_no_harm() -> None:
         ({"penalty": -0.1}, "penalty must be a number of at least 0"),
         ({"penalty": math.nan}, "penalty must be a number of at least 0"),
         ({"tol": 0.0}, "tol must .*above 0"),
-        ({"alpha": 1.5}, "alpha must be a number in"),
-        ({"embed": "latent"}, 'embed="latent" compares no images'),
+        ({"alpha": 1.5}, "alpha must be"),
+        ({"embed": "latent"}, "compares no images"),
     ],
 )
 def test_numbers_out_of_range_are_refused(options: dict[str, Any], words: str) -> None:
@@ -233,13 +233,13 @@ def test_numbers_out_of_range_are_refused(options: dict[str, Any], words: str) -
 @pytest.mark.parametrize(
     ("images", "words"),
     [
-        (torch.zeros(2, 3, 28, 28), r"images must be (N, 1, 28, 28), as 'mnist-dcgan-semicircle' makes them"),
-        (torch.zeros(28, 28), "got (28, 28)"),
-        (torch.zeros(0, 1, 28, 28), "got (0, 1, 28, 28)"),
+        (torch.zeros(2, 3, 28, 28), r"images must be a tensor (N, 1, 28, 28), as 'mnist-dcgan-semicircle' makes them"),
+        (torch.zeros(28, 28), "of shape (28, 28)"),
+        (torch.zeros(0, 1, 28, 28), "of shape (0, 1, 28, 28)"),
         (torch.zeros(2, 1, 28, 28, dtype=torch.uint8), "-1 + 2 * images / 255 converts bytes"),
-        (torch.full((2, 1, 28, 28), 200.0), "in the model's range [-1, 1], got values from 200 to 200"),
-        (torch.zeros(2, 1, 28, 28).index_fill(0, torch.tensor(1), torch.nan), "number(s) [1] hold NaN"),
-        (torch.zeros(2, 1, 28, 28, device="meta"), "images are on meta and the generator's are on cpu"),
+        (torch.full((2, 1, 28, 28), 200.0), "[-1, 1]; got values from 200 to 200"),
+        (torch.zeros(2, 1, 28, 28).index_fill(0, torch.tensor(1), torch.nan), "NaN or infinity in number(s) [1]"),
+        (torch.zeros(2, 1, 28, 28, device="meta"), "cpu; got meta"),
     ],
 )
 def test_other_images_are_refused(images: Tensor, words: str) -> None:
@@ -250,12 +250,12 @@ def test_other_images_are_refused(images: Tensor, words: str) -> None:
 
 def test_other_models_are_refused() -> None:
     image = torch.zeros(1, 4)
-    with pytest.raises(InputError, match="'mnist-classifier' has no prior"):
+    with pytest.raises(InputError, match="prior.*'mnist-classifier'"):
         lp.invert(lp.load("mnist-classifier"), image)
     prior = lp.priors.standard_normal(2)
-    with pytest.raises(GeneratorError, match="call generator.eval"):
+    with pytest.raises(GeneratorError, match="generator.eval"):
         lp.invert(lp.Model(nn.Linear(2, 4), prior), image)
-    with pytest.raises(GeneratorError, match="not differentiable"):
+    with pytest.raises(GeneratorError, match="differentiable"):
         lp.invert(lp.Model(lambda z: z.repeat(1, 2).detach(), prior), image)
     with pytest.raises(InputError, match=r"should give latents \(1, 2\), it gave \(1, 4\)"):
         lp.invert(lp.Model(nn.Linear(2, 4).eval(), prior, lambda data: data), image)

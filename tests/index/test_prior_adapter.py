@@ -1,9 +1,8 @@
-"""Which priors an index takes, and what it knows of them: subclasses, bounded supports, other libraries, devices."""
+"""Priors of an index: subclasses, bounded supports, other libraries, dtypes and devices."""
 
 from __future__ import annotations
 
 import contextlib
-import math
 
 import pytest
 import torch
@@ -14,32 +13,23 @@ from torch.distributions import (
     Bernoulli,
     Beta,
     Categorical,
-    ComposeTransform,
-    ExpTransform,
-    Gamma,
-    HalfNormal,
     Independent,
     Laplace,
-    LogNormal,
     LowRankMultivariateNormal,
     MixtureSameFamily,
     Multinomial,
     MultivariateNormal,
     Normal,
     OneHotCategorical,
-    Pareto,
     Poisson,
-    SigmoidTransform,
-    StickBreakingTransform,
     TransformedDistribution,
-    Uniform,
 )
 
 import latentpath as lp
 from latentpath import priors
 from latentpath.errors import InputError
 from latentpath.index import RealismIndex, ScoreIndex, TypicalityIndex
-from latentpath.index.foreign import draw as draw_from
+from latentpath.index.prior_adapter import draw as draw_from
 from latentpath.models.sampling import draw
 
 F64 = torch.float64
@@ -143,123 +133,6 @@ def test_a_density_put_on_an_object_is_its_density():
     assert RealismIndex(prior, samples=200).kind == "kde"
 
 
-# -------------------------------------------------------------------------------------------------------------- support
-
-
-def betas():
-    return Independent(Beta(4 * halves(), 4 * halves()), 1)
-
-
-def normals():
-    return Independent(Normal(0 * halves(), 2 * halves()), 1)
-
-
-SHIFT = AffineTransform(1.0, 3.0)
-BOUNDED = {
-    "affine beta": (lambda: TransformedDistribution(betas(), SHIFT), [1.5, 2.0], [0.5, 2.0]),
-    "nested": (
-        lambda: TransformedDistribution(TransformedDistribution(betas(), SHIFT), ExpTransform()),
-        [5.0, 6.0],
-        [2.0, 6.0],
-    ),
-    "composed": (
-        lambda: TransformedDistribution(betas(), ComposeTransform([SHIFT, ExpTransform(), AffineTransform(1.0, -2.0)])),
-        [-9.0, -9.0],
-        [3.0, -9.0],
-    ),
-    "logit normal, wider": (
-        lambda: TransformedDistribution(normals(), [SigmoidTransform(), AffineTransform(0.0, 2.0)]),
-        [1.5, 0.5],
-        [2.5, 0.5],
-    ),
-    "shifted gammas": (
-        lambda: Independent(TransformedDistribution(Gamma(4 * halves(), 2 * halves()), AffineTransform(1.0, 1.0)), 1),
-        [1.5, 1.5],
-        [0.5, 1.5],
-    ),
-    "log-normal": (lambda: Independent(LogNormal(halves(), halves()), 1), [1.5, 1.5], [-0.5, 1.5]),
-    "pareto": (lambda: Independent(Pareto(2 * halves(), 6 * halves()), 1), [1.5, 1.5], [0.5, 1.5]),
-    "half normal": (lambda: Independent(HalfNormal(2 * halves()), 1), [0.5, 0.5], [-1.5, 0.5]),
-    "stick": (
-        lambda: TransformedDistribution(normals(), StickBreakingTransform()),
-        [0.2, 0.3, 0.5],
-        [1.2, 0.3, -0.5],
-    ),
-    "mixture of shifted betas": (
-        lambda: MixtureSameFamily(
-            Categorical(halves()),
-            TransformedDistribution(
-                Independent(Beta(torch.full((2, 2), 2.0, dtype=F64), torch.full((2, 2), 3.0, dtype=F64)), 1),
-                AffineTransform(torch.tensor([[0.0], [5.0]], dtype=F64), 1.0),
-            ),
-        ),
-        [0.5, 0.4],
-        [3.0, 3.0],
-    ),
-    "mixture of boxes": (
-        lambda: MixtureSameFamily(
-            Categorical(halves()),
-            Independent(Uniform(torch.tensor([[0.0, 0.0], [5.0, 5.0]]), torch.tensor([[1.0, 1.0], [7.0, 7.0]])), 1),
-        ),
-        [0.5, 0.4],
-        [3.0, 3.0],
-    ),
-}
-
-
-@pytest.mark.parametrize("name", BOUNDED)
-def test_outside_a_support_the_index_is_0_and_never_nan(name):
-    make, inside, outside = BOUNDED[name]
-    prior = make()
-    z = torch.tensor([inside, outside, [math.nan] * len(inside)], dtype=F64).requires_grad_()
-    index = RealismIndex(prior, samples=300)
-    value = index.log(z)
-    assert value[0].isfinite()
-    assert value[1] == -math.inf
-    assert value[2].isnan()
-    slope = torch.autograd.grad(value[:2].sum(), z)[0]
-    assert slope[0].isfinite().all()
-    assert not slope[1].any()
-    torch.testing.assert_close(index.log(z.view(3, 1, -1)).flatten(), value, equal_nan=True)
-    with torch.no_grad():
-        torch.testing.assert_close(
-            torch.func.vmap(index.log)(z.detach()), value.detach(), equal_nan=True, rtol=1e-12, atol=1e-12
-        )
-
-
-def test_inside_it_the_density_of_a_mixture_is_pytorchs():
-    prior = BOUNDED["mixture of shifted betas"][0]()
-    torch.manual_seed(80)
-    z = prior.sample((50,))
-    expected = torch.stack(
-        [prior.component_distribution.expand((2,)).log_prob(point.expand(2, 2)).nan_to_num(-math.inf) for point in z]
-    )
-    expected = torch.logsumexp(expected + math.log(0.5), -1)
-    torch.testing.assert_close(RealismIndex(prior, samples=100)._rule.density(z), expected)
-
-
-@pytest.mark.parametrize("name", ["affine beta", "composed", "mixture of boxes"])
-def test_an_end_outside_a_support_is_refused_as_such(name):
-    make, inside, outside = BOUNDED[name]
-    with pytest.raises(InputError, match="outside the prior's support"):
-        lp.interpolate(lambda z: z, make(), torch.tensor(inside, dtype=F64), torch.tensor(outside, dtype=F64))
-
-
-class Logs:
-    """No support is known; the formula is NaN outside."""
-
-    def log_prob(self, z):
-        return z.log().sum(-1) - z.sum(-1)
-
-    def sample(self, shape):
-        return Gamma(torch.full((2,), 2.0, dtype=F64), 1.0).sample(shape)
-
-
-def test_a_density_that_is_not_a_number_is_outside():
-    index = RealismIndex(Logs(), samples=300)
-    assert index(torch.tensor([[1.0, 1.0], [-1.0, 1.0]], dtype=F64))[1] == 0
-
-
 # ------------------------------------------------------------------------------------------------------ other libraries
 
 
@@ -316,7 +189,7 @@ def test_priors_of_other_libraries_work_as_they_are(make):
     paths = [lp.interpolate(lambda z: z, given, start, end, segments=8, restarts=3) for given in (prior, index)]
     assert torch.equal(paths[0].latents, paths[1].latents)
     assert TypicalityIndex(prior, samples=300).log(z).isfinite().all()
-    assert ScoreIndex(lambda z: -z.square().sum(-1), prior, samples=300).dim == 2
+    assert ScoreIndex(prior, score=lambda z: -z.square().sum(-1), samples=300).dim == 2
 
 
 class Random(NFlow):
@@ -361,26 +234,6 @@ def test_an_error_never_shows_the_data():
     with pytest.raises(InputError) as caught:
         RealismIndex(torch.randn(5000, 20))
     assert len(str(caught.value)) < 400
-
-
-# ---------------------------------------------------------------------------------------------------------------- alpha
-
-
-@pytest.mark.parametrize("alpha", [0.8, 0.9, 1.0])
-def test_another_alpha_beside_an_index_always_conflicts(alpha):
-    prior, ends = priors.standard_normal(2, dtype=F64), torch.tensor([[1.0, 0.0], [0.0, 1.0]], dtype=F64)
-    index = RealismIndex(prior, alpha=0.5)
-    options = {"segments": 4, "max_evaluations": 2}
-    with pytest.raises(InputError, match=f"alpha={alpha} was given with a RealismIndex that has alpha=0.5"):
-        lp.interpolate(lambda z: z, index, *ends, alpha=alpha, **options)
-    with pytest.raises(InputError, match=f"alpha={alpha} was given with a callable"):
-        lp.interpolate(lambda z: z, index.log, *ends, alpha=alpha, **options)
-    with pytest.raises(InputError, match="was given with a RealismIndex"):
-        lp.interpolate_through(lambda z: z, index, ends, alpha=alpha, **options)
-    same = lp.interpolate(lambda z: z, index, *ends, alpha=0.5, **options)
-    assert torch.equal(same.latents, lp.interpolate(lambda z: z, index, *ends, **options).latents)
-    assert lp.interpolate(lambda z: z, prior, *ends, **options).settings["alpha"] == 0.9
-    assert lp.interpolate(lambda z: z, prior, *ends, alpha=alpha, **options).settings["alpha"] == alpha
 
 
 # ------------------------------------------------------------------------------------------- default dtype and device

@@ -1,4 +1,4 @@
-"""The index of all other priors: a smoothed distribution function of the log-density, tabulated."""
+"""The empirical distribution function of the log-density of samples, smoothed and tabulated."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ class KernelRule:
     kernel: Kernel
 
     def level(self, z: Tensor) -> Tensor:
-        """The log-density, on the scale on which it is smoothed: ``(..., D) -> (...,)``."""
+        """Computes the log-density on the scale of the smoothing: ``(..., D) -> (...,)``."""
         found = self.density(z)
         return found if self.scale is None else self.scale(found)
 
     def __call__(self, z: Tensor, eps: float) -> Tensor:
-        """``log ri: (..., D) -> (...,)``, by the table."""
+        """Computes ``log ri: (..., D) -> (...,)`` by the table."""
         return self.kernel.log_cdf(self.level(z))
 
     def direct(self, z: Tensor) -> Tensor:
-        """The same by the sum over the samples."""
+        """Computes the same by the sum over the samples."""
         return self.kernel.direct(self.level(z))
 
 
@@ -52,7 +52,7 @@ class Kernel:
     tail_cells: int
 
     def log_cdf(self, x: Tensor) -> Tensor:
-        """``log G_W`` at levels ``(...)``, by the table."""
+        """Computes ``log G_W`` at levels ``(...)`` by the table."""
         wall = x == -math.inf  # outside the support
         t = (torch.where(wall, self.lowest, x) - self.lowest) / self.width
         far = t < _EDGE
@@ -66,7 +66,7 @@ class Kernel:
         return torch.where(wall, -math.inf, value)
 
     def direct(self, x: Tensor) -> Tensor:
-        """The sum over all samples."""
+        """Computes the same by the sum over all samples."""
         t = (x[..., None] - self.levels) / self.width
         right = (t * math.sqrt(0.5)).erfc().mean(-1) / 2
         sums = torch.logsumexp(_log_ndtr(t), -1) - math.log(len(self.levels))
@@ -74,7 +74,7 @@ class Kernel:
 
 
 def estimated(density: Callable[[Tensor], Tensor], levels: Tensor) -> KernelRule:
-    """The rule of a log-density, or another score, that is ``levels`` on samples."""
+    """Returns the rule of a log-density, or another score, from its ``levels`` on samples."""
     scale, levels = adapted_scale(levels.sort().values)
     return KernelRule(density, scale, smooth(levels, silverman(levels) if scale is None else 1.0))
 
@@ -92,7 +92,7 @@ def smooth(levels: Tensor, width: float) -> Kernel:
 
 
 def _log_cdf_and_slope(t: Tensor, d: Tensor) -> Tensor:
-    """``log G`` and its derivative at ``t: (m,)``, in bandwidths: ``(m, 2)``."""
+    """Computes ``log G`` and its derivative at ``t: (m,)``, in bandwidths: ``(m, 2)``."""
     below = t < d[len(d) // 2]
     t = t[:, None] - d
     side = (torch.where(below[:, None], -t, t) * math.sqrt(0.5)).erfc_().mean(-1) / 2  # G or 1 - G
@@ -102,7 +102,7 @@ def _log_cdf_and_slope(t: Tensor, d: Tensor) -> Tensor:
 
 
 def _correction_and_slope(t: Tensor, d: Tensor) -> Tensor:
-    """``e = log G - log Phi(t)`` and its derivative at ``t << 0: (m,)``, without the cancellation: ``(m, 2)``."""
+    """Computes ``e = log G - log Phi(t)`` and its derivative at ``t << 0: (m,)``, without cancellation: ``(m, 2)``."""
     t = t[:, None]
     y0, y1 = t**-2, (t - d) ** -2
     series = _tail_series(y1).log1p() - _tail_series(y0).log1p()
@@ -115,7 +115,7 @@ def _correction_and_slope(t: Tensor, d: Tensor) -> Tensor:
 
 
 def _monotone(f: Tensor, slope: Tensor) -> Tensor:
-    """The cells of a rising C1 cubic with values ``f`` and derivatives ``slope``, limited as Fritsch and Carlson do."""
+    """Computes the cells of a rising C1 cubic from values and derivatives, with Fritsch and Carlson's limiter."""
     rise = (f[1:] - f[:-1]).clamp(min=0)
     bound = 3 * torch.cat([rise[:1], torch.minimum(rise[1:], rise[:-1]), rise[-1:]])
     m = torch.minimum(slope.clamp(min=0), bound)
@@ -124,13 +124,13 @@ def _monotone(f: Tensor, slope: Tensor) -> Tensor:
 
 
 def _log_ndtr(t: Tensor) -> Tensor:
-    """``log Phi`` with a gradient that is right in the far left tail too (torch's cancels there)."""
+    """Computes ``log Phi`` with a gradient that is right in the far left tail too, where torch's cancels."""
     far = t < _EDGE
     return torch.where(far, _log_ndtr_tail(t.clamp(max=_EDGE)), torch.special.log_ndtr(t.clamp(min=_EDGE)))
 
 
 def _log_ndtr_tail(t: Tensor) -> Tensor:
-    """``log Phi(t)`` for ``t <= -20``: relative error below 1e-14."""
+    """Computes ``log Phi(t)`` for ``t <= -20``: relative error below 1e-14."""
     return -t.square() / 2 - (-t).log() - math.log(2 * math.pi) / 2 + _tail_series(t**-2).log1p()
 
 

@@ -188,14 +188,14 @@ def test_it_tells_what_it_is_and_cannot_be_changed():
     [uniform_ball(3, 2.0), uniform_box(3), Independent(torch.distributions.Uniform(torch.zeros(2), torch.ones(2)), 1)],
 )
 def test_a_uniform_prior_has_no_typicality(prior):
-    with pytest.raises(InputError, match="a uniform prior has one density, and so no typicality"):
+    with pytest.raises(InputError, match="more than one density.* uniform"):
         TypicalityIndex(prior)
 
 
 def test_the_doors_of_the_realism_index_are_its_own():
-    with pytest.raises(InputError, match=r"alpha must be a number in \(0, 1\]"):
+    with pytest.raises(InputError, match=r"alpha .*\(0, 1\]"):
         normal(2, alpha=0)
     with pytest.raises(InputError, match="batch_shape"):
         TypicalityIndex(Normal(torch.zeros(3), 1.0))
-    with pytest.raises(InputError, match=r"alpha=0.5 was given with a TypicalityIndex that has alpha=0.9"):
+    with pytest.raises(InputError, match=r"TypicalityIndex.*alpha=0.9.* 0.5"):
         lp.interpolate(lambda z: z, normal(2), torch.zeros(2), torch.ones(2), alpha=0.5)

@@ -6,8 +6,8 @@ sphere that it lies deepest in,
 
 .. math:: R(z) = \max_r \frac{|\phi(r) - \phi(\mathrm{nn}_k(r))|}{|\phi(G(z)) - \phi(r)|},
 
-over the half of the references whose spheres are the smaller (the larger ones belong to what is alone in its region,
-and say little). :math:`R \ge 1` within the manifold of the references, and far away it falls like one over the
+over the half of the references whose spheres are the smaller (the larger ones belong to isolated references, and tell
+little). :math:`R \ge 1` within the manifold of the references, and far away it falls like one over the
 distance. It was meant for the quality of single images; here its logarithm is a score of latents.
 
 The maximum picks one reference at a time, and the score is smooth between the ridges where two of them are equal. On
@@ -26,12 +26,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from latentpath._validate import describe, whole_number
 from latentpath.callables import any_precision, without_autocast
 from latentpath.errors import InputError
+from latentpath.probe import check_callable
 
 from .base import PriorIndex
-from .networks import check_parts, kind_of
-from .scores import ScoreIndex
+from .score import ScoreIndex
 
 __all__ = ["KNNIndex"]
 
@@ -47,24 +48,18 @@ class KNNIndex(ScoreIndex):
     Every evaluation costs a pass of the generator and of the features, and a comparison with half the references.
 
     Args:
-        generator: latents ``(N, D)`` to data ``(N, ...)``; a module must be in eval mode.
         prior: as for `RealismIndex`.
+        generator: latents ``(N, D)`` to data ``(N, ...)``; a module must be in eval mode.
         references: real data ``(M, ...)``, floating point, in the generator's range. A few thousand will do.
         features: :math:`\phi`, data to features ``(N, ...)``, of the references too; None for the data themselves. A
-            network's features tell more than pixels. Where the references' are known, leave this None, pass them as
-            ``references``, and a generator that ends in the features.
+            network's features tell more than pixels. Where the features of the references are known, leave this None,
+            pass them as ``references``, and a generator that ends in the features.
         neighbours: k, the paper's 3.
-        alpha: the scale in (0, 1].
-        samples: how many samples are decoded and scored when the index is made.
-        seed: of those samples.
-        max_points: the most points in one call; None for 512 on a CPU and 4,096 elsewhere.
-
-    Attributes:
-        prior: as given; ``alpha``, ``samples``, ``seed``, ``dim`` and ``kind`` as for `ScoreIndex`.
+        alpha: as for `ScoreIndex`; likewise ``samples``, ``seed`` and ``max_points``.
 
     Raises:
         InputError: as for `ScoreIndex`; references that are too few, not finite, of another shape than the generator's
-            output, or so many times the same that their spheres have no radius.
+            output, or copies of one another.
         GeneratorError: as for `ScoreIndex`, or a module is in training mode.
 
     Source: Kynkäänniemi et al. 2019, section 5; not in the paper.
@@ -72,15 +67,16 @@ class KNNIndex(ScoreIndex):
     Example:
         >>> from latentpath.priors import standard_normal
         >>> real = torch.randn(200, 2, generator=torch.Generator().manual_seed(0)) + torch.tensor([4.0, 0.0])
-        >>> index = KNNIndex(lambda z: 3 * z, standard_normal(2), real, samples=1000)
+        >>> index = KNNIndex(standard_normal(2), generator=lambda z: 3 * z, references=real, samples=1000)
         >>> index(torch.tensor([[4 / 3, 0.0], [-4 / 3, 0.0]])).round(decimals=1)  # among them, and far away
         tensor([0.9, 0.1])
     """
 
     def __init__(
         self,
-        generator: Callable[[Tensor], Tensor],
         prior: Any,
+        *,
+        generator: Callable[[Tensor], Tensor],
         references: Tensor,
         features: Callable[[Tensor], Tensor] | None = None,
         neighbours: int = 3,
@@ -89,10 +85,13 @@ class KNNIndex(ScoreIndex):
         seed: int = 0,
         max_points: int | None = None,
     ) -> None:
-        PriorIndex.__init__(self, prior, alpha, samples, seed)
-        check_parts(generator=generator, **({} if features is None else {"features": features}))
+        PriorIndex.__init__(self, prior, alpha=alpha, samples=samples, seed=seed)
+        check_callable("generator", generator)
+        neighbours = whole_number("neighbours", neighbours, 1)
         decode = any_precision(generator)
-        features = features if features is None else any_precision(features)
+        if features is not None:
+            check_callable("features", features)
+            features = any_precision(features)
         with torch.no_grad(), without_autocast():
             spheres = _spheres(_featured(_checked(references, neighbours), features), neighbours)
 
@@ -105,16 +104,18 @@ class KNNIndex(ScoreIndex):
 
 @dataclasses.dataclass(frozen=True)
 class _Spheres:
+    """The spheres around references that reach to their k-th neighbours."""
+
     centres: Tensor  # (m, F), about their mean
     radii: Tensor  # (m,)
     middle: Tensor  # (F,)
 
     def depth(self, points: Tensor) -> Tensor:
-        """The logarithm of the realism score, ``(N, F) -> (N,)``."""
+        """Computes the logarithm of the realism score, ``(N, F) -> (N,)``."""
         if points.shape[1] != self.centres.shape[1]:
             raise InputError(
-                f"references must have as many values (or features) as what the generator makes, {points.shape[1]}, "
-                f"got {self.centres.shape[1]}"
+                f"references must have as many values (or features) as the generator's output, {points.shape[1]}; "
+                f"got {self.centres.shape[1]}."
             )
         centres, radii, middle = (part.to(points) for part in (self.centres, self.radii, self.middle))
         points = points - middle
@@ -126,9 +127,9 @@ class _Spheres:
 
 
 def _spheres(features: Tensor, neighbours: int) -> _Spheres:
-    """The smaller half of the spheres around features ``(M, F)``."""
+    """Returns the smaller half of the spheres around features ``(M, F)``."""
     if not bool(features.isfinite().all()):
-        raise InputError("references (or their features) must be finite, they hold NaN or infinity")
+        raise InputError("references (or their features) must be finite; got NaN or infinity. Remove these rows.")
     features = features.to(torch.promote_types(features.dtype, torch.float32))  # half has no distances
     middle = features.mean(0)
     centred = features - middle
@@ -142,35 +143,34 @@ def _spheres(features: Tensor, neighbours: int) -> _Spheres:
     kept = (radii <= radii.median()) & (radii > 0)
     if not bool(kept.any()):
         raise InputError(
-            f"at least half of the references have {neighbours} or more exact copies, so their spheres have no radius: "
-            "remove the copies"
+            f"references must differ; got {neighbours} or more exact copies of at least half of them, whose spheres "
+            "have no radius. Remove the copies."
         )
     return _Spheres(centred[kept], radii[kept], middle)
 
 
 def _featured(references: Tensor, features: Callable[[Tensor], Tensor] | None) -> Tensor:
-    """The features ``(M, F)`` of the references, some at a time."""
+    """Computes the features ``(M, F)`` of the references in chunks."""
     if features is None:
         return references.flatten(1)
     return torch.cat([_rows(features(chunk), len(chunk)) for chunk in references.split(_CHUNK)])
 
 
 def _rows(found: object, count: int) -> Tensor:
-    """What the features gave for ``count`` things, as ``(count, F)``."""
+    """Returns the features of ``count`` data as ``(count, F)``."""
     if not isinstance(found, Tensor) or not found.is_floating_point() or found.shape[:1] != (count,):
         raise InputError(
-            "features must map data (N, ...) to (N, F), in floating point, they gave "
-            f"{kind_of(found)} for {count} of them"
+            f"features must map data (N, ...) to (N, F), in floating point; got {describe(found)} for N = {count}."
         )
     return found.reshape(count, -1)
 
 
 def _checked(references: Tensor, neighbours: int) -> Tensor:
-    if isinstance(neighbours, bool) or not isinstance(neighbours, int) or neighbours < 1:
-        raise InputError(f"neighbours must be a whole number of at least 1, got {neighbours!r}")
     if not isinstance(references, Tensor) or not references.is_floating_point() or references.ndim < 2:
-        got = f"{references.dtype} {tuple(references.shape)}" if isinstance(references, Tensor) else type(references)
-        raise InputError(f"references must be a floating-point tensor (M, ...), in the generator's range, got {got}")
+        raise InputError(
+            "references must be a floating-point tensor (M, ...), in the generator's range; got "
+            f"{describe(references)}."
+        )
     if len(references) <= neighbours:
-        raise InputError(f"references must be more than {neighbours}, the neighbours, got {len(references)}")
+        raise InputError(f"references must be more than neighbours={neighbours}; got {len(references)}. Add some.")
     return references.detach()

@@ -1,31 +1,18 @@
-r"""From images back to latents: where in the latent space does an image lie?
+r"""Inversion: the latents from which a generator makes given images.
 
-An encoder answers at once, where a model has one (`latentpath.Model.encode`). For the rest, and to better what an
-encoder says, `invert` minimises over :math:`z`, for each image :math:`x`,
+An encoder gives them at once, where a model has one (`latentpath.Model.encode`). For other models, and to improve an
+encoder's latents, `invert` minimises over :math:`z`, for each image :math:`x`,
 
 .. math:: \frac{|G(z) - x|^2}{M s^2} - \lambda \log ri(z),
 
-the mean squared error over the ``M`` values of an image, relative to the variance :math:`s^2` of what the model makes
-(1 is what the mean image leaves), plus a penalty that holds :math:`z` where the prior lives: without it inversion finds
-latents far outside, where no path should begin. For the shipped digits and the first 32 test digits of MNIST:
+the mean squared error over the ``M`` values of an image, relative to the variance :math:`s^2` of the model's images
+(the mean image has the error 1), plus a penalty that keeps :math:`z` where the prior has its mass: without it inversion
+finds latents far outside, where no path should begin. `docs/models.md` has its effect on digits.
 
-======= =============== ====================== ================= ====================
-penalty RMS pixel error mean of -log ri        largest -log ri   share with ri < 0.01
-======= =============== ====================== ================= ====================
-0       0.138           292                    4957              59 %
-0.0005  0.143           3.8                    12                34 %
-0.002   0.144           2.4                    7.0               22 %
-0.005   0.144           1.3                    4.3               0 %
-0.02    0.151           0.39                   1.5               0 %
-0.1     0.160           0.11                   0.38              0 %
-======= =============== ====================== ================= ====================
-
-Latents drawn from the prior have -log ri of 1 on average. Errors are in units of the model's output, pixels in [-1, 1].
-
-**How.** 1,000 latents are drawn from the prior and decoded; the ``starts`` nearest ones to each image are where its
-search starts, and the encoder's answer too where there is one. All images and starts descend together by L-BFGS
-(`latentpath.solvers.point_descent`), which needed a third of Adam's evaluations here. Every 40 steps the worse half of
-each image's starts is dropped.
+**Method.** 1,000 latents are drawn from the prior and decoded; the search of each image starts at the ``starts``
+nearest ones, and at the encoder's latent where there is one. All images and starts descend together by L-BFGS
+(`latentpath.solvers.point_descent`). Every 40 steps the worse half of each image's starts is dropped.
+>>>>>>> index/main:src/latentpath/inversion.py
 """
 
 from __future__ import annotations
@@ -39,41 +26,43 @@ import torch
 from torch import Tensor
 
 from ._batching import blocks
-from ._progress import progress_bar
-from ._validate import SEED, real_number, whole_number
+from ._progress import Report, progress_bar
+from ._validate import SEED, describe, real_number, whole_number
 from ._words import counted
 from .callables import any_precision, leaf_and_view, without_autocast
-from .checks import check_generator
 from .decoding import Embed, points_to_data
 from .errors import InputError
 from .index import RealismIndex
-from .index.rules import draw
+from .index.prior_adapter import draw
 from .interpolate import points_at_once
+from .interpolate_arguments import check_generator
 from .models import Model
 from .models.sampling import as_taken
 from .solvers.point_descent import PointDescent
 
 __all__ = ["Inversion", "InversionProgress", "invert"]
 
-_POOL, _RUNG, _FIRST = 1000, 40, 0.1
-_OVER = 0.01  # of the range: how far outside it pixels may lie
+_POOL = 1000  # the prior samples from which starts are chosen
+_RUNG = 40  # the steps after which the worse half of the starts is dropped
+_FIRST = 0.1  # the first step length, relative to the spread of the latents
+_OVER = 0.01  # the overshoot of pixels that is accepted, relative to the range
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Inversion:
-    """Latents of ``N`` images, and how near they come.
+    """The latents of ``N`` images, and their errors.
 
     Attributes:
         latents: ``(N, D)``.
-        images: what the generator makes of them, ``(N, ...)``.
-        error: the root of the mean squared difference from the images asked for, ``(N,)``, in units of the model's
+        images: the generator's images of the latents, ``(N, ...)``.
+        error: the root of the mean squared difference from the given images, ``(N,)``, in units of the model's
             output (for pixels in [-1, 1], 2 is the difference of black and white).
         log_index: ``log(alpha * ri)`` of the latents, ``(N,)``.
         start_errors: the ``error`` at every start, the nearest prior sample first, the encoder's last, ``(N, S)``.
-        converged: whether more steps promise nothing, ``(N,)``.
-        steps: evaluations that the start which won has had, ``(N,)``.
-        encoded: whether that was the encoder's, ``(N,)``.
-        stopped: whether the callback stopped the search.
+        converged: True where the best start met ``tol``, ``(N,)``.
+        steps: the evaluations of the best start, ``(N,)``.
+        encoded: True where the best start was the encoder's, ``(N,)``.
+        stopped: True if the callback stopped the search.
     """
 
     latents: Tensor
@@ -90,23 +79,21 @@ class Inversion:
         return len(self.latents)
 
     def __repr__(self) -> str:
-        low, high = float(self.error.min()), float(self.error.max())
-        return (
-            f"Inversion({counted(len(self), 'image')}, RMS error {float(self.error.mean()):.3g} on average "
-            f"({low:.3g} to {high:.3g}), {int(self.converged.sum())} converged)"
-        )
+        low, mean, high = (f"{float(value):.3g}" for value in (self.error.min(), self.error.mean(), self.error.max()))
+        errors = f"RMS error {mean} on average ({low} to {high})"
+        return f"Inversion({counted(len(self), 'image')}, {errors}, {int(self.converged.sum())} converged)"
 
 
 @dataclass(frozen=True)
 class InversionProgress:
-    """What a callback is told after every step.
+    """The progress of an inversion, which a callback receives after every step.
 
     Attributes:
-        step: steps taken.
-        steps: the most there will be.
-        running: images that are still searched for.
-        starts: starts that go on, of all images together.
-        objective: the lowest so far, ``(N,)``.
+        step: the steps taken.
+        steps: the limit of the steps.
+        running: the images whose search continues.
+        starts: the starts that continue, of all images together.
+        objective: the lowest objective of each image, ``(N,)``.
     """
 
     step: int
@@ -114,6 +101,9 @@ class InversionProgress:
     running: int
     starts: int
     objective: Tensor
+
+
+_Callback = Callable[[InversionProgress], bool | None]
 
 
 def invert(
@@ -128,36 +118,36 @@ def invert(
     embed: Embed = None,
     seed: SupportsIndex = 0,
     max_points: SupportsIndex | None = None,
-    callback: Callable[[InversionProgress], bool | None] | None = None,
+    callback: _Callback | None = None,
     progress: bool | None = None,
 ) -> Inversion:
-    r"""Find latents from which a model's generator makes given images: least squares, and a penalty for unlikely ones.
+    r"""Finds latents from which a model's generator makes given images, by least squares with a penalty.
 
     .. math:: \min_z \frac{|G(z) - x|^2}{M s^2} - \lambda \log ri(z)
 
-    Everything is searched for together, and depends on the seed alone: an image gets the same answer in any batch, up
-    to rounding. The answer's objective is never above that of the best start.
+    The result depends on the seed alone: an image gets the same latent in any batch, up to rounding. Its objective is
+    never above that of the best start.
 
     Args:
         model: with a prior; an encoder, where it has one, gives one more start.
-        images: ``(N, ...)`` or one of them, as the generator makes them: the same shape, range and device.
-        starts: how many of 1,000 prior samples, the nearest ones, are started from.
-        steps: the most evaluations that one start may have.
-        penalty: :math:`\lambda`, at least 0; the table above says what it does.
+        images: ``(N, ...)`` or one image, of the shape, range and device of the generator's output.
+        starts: the number of starts: the nearest of 1,000 prior samples.
+        steps: the most evaluations of one start.
+        penalty: :math:`\lambda`, at least 0.
         alpha: the scale of the index in (0, 1]; it moves ``log_index`` by a constant, and no latent.
         tol: a start has converged when ten evaluations lower the objective by less than this, relatively.
-        embed: where differences are measured: None for the generator's output, or a callable from there to features,
+        embed: the space of the differences: None for the generator's output, or a callable from there to features,
             which is given ``images`` too.
-        seed: of the samples.
+        seed: the seed of the samples.
         max_points: the most points the generator is given in one call; None as in `interpolate`.
-        callback: called with an `InversionProgress` after every step; a true answer stops, and every image keeps the
-            best it has.
-        progress: whether to show a progress bar; None as in `interpolate`.
+        callback: called with an `InversionProgress` after every step; a true result stops the search, and every image
+            keeps its best start.
+        progress: True shows a progress bar; None as in `interpolate`.
 
     Raises:
         InputError: a model without a prior, images of another shape, dtype, device or range or with NaN, or a number
             out of range.
-        GeneratorError: what `interpolate` refuses: training mode, chance, coupled batches, no gradient.
+        GeneratorError: a generator in training mode, random, coupled over the batch, or not differentiable.
 
     Example:
         >>> import torch, latentpath as lp
@@ -175,60 +165,57 @@ def invert(
     penalty = real_number("penalty", penalty, least=0, below=math.inf)
     tol = real_number("tol", tol, above=0, below=math.inf)
     if callback is not None and not callable(callback):
-        raise InputError(f"callback must be callable, got {type(callback).__name__}")
+        raise InputError(f"callback must be callable; got {type(callback).__name__}.")
     bar = progress_bar("Inverting", progress, quiet=callback is not None)
     with torch.inference_mode(False), without_autocast(), bar as report:
-
-        def tell(now: InversionProgress) -> bool | None:
-            report(
-                now.step / now.steps, f"step {now.step} of at most {now.steps}, {counted(now.running, 'image')} running"
-            )
-            return None if callback is None else callback(now)
-
         search = _Search.prepare(model, images, starts, penalty, alpha, embed, seed, max_points)
-        return search.run(steps, tol, tell)
+        return search.run(steps, tol, _reporting(report, callback))
+
+
+def _reporting(report: Report, callback: _Callback | None) -> _Callback:
+    """Returns a callback that reports to a progress bar, and then calls the user's."""
+
+    def tell(now: InversionProgress) -> bool | None:
+        running = counted(now.running, "image")
+        report(now.step / now.steps, f"step {now.step} of at most {now.steps}, {running} running")
+        return None if callback is None else callback(now)
+
+    return tell
 
 
 def _check_images(model: Model, images: Tensor, made: Tensor) -> Tensor:
-    """The images as a batch ``(N, ...)`` in the generator's dtype, where they could be its own."""
+    """Returns the images as a batch ``(N, ...)`` in the dtype of the generator's output ``made``."""
     shape = tuple(made.shape[1:])
-    if not isinstance(images, Tensor):
-        raise InputError(f"images must be a tensor (N, {_listed(shape)}), got {type(images).__name__}")
-    if tuple(images.shape) == shape:
+    if isinstance(images, Tensor) and tuple(images.shape) == shape:
         images = images[None]
-    if tuple(images.shape[1:]) != shape or images.ndim != len(shape) + 1 or len(images) == 0:
+    fits = isinstance(images, Tensor) and images.ndim == len(shape) + 1 and tuple(images.shape[1:]) == shape
+    if not fits or len(images) == 0:
         raise InputError(
-            f"images must be (N, {_listed(shape)}), as {model.name!r} makes them, got {tuple(images.shape)}; "
-            "latentpath.data.read_images reads files at a given size"
+            f"images must be a tensor (N, {', '.join(map(str, shape))}), as {model.name!r} makes them; got "
+            f"{describe(images)}. latentpath.data.read_images reads files at a given size."
         )
     low, high = model.value_range
     if not images.is_floating_point():
         raise InputError(
-            f"images must be floating point in the model's range [{low:g}, {high:g}], got {images.dtype}: "
-            f"{low:g} + {high - low:g} * images / 255 converts bytes"
+            f"images must be floating point in the model's range [{low:g}, {high:g}]; got {images.dtype}. "
+            f"{low:g} + {high - low:g} * images / 255 converts bytes."
         )
     if images.device != made.device:
-        raise InputError(f"images are on {images.device} and the generator's are on {made.device}: move one")
+        raise InputError(f"images must be on the generator's device, {made.device}; got {images.device}. Move one.")
     images = images.detach().to(made.dtype)
     bad = (~images.isfinite()).flatten(1).any(-1).nonzero()[:8, 0].tolist()
     if bad:
-        raise InputError(f"images must be finite, number(s) {bad} hold NaN or infinity")
+        raise InputError(f"images must be finite; got NaN or infinity in number(s) {bad}.")
     slack = _OVER * (high - low)
     least, most = float(images.min()), float(images.max())
     if model.card.get("value_range") and (least < low - slack or most > high + slack):
-        raise InputError(
-            f"images must be in the model's range [{low:g}, {high:g}], got values from {least:g} to {most:g}"
-        )
+        raise InputError(f"images must be in the range [{low:g}, {high:g}]; got values from {least:g} to {most:g}.")
     return images.clone()
-
-
-def _listed(shape: tuple[int, ...]) -> str:
-    return ", ".join(map(str, shape))
 
 
 @dataclass(frozen=True)
 class _Search:
-    """Everything that does not change while all images are searched for."""
+    """The search of all images: the data that stay the same, and the descent."""
 
     model: Model
     images: Tensor
@@ -236,7 +223,7 @@ class _Search:
     index: RealismIndex
     embed: Embed
     penalty: float
-    variance: float  # of what the model makes, over the measured values
+    variance: float  # of the model's images, over the measured values
     spread: float  # of the latents
     begin: Tensor  # (N, S, D)
     encoded: Tensor  # (S,)
@@ -255,11 +242,11 @@ class _Search:
         seed: int,
         max_points: int | None,
     ) -> _Search:
-        """Check what came in, and find the starts."""
+        """Validates the images and finds the starts."""
         if model.prior is None:
-            raise InputError(f"{model.name!r} has no prior, so there are no latents to find: choose a generator")
+            raise InputError(f"model must have a prior; got {model.name!r} without one. Choose a generator.")
         if embed == "latent":
-            raise InputError('embed="latent" compares no images: leave it out, or pass a callable to features')
+            raise InputError('embed must be None or a callable to features; got "latent", which compares no images.')
         index = RealismIndex(model.prior, alpha=alpha)
         pool = as_taken(model, draw(model.prior, index.dim, max(_POOL, starts), seed), images)
         values = check_generator(model.generator, embed, pool[:3], pool[3:6], max_points)
@@ -276,8 +263,8 @@ class _Search:
         spread = float(pool.var(0).sum().sqrt())
         return cls(model, images, target, index, embed, penalty, variance, spread, begin, encoded, size)
 
-    def run(self, steps: int, tol: float, callback: Callable[[InversionProgress], bool | None]) -> Inversion:
-        """Descend from all starts, drop the worse half again and again, keep the best of each image."""
+    def run(self, steps: int, tol: float, callback: _Callback) -> Inversion:
+        """Descends from all starts, drops the worse half every 40 steps, and keeps the best start of each image."""
         count, each, dim = self.begin.shape
         inside = (lambda z: self.index.log(z).isfinite()) if self.index.kind == "uniform" else None
         points = self.begin.reshape(-1, dim)
@@ -296,12 +283,12 @@ class _Search:
         return self._finish(descent, stopped)
 
     def _drop(self, descent: PointDescent, keep: int) -> None:
-        """Let only the ``keep`` best starts of every image go on."""
+        """Stops all but the ``keep`` best starts of every image."""
         rank = descent.value.view(len(self.images), -1).sort(dim=1, stable=True).indices.argsort(dim=1)
         descent.running &= (rank < max(keep, 1)).flatten()
 
     def _objective(self, points: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """The objective of starts by their row, and its gradient, in blocks."""
+        """Computes the objective of starts by their row, and its gradient, in blocks."""
         measure = points_to_data(self.model.generator, self.embed)
         image = rows // self.begin.shape[1]
         values, gradients = [], []
@@ -309,7 +296,9 @@ class _Search:
             with torch.enable_grad():
                 leaf, view = leaf_and_view(points[block])
                 value = (measure(view) - self.target[image[block]]).square().mean(-1) / self.variance
-                if self.penalty > 0 or self.index.kind == "uniform":  # whose walls stand anyway
+                if (
+                    self.penalty > 0 or self.index.kind == "uniform"
+                ):  # the walls of a uniform prior stand at any penalty
                     value = value - self.penalty * (self.index.log(view) - math.log(self.index.alpha))
                 gradients.append(torch.autograd.grad(value.sum(), leaf)[0])
             values.append(value.detach())
@@ -337,7 +326,7 @@ class _Search:
 
     @torch.no_grad()
     def _error(self, latents: Tensor) -> tuple[Tensor, Tensor]:
-        """What the generator makes of latents ``(N, S, D)``, and the RMS error ``(N, S)``."""
+        """Computes the images of latents ``(N, S, D)``, and their RMS errors ``(N, S)``."""
         flat = latents.flatten(0, 1)
         decode = any_precision(self.model.generator)
         made = torch.cat([decode(flat[block]) for block in blocks(len(flat), self.max_points)])
@@ -346,9 +335,9 @@ class _Search:
 
 
 def _distances(measure: Callable[[Tensor], Tensor], pool: Tensor, target: Tensor, size: int) -> tuple[Tensor, float]:
-    """Squared distances of targets ``(N, M)`` from what the pool makes ``(N, pool)``, and the mean variance of that.
+    """Computes squared distances ``(N, pool)`` of targets ``(N, M)`` from the pool's images, and their mean variance.
 
-    The pool's images are forgotten block by block: of large ones a thousand do not fit in memory.
+    It frees the pool's images block by block: a thousand large ones do not fit in memory.
     """
     parts: list[Tensor] = []
     first = measure(pool[:1])
