@@ -15,7 +15,8 @@ from torch import Tensor
 
 import latentpath as lp
 from latentpath import solvers
-from latentpath.energy import Generator, blocks
+from latentpath._batching import blocks
+from latentpath.energy import Generator
 
 from .counting import TANGENT, Call, Meter, passes_flops
 from .problems import MAX_POINTS, Problem

@@ -21,6 +21,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from ._batching import blocks
 from ._validate import check_polylines, real_number
 from .callables import without_autocast
 from .curves import subdivide
@@ -28,7 +29,6 @@ from .energy import (
     Embed,
     Generator,
     Index,
-    blocks,
     chords,
     decode,
     mean_prices,

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from ._batching import blocks
 from .callables import any_precision, out_of_memory, training_parts
 from .curves import lerp
-from .energy import ABOVE, Embed, Generator, blocks, points_to_data
+from .energy import ABOVE, Embed, Generator, points_to_data
 from .errors import GeneratorError, InputError, LatentPathError
 from .index import PriorIndex, RealismIndex, as_log_index
 from .index.foreign import can_be_prior

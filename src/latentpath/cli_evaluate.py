@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -42,9 +41,8 @@ def evaluate(
     the model was trained on, with the same --hold-out, or the question of memorising has no answer.
     """
     use_threads(threads)
-    from .evaluate import finite
+    from ._io import write_json
     from .models import load
-    from .models.pretrained import replace
     from .packaging import measured
 
     if out is not None:
@@ -61,7 +59,7 @@ def evaluate(
         shown = " ".join(f"{each:g}" for each in value) if isinstance(value, tuple) else value
         typer.echo(f"  {name.replace('_', ' ')}: {shown}")
     if out is not None:
-        replace(out, (json.dumps(finite({"model": found.name, **numbers}), indent=2, allow_nan=False) + "\n").encode())
+        write_json(out, {"model": found.name, **numbers})
 
 
 def _frame(model: Any) -> tuple[int, int]:

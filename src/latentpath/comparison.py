@@ -19,12 +19,13 @@ from rich.console import Console
 from torch import Tensor
 
 from . import plots, video
+from ._io import to_json
 from .checks import check_endpoints, check_generator
 from .counts import counted
 from .curves import lerp, slerp
 from .energy import chords, decode, energy, even_in_data
 from .errors import InputError, SolveError
-from .evaluate import Judge, Report, Source, finite
+from .evaluate import Judge, Report, Source
 from .index import RealismIndex
 from .interpolate import check_options, interpolate, points_at_once
 from .live import first_interrupt, solving
@@ -214,8 +215,7 @@ def conclude(
 
     def write_report(file: FilePath) -> None:
         content = {**about(settings, model, found, report), **more, "files": files_in(folder)}
-        text = json.dumps(finite(content), indent=2, ensure_ascii=False, allow_nan=False)
-        file.write_text(text + "\n", encoding="utf-8")
+        file.write_text(to_json(content) + "\n", encoding="utf-8")
 
     failed |= attempt([(REPORT, write_report)], folder)
     if failed:

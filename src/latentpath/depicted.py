@@ -12,8 +12,8 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
+from ._batching import blocks
 from .data import read_images
-from .energy import blocks
 from .errors import InputError
 from .index import RealismIndex
 from .invert import Inversion, invert

@@ -27,13 +27,14 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Literal, SupportsIndex
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ._batching import blocks
 from ._validate import check_points, check_polylines, whole_number
 from .callables import any_precision, in_weights_dtype, lacks_rule, leaf_and_view, without_autocast
 from .curves import spaced
@@ -96,13 +97,6 @@ def points_to_data(generator: Generator, embed: Embed = None) -> Callable[[Tenso
         )
     data, features = any_precision(generator), in_weights_dtype(embed)
     return lambda z: features(data(z)).flatten(1).to(z.dtype)
-
-
-def blocks(count: int, size: int | None) -> Iterator[slice]:
-    """Consecutive slices of at most ``size`` that cover ``range(count)``; one slice where ``size`` is None."""
-    step = count if size is None else max(1, size)
-    for i in range(0, count, max(1, step)):
-        yield slice(i, min(count, i + step))
 
 
 def decode(

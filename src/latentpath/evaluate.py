@@ -6,7 +6,6 @@ polylines between the same endpoints against one source; a `Report` is the table
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
@@ -14,17 +13,19 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from ._batching import blocks
+from ._io import to_json
 from ._validate import describe
 from .audit import Audit, audit
 from .callables import any_precision, without_autocast
 from .counts import counted
 from .curves import lerp, slerp
-from .energy import Embed, Generator, Index, blocks, chords, decoded_chords, prices, times
+from .energy import Embed, Generator, Index, chords, decoded_chords, prices, times
 from .errors import InputError
 from .index import PriorIndex, as_log_index
 from .solvers import Outcome
 
-__all__ = ["BASELINES", "LABELS", "Judge", "Report", "Row", "Source", "Spacing", "compare", "finite"]
+__all__ = ["BASELINES", "LABELS", "Judge", "Report", "Row", "Source", "Spacing", "compare"]
 
 BASELINES: Mapping[str, Callable[[Tensor, Tensor, int], Tensor]] = {"lerp": lerp, "slerp": slerp}
 """The baselines by name: ``(start, end, segments) -> (B, K+1, D)``."""
@@ -211,16 +212,7 @@ class Report:
 
     def to_json(self) -> str:
         """`to_dict` as JSON text; a number that is not finite is written as null."""
-        return json.dumps(finite(self.to_dict()), indent=2)
-
-
-def finite(value: Any) -> Any:
-    """``value`` with None for numbers that JSON has no word for."""
-    if isinstance(value, dict):
-        return {key: finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(item) for item in value]
-    return None if isinstance(value, float) and not abs(value) < float("inf") else value
+        return to_json(self.to_dict())
 
 
 def compare(

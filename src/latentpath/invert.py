@@ -38,12 +38,13 @@ from typing import SupportsIndex
 import torch
 from torch import Tensor
 
+from ._batching import blocks
 from ._progress import progress_bar
 from ._validate import SEED, real_number, whole_number
 from .callables import any_precision, leaf_and_view, without_autocast
 from .checks import check_generator
 from .counts import counted
-from .energy import Embed, blocks, points_to_data
+from .energy import Embed, points_to_data
 from .errors import InputError
 from .index import RealismIndex
 from .index.rules import draw

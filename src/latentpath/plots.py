@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ._io import replacement
 from ._validate import whole_number
 from .errors import InputError, missing
 from .value_range import ValueRange, inferred_range, pixels
@@ -144,14 +145,9 @@ def save(figure: Figure, file: str | os.PathLike[str]) -> None:
     The same figure gives the same bytes, an SVG too: its names are not random, and it bears no date.
     """
     target = FilePath(file)
-    partial = target.with_name(f".partial-{target.name}")
     undated: dict[str, Any] = {"metadata": {"Date": None}} if target.suffix.lower() == ".svg" else {}
-    try:
-        with _SETTINGS, mpl.rc_context({"svg.hashsalt": "latentpath"}):
-            figure.savefig(partial, dpi=figure.dpi, **undated)
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
+    with replacement(target) as partial, _SETTINGS, mpl.rc_context({"svg.hashsalt": "latentpath"}):
+        figure.savefig(partial, dpi=figure.dpi, **undated)
 
 
 def _same_batch(curves: Mapping[str, Tensor], dims: int, what: str) -> dict[str, Tensor]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from fractions import Fraction
 from itertools import chain, pairwise
 from pathlib import Path as FilePath
@@ -26,6 +26,7 @@ import torch
 from torch import Tensor
 
 from . import webp
+from ._io import replacement
 from ._validate import describe, file_path, real_number
 from .errors import InputError, MissingDataError, missing
 from .sheets import Sheet, enlarged
@@ -209,20 +210,17 @@ def whole(file: str | os.PathLike[str]) -> Iterator[FilePath]:
     """
     place = FilePath(file).absolute()
     _place(place)
-    partial = place.with_name(f".partial-{place.name}")
+    drawing = False
     try:
-        try:
+        with replacement(place) as partial:
             partial.write_bytes(b"")
-        except OSError as error:
-            raise _unwritable(place, error) from error
-        yield partial
-        try:
-            partial.replace(place)
-        except OSError as error:
-            raise _unwritable(place, error) from error
-    finally:
-        with suppress(OSError):  # where it could not even be made
-            partial.unlink(missing_ok=True)
+            drawing = True
+            yield partial
+            drawing = False
+    except OSError as error:
+        if drawing:  # the caller's own
+            raise
+        raise _unwritable(place, error) from error
 
 
 def _unwritable(file: FilePath, error: OSError) -> InputError:

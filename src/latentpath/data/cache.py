@@ -27,6 +27,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .._batching import blocks
+from .._io import replacement
 from ..errors import DataError
 from .listing import Source, fingerprint
 from .pictures import Frame
@@ -98,17 +100,16 @@ def _read(path: Path, shape: tuple[int, ...]) -> tuple[Tensor, str] | None:
 def _decoded(source: Source, frame: Frame, progress: Callable[[int, int], None] | None) -> Iterator[np.ndarray]:
     """Every picture, a block at a time, decoded by as many threads as PyTorch may use."""
     with ThreadPoolExecutor(torch.get_num_threads()) as threads:
-        for first in range(0, source.count, _BLOCK):
-            block = range(first, min(first + _BLOCK, source.count))
-            yield np.stack(list(threads.map(lambda i: source.read(i, frame), block)))
+        for block in blocks(source.count, _BLOCK):
+            rows = range(block.start, block.stop)
+            yield np.stack(list(threads.map(lambda i: source.read(i, frame), rows)))
             if progress is not None:
                 progress(block.stop, source.count)
 
 
-def _write(folder: Path, stem: str, shape: tuple[int, ...], blocks: Iterator[np.ndarray]) -> Path:
+def _write(folder: Path, stem: str, shape: tuple[int, ...], parts: Iterator[np.ndarray]) -> Path:
     """Write the ``.npy`` file under another name, and rename it when it is whole."""
     size = math.prod(shape)
-    partial = folder / f"{stem}-{secrets.token_hex(8)}.partial"
     header, digest = BytesIO(), hashlib.sha256()
     np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": shape})
     with _writing(folder, size):
@@ -116,21 +117,18 @@ def _write(folder: Path, stem: str, shape: tuple[int, ...], blocks: Iterator[np.
         _remove_abandoned(folder)
         if shutil.disk_usage(folder).free < size:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        file = partial.open("xb", buffering=0)
-    try:
+    path = folder / f"{stem}-{secrets.token_hex(8)}.npy"  # of two runs at once each has its own
+    with replacement(path, lambda: f"{stem}-{digest.hexdigest()[:20]}.npy") as partial:
+        with _writing(folder, size):
+            file = partial.open("xb", buffering=0)
         with file:
             with _writing(folder, size):
                 _put(file, header.getbuffer())
-            for block in blocks:
-                digest.update(block.data)
+            for pixels in parts:
+                digest.update(pixels.data)
                 with _writing(folder, size):
-                    _put(file, block.reshape(-1).data)
-        path = folder / f"{stem}-{digest.hexdigest()[:20]}.npy"
-        with _writing(folder, size):
-            partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-    return path
+                    _put(file, pixels.reshape(-1).data)
+    return folder / f"{stem}-{digest.hexdigest()[:20]}.npy"
 
 
 def _put(file: FileIO, data: memoryview) -> None:
@@ -151,7 +149,7 @@ def _writing(folder: Path, size: int) -> Iterator[None]:
 
 def _remove_abandoned(folder: Path) -> None:
     """Remove what killed runs left: files under way that nobody has written to for a day."""
-    for path in folder.glob("*.partial"):
+    for path in folder.glob(".partial-*"):
         with contextlib.suppress(OSError):
             if time.time() - path.stat().st_mtime > _ABANDONED:
                 path.unlink()

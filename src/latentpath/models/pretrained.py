@@ -6,8 +6,6 @@ to ``config.json`` beside ``model.safetensors`` together with the name of its cl
 
 from __future__ import annotations
 
-import contextlib
-import json
 from collections.abc import Iterable
 from fnmatch import fnmatch
 from pathlib import Path
@@ -20,9 +18,10 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
+from .._io import write_file, write_json
 from ..errors import DataError, LatentPathError, MissingDataError
 
-__all__ = ["CONFIG_FILE", "REFUSED", "WEIGHTS_FILE", "Pretrained", "as_stored", "replace"]
+__all__ = ["CONFIG_FILE", "REFUSED", "WEIGHTS_FILE", "Pretrained", "as_stored"]
 
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
 
@@ -100,9 +99,8 @@ class Pretrained(
 
     def write(self, folder: Path, dtype: torch.dtype | None = None) -> None:
         """Write weights (parameters in ``dtype``; None: as they are) and ``config.json``, each whole or not at all."""
-        replace(folder / WEIGHTS_FILE, save_tensors(as_stored(self, dtype)))
-        text = json.dumps({"class": type(self).__name__, **self.config}, indent=2) + "\n"
-        replace(folder / CONFIG_FILE, text.encode())
+        write_file(folder / WEIGHTS_FILE, save_tensors(as_stored(self, dtype)))
+        write_json(folder / CONFIG_FILE, {"class": type(self).__name__, **self.config})
 
     def _save_pretrained(self, save_directory: Path) -> None:
         self.write(save_directory)
@@ -168,22 +166,3 @@ def as_stored(network: nn.Module, dtype: torch.dtype | None = torch.float16) -> 
         key: value.detach().to(dtype if dtype is not None and key in parameters else value.dtype).contiguous()
         for key, value in network.state_dict().items()
     }
-
-
-def replace(path: Path, content: bytes) -> None:
-    """Write a file, whole or not at all.
-
-    Raises:
-        DataError: it cannot be written; what was there before is unharmed.
-    """
-    partial = path.with_name(path.name + ".partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(content)
-        partial.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
-        raise DataError(
-            f"cannot write {path} ({error.strerror or error}); what was there before is unharmed"
-        ) from error

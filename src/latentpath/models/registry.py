@@ -28,13 +28,14 @@ from safetensors.torch import load as load_tensors
 from torch.distributions import Distribution
 
 from .. import priors
+from .._io import write_json
 from .._random import borrowed_randomness
 from ..errors import DataError, InputError, MissingDataError
 from .classifier import DigitClassifier
 from .dcgan import DCGAN, DCGANGenerator
 from .model import Card, Model
 from .named import is_code, made, named
-from .pretrained import CONFIG_FILE, WEIGHTS_FILE, Pretrained, in_float32, replace, weights_in
+from .pretrained import CONFIG_FILE, WEIGHTS_FILE, Pretrained, in_float32, weights_in
 from .wae import WAE
 
 if TYPE_CHECKING:
@@ -304,5 +305,4 @@ def write_model(
     if samples is not None:
         samples.save(folder / "samples.png", optimize=True)
     # the card last: until it fits the weights, they are refused
-    full = {**card, "architecture": architecture, "sha256": digest}
-    replace(folder / CARD_FILE, (json.dumps(full, indent=2, ensure_ascii=False) + "\n").encode())
+    write_json(folder / CARD_FILE, {**card, "architecture": architecture, "sha256": digest})

@@ -16,7 +16,7 @@ apart        how far the decoded path leaves the decoded line, from the curves o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -41,7 +41,6 @@ __all__ = [
     "Told",
     "alphas",
     "apart",
-    "chunks",
     "curves",
     "descents",
     "expected",
@@ -78,11 +77,6 @@ def expected(experiment: str, plan: Plan, others: Sequence[str] = ()) -> set[str
     if experiment == "indices":
         return of(others, _MEASURED + _SOLVED)
     return {"apart"} if experiment == "apart" else {*_MEASURED, *_SOLVED}
-
-
-def chunks(count: int, size: int) -> Iterator[slice]:
-    """Pairs 0 to ``count``, ``size`` at a time."""
-    return (slice(first, min(first + size, count)) for first in range(0, count, size))
 
 
 def curves(start: Tensor, end: Tensor, segments: int) -> dict[str, Tensor]:

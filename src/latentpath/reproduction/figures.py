@@ -6,14 +6,13 @@ never chosen for what came of them. Straight lines are green, as in the paper, a
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from .._io import write_json
 from ..errors import InputError
-from ..models.pretrained import replace
 from ..plots import house_style, save
 from . import layouts
 from .selection import EVERY, Selection
@@ -183,7 +182,7 @@ def draw(number: int, solved: Mapping[str, Solved], folder: str | os.PathLike[st
         "about": {name: what for name, what in _UNITS.items() if _has(records[0], name)},
         "models": records,
     }
-    replace(files[-1], (json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n").encode())
+    write_json(files[-1], content, indent=None)
     return files
 
 

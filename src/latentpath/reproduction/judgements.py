@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .._io import finite
 from ..counts import counted
-from ..evaluate import finite
 from .statistics import CONFIDENCE, Estimate, estimate, paired
 
 __all__ = ["Criterion", "Judgement", "Judgements", "NotMeasured", "SetJudgement"]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import html
-import json
 import platform
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,8 +19,7 @@ import torch
 from torch import Tensor
 
 from .. import __version__
-from ..evaluate import finite
-from ..models.pretrained import replace
+from .._io import write_file, write_json
 from ..solvers import Outcome
 from ..summary import listed
 from .experiments import KINDS, LINE, PATH, SHORTEST
@@ -83,9 +81,9 @@ def write(content: Content, out: Path) -> list[Path]:
     """
     text = "\n".join(_lines(content)) + "\n"
     files = [out / name for name in ("report.md", "report.html", "report.json")]
-    replace(files[0], text.encode())
-    replace(files[1], _page(text, out).encode())
-    replace(files[2], (json.dumps(finite(_numbers(content)), indent=1, ensure_ascii=False) + "\n").encode())
+    write_file(files[0], text)
+    write_file(files[1], _page(text, out))
+    write_json(files[2], _numbers(content), indent=1)
     return files
 
 

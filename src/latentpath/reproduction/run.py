@@ -13,6 +13,7 @@ from rich.console import Console
 from torch import Tensor
 
 from .. import __version__
+from .._batching import blocks
 from ..energy import even_in_data
 from ..errors import InputError
 from ..index import RealismIndex
@@ -99,7 +100,7 @@ class Reproduction:
         model, (start, end), index = self.models[name], self.ends(name), self.index(name)
         total = self.plan.pairs_of(name)
         found: list[dict[str, Tensor]] = []
-        for part in experiments.chunks(total, _AT_ONCE[name in FACES]):
+        for part in blocks(total, _AT_ONCE[name in FACES]):
             if count is not None and part.start >= count:
                 break
             what = f"{name}: pairs {part.start + 1} to {part.stop} of {total}"
@@ -134,7 +135,7 @@ class Reproduction:
         """Another experiment on pairs of a model, given their two sides: endpoints, or curves."""
         (start, end), count, keys = sides, len(sides[0]), experiments.expected(experiment, self.plan, others)
         found: list[dict[str, Tensor]] = []
-        for part in experiments.chunks(count, count if experiment == "apart" else _AT_ONCE[name in FACES]):
+        for part in blocks(count, count if experiment == "apart" else _AT_ONCE[name in FACES]):
             what = f"{name}: {experiment}, pairs {part.start + 1} to {part.stop} of {count}"
 
             tell = self.meter.job(what, _weight(name, experiment, part.stop - part.start, self.plan))

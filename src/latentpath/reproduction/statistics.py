@@ -19,9 +19,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .._io import finite
 from ..counts import counted
 from ..errors import DataError, InputError, missing
-from ..evaluate import finite
 
 __all__ = [
     "CONFIDENCE",

@@ -17,9 +17,8 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
+from .._io import to_json, write_file, write_json
 from ..errors import DataError, InputError
-from ..evaluate import finite
-from ..models.pretrained import replace
 
 __all__ = ["Store"]
 
@@ -95,7 +94,7 @@ class Store:
         after = self._images | dict(images)
         if after != self._images or not self._plan.is_file():
             wanted = {**self._facts, _IMAGES: after}
-            replace(self._plan, (json.dumps(wanted, indent=2, ensure_ascii=False) + "\n").encode())
+            write_json(self._plan, wanted)
             self._images = after
         return come
 
@@ -116,7 +115,7 @@ class Store:
         file = self.work / f"{name}.safetensors"
         if not file.is_file():
             made = {key: value.detach().cpu().contiguous().clone() for key, value in compute().items()}
-            replace(file, save_tensors(made))
+            write_file(file, save_tensors(made))
         try:
             found = load_tensors(file.read_bytes())
         except (OSError, SafetensorError) as error:
@@ -144,8 +143,8 @@ class Store:
         except ValueError:
             found = None
         if found is None or not whole(found):
-            text = json.dumps(finite(dict(compute())), indent=1, ensure_ascii=False) + "\n"
-            replace(file, text.encode())
+            text = to_json(dict(compute()), indent=1) + "\n"
+            write_file(file, text)
             found = json.loads(text)
         facts: dict[str, Any] = found
         return facts

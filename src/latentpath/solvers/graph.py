@@ -26,7 +26,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..energy import blocks
+from .._batching import blocks
 from ..index import PriorIndex
 from ..index.rules import draw
 from .problem import Problem

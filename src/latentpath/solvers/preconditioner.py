@@ -28,8 +28,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .._batching import blocks
 from ..callables import leaf_and_view
-from ..energy import blocks, jacobian_products
+from ..energy import jacobian_products
 from .tridiagonal import BlockTridiagonal
 
 __all__ = ["Metric", "Preconditioner"]

@@ -8,6 +8,7 @@ from itertools import accumulate, pairwise
 import torch
 from torch import Tensor
 
+from .._batching import blocks
 from ..callables import leaf_and_view
 from ..curves import subdivide
 from ..energy import (
@@ -15,7 +16,6 @@ from ..energy import (
     Embed,
     Generator,
     Index,
-    blocks,
     chords,
     energy,
     mean_prices,

@@ -9,8 +9,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from .._batching import blocks
 from ..curves import arc_length, at_arc, subdivide
-from ..energy import blocks, chords, decode, mean_prices, times
+from ..energy import chords, decode, mean_prices, times
 from .problem import Problem
 from .protocol import with_interior
 

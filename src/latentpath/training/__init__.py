@@ -9,7 +9,7 @@ on the same CPU with the same threads, as one that was not. Nothing is pickled.
 from .classifier import train_classifier
 from .config import ClassifierConfig, DCGANConfig, RunConfig, WAEConfig
 from .dcgan import averaged_dcgan, fit_dcgan, recalibrate, train_dcgan
-from .folder import check_images, digest, read_checkpoint, read_config, write_json
+from .folder import check_images, digest, read_checkpoint, read_config
 from .loop import Options, Progress, check_options
 from .wae import averaged_wae, fit_wae, train_wae
 
@@ -33,5 +33,4 @@ __all__ = [
     "train_classifier",
     "train_dcgan",
     "train_wae",
-    "write_json",
 ]

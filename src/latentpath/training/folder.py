@@ -16,13 +16,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
+from .._io import replacement, to_json, write_file, write_json
 from ..errors import DataError, InputError, MissingDataError, TrainingError
 from .config import DCGANConfig, RunConfig, WAEConfig
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["KINDS", "RunFolder", "check_images", "digest", "read_checkpoint", "read_config", "write_json"]
+__all__ = ["KINDS", "RunFolder", "check_images", "digest", "read_checkpoint", "read_config"]
 
 KINDS: dict[str, type[RunConfig]] = {"dcgan": DCGANConfig, "wae": WAEConfig}
 """The configurations that a folder can hold, by the name of what is trained."""
@@ -118,26 +119,19 @@ class RunFolder:
         for name, optimiser in optimisers.items():
             for index, values in optimiser.state_dict()["state"].items():
                 tensors |= {f"{name}/{index}/{k}": torch.as_tensor(v) for k, v in values.items()}
-        partial = self.state.with_suffix(".partial")
         metadata = {"step": str(step), "seconds": f"{seconds:.1f}"}
-        with writing(self.path):
-            try:
-                partial.write_bytes(save({k: v.cpu().contiguous().clone() for k, v in tensors.items()}, metadata))
-                partial.replace(self.state)
-            finally:
-                partial.unlink(missing_ok=True)
+        with writing(self.path), replacement(self.state) as partial:
+            partial.write_bytes(save({k: v.cpu().contiguous().clone() for k, v in tensors.items()}, metadata))
 
     def log(self, step: int, numbers: Mapping[str, float]) -> None:
         """A line of ``log.jsonl``."""
         with writing(self.path), (self.path / "log.jsonl").open("a") as file:
-            file.write(json.dumps({"step": step, **{k: round(v, 5) for k, v in numbers.items()}}) + "\n")
+            file.write(to_json({"step": step, **{k: round(v, 5) for k, v in numbers.items()}}, indent=None) + "\n")
 
     def picture(self, sheet: Image) -> None:
         """``samples.png``: what the run makes now."""
-        partial = self.path / "samples.partial"
-        with writing(self.path):
-            sheet.save(partial, format="png")
-            partial.replace(self.path / "samples.png")
+        with writing(self.path), replacement(self.path / "samples.png") as partial:
+            sheet.save(partial)
 
     def not_finite(self, step: int) -> TrainingError:
         """The error for losses at ``step`` that are not finite."""
@@ -156,7 +150,7 @@ class RunFolder:
         if log.exists():
             with writing(self.path):
                 lines = log.read_text(errors="replace").splitlines()
-                write(log, "".join(f"{line}\n" for line in lines if _step_of(line) <= step))
+                write_file(log, "".join(f"{line}\n" for line in lines if _step_of(line) <= step))
 
 
 def _step_of(line: str) -> float:
@@ -200,20 +194,8 @@ def writing(folder: Path) -> Iterator[None]:
     """Turn a full disk, a missing permission and the like into one clear error."""
     try:
         yield
-    except (OSError, SafetensorError) as error:
+    except (DataError, OSError, SafetensorError) as error:
         raise TrainingError(f"cannot write to {folder} ({error}); what was there before is unharmed") from error
-
-
-def write(path: Path, text: str) -> None:
-    """Write a text file, whole or not at all."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text)
-    partial.replace(path)
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write ``content`` to ``path`` as indented JSON, whole or not at all."""
-    write(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
 _BASIC = {"data", "prior", "latent_dim", "steps", "seed"}
