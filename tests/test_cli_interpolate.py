@@ -26,7 +26,7 @@ from latentpath.data import read_images
 from latentpath.errors import InputError, MissingDataError
 from latentpath.invert import InversionProgress
 from latentpath.models import WAE
-from latentpath.models.registry import as_model
+from latentpath.models.folders import as_model
 from latentpath.models.sampling import draw
 from latentpath.pairs import endpoints, from_file
 

@@ -25,8 +25,8 @@ from latentpath.cli import app as main
 from latentpath.cli_package import app
 from latentpath.errors import DataError, InputError, MissingDataError, TrainingError, install_command
 from latentpath.models import load
-from latentpath.models.dcgan import DCGANGenerator
-from latentpath.models.registry import read_model
+from latentpath.models.folders import read_model
+from latentpath.models.networks.dcgan import DCGANGenerator
 from latentpath.packaging import package_run
 from latentpath.priors import semicircle, standard_normal
 from latentpath.training import (
@@ -183,7 +183,7 @@ def test_works_outside_the_main_thread(tmp_path: Path) -> None:
 
 
 def test_progress_may_end_the_run_without_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "_REPORT_EVERY", 2)
+    monkeypatch.setattr(loop, "REPORT_EVERY", 2)
 
     def progress(step: int, numbers: dict[str, float]) -> None:
         assert set(numbers) == {"loss_d", "loss_g", "seconds_per_step"}
@@ -196,7 +196,7 @@ def test_progress_may_end_the_run_without_loss(tmp_path: Path, monkeypatch: pyte
 
 
 def test_the_log_has_each_step_once_after_a_resume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "_REPORT_EVERY", 1)
+    monkeypatch.setattr(loop, "REPORT_EVERY", 1)
     train_dcgan(TINY, pictures(), PRIOR, tmp_path)
     lines = (tmp_path / "log.jsonl").read_text()
     torn = '{"step": 9, "loss_d": 1.0}\n{}\n[1]\n{"step": "x"}\n\n{"step": 10, "lo'
@@ -209,7 +209,7 @@ def test_the_log_has_each_step_once_after_a_resume(tmp_path: Path, monkeypatch: 
 def test_progress_comes_after_some_seconds_and_the_log_stays_as_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "_REPORT_SECONDS", 0.0)
+    monkeypatch.setattr(loop, "REPORT_SECONDS", 0.0)
     told: list[int] = []
     train_dcgan(TINY, pictures(), PRIOR, tmp_path, progress=lambda step, numbers: told.append(step))
     assert told == [1, 2, 3, 4, 5, 6]
@@ -431,7 +431,7 @@ def test_a_full_disk_leaves_the_model_that_was_there(whole: Path, monkeypatch: p
 def test_tensorboard_can_read_what_a_run_wrote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    monkeypatch.setattr(loop, "_REPORT_EVERY", 2)
+    monkeypatch.setattr(loop, "REPORT_EVERY", 2)
     train_wae(AUTO, pictures(), PRIOR, tmp_path, checkpoint_every=3)
     events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
     assert set(events.Tags()["scalars"]) == {"loss_error", "loss_divergence", "seconds_per_step"}

@@ -82,9 +82,9 @@ def _finish_classifier(
     from . import __version__
     from .data import to_unit_range
     from .models.cards import make_card
-    from .models.pretrained import as_stored
-    from .models.quality import measure_classifier
-    from .models.registry import write_model
+    from .models.files import as_stored
+    from .models.folders import write_model
+    from .models.metrics.quality import measure_classifier
     from .packaging import command
 
     network.load_state_dict(as_stored(network))  # judge what will be stored
@@ -138,8 +138,9 @@ def package(
         raise InputError(f"a model's name becomes the name of a folder, got {name!r}")
     check_writable(out / name, folder=True)
     use_threads(threads)
-    from .models.pretrained import Pretrained
-    from .models.registry import named_prior, read_model, stored_prior, write_model
+    from .models.folders import read_model, write_model
+    from .models.networks.base import Pretrained
+    from .models.prior_names import named_prior, stored_prior
     from .packaging import measured, package_run
     from .training import read_config
 

@@ -236,7 +236,7 @@ def _train(
 
     import torch
 
-    from .models.registry import named_prior
+    from .models import named_prior
     from .packaging import kind_of, package_run
     from .training import DCGANConfig, Options, WAEConfig, check_options, fit_dcgan, fit_wae, read_checkpoint
 

@@ -14,10 +14,13 @@ from . import __version__
 from .data import Images
 from .errors import InputError
 from .models.cards import make_card
+from .models.files import as_stored
+from .models.folders import as_model, read_model, write_model
+from .models.metrics.features import feature_network
+from .models.metrics.quality import measure_generator
 from .models.model import Model
-from .models.pretrained import Pretrained, as_stored
-from .models.quality import feature_network, measure_generator
-from .models.registry import as_model, digit_classifier, read_model, write_model
+from .models.networks.base import Pretrained
+from .models.registry import digit_classifier
 from .models.sampling import contact_sheet, draw
 from .stages import Stage, silent
 from .training import DCGANConfig, RunConfig, averaged_dcgan, averaged_wae, check_images, digest, read_config
@@ -140,7 +143,7 @@ def measured(
     seed: int = 0,
     stage: Stage = silent,
 ) -> dict[str, Any]:
-    """The quality of ``model`` as a card has it: `models.quality.GeneratorQuality` without what does not apply.
+    """The quality of ``model`` as a card has it: `models.metrics.quality.GeneratorQuality` without what does not apply.
 
     Args:
         model: with a prior.

@@ -1,12 +1,21 @@
-"""Networks, where to get them (shipped, folders, the Hub, your own code), adapters, and the judge of digits."""
+"""Models: networks, adapters, metrics, and loading (shipped, folders, the Hub, your own code).
 
-from . import adapters
-from .classifier import DigitClassifier
-from .dcgan import DCGAN, DCGANDiscriminator, DCGANGenerator
-from .model import Card, Model
-from .registry import available, digit_classifier, named_prior, read_model, write_model
-from .sources import load
-from .wae import WAE
+Each name is imported on first use, so that `latentpath.Model` costs no import of the Hub's client.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from . import adapters
+    from .folders import read_model, write_model
+    from .loading import load
+    from .model import Card, Model
+    from .networks.classifier import DigitClassifier
+    from .networks.dcgan import DCGAN, DCGANDiscriminator, DCGANGenerator
+    from .networks.wae import WAE
+    from .prior_names import named_prior
+    from .registry import available, digit_classifier
 
 __all__ = [
     "DCGAN",
@@ -24,3 +33,28 @@ __all__ = [
     "read_model",
     "write_model",
 ]
+
+_HOMES = {
+    "folders": ("read_model", "write_model"),
+    "loading": ("load",),
+    "model": ("Card", "Model"),
+    "networks.classifier": ("DigitClassifier",),
+    "networks.dcgan": ("DCGAN", "DCGANDiscriminator", "DCGANGenerator"),
+    "networks.wae": ("WAE",),
+    "prior_names": ("named_prior",),
+    "registry": ("available", "digit_classifier"),
+}
+"""The modules that define the public names."""
+
+
+def __getattr__(name: str) -> Any:
+    if name == "adapters":
+        return importlib.import_module(".adapters", __name__)
+    for module, names in _HOMES.items():
+        if name in names:
+            return getattr(importlib.import_module(f".{module}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -47,8 +47,10 @@ from torch import Tensor, nn
 from ..energy import chords, even_in_data
 from ..errors import InputError
 from ..models import Model, load
-from ..models.distances import frechet_distances, nearest_distances, neighbour_radii, within_manifold
-from ..models.quality import Features, feature_network, over
+from ..models.metrics.features import Features, feature_network, over
+from ..models.metrics.frechet import frechet_distances
+from ..models.metrics.nearest import nearest_distances
+from ..models.metrics.precision import neighbour_radii, within_manifold
 from .judgements import Criterion, Judgement, Judgements, NotMeasured, SetJudgement
 
 __all__ = ["even_in_data", "judge"]
@@ -102,7 +104,7 @@ def judge(
             pairs at a time and never held together; one ``B`` and ``P`` for all, ``P >= 3``, evenly spaced.
         real: the images that the model was trained on, ``uint8 (N, C, H, W)``; None where there are none here.
         features: of images, ``(N, F)``, or the name of the model whose they are; None for the shipped ones (see
-            `latentpath.models.quality.feature_network`).
+            `latentpath.models.metrics.features.feature_network`).
         classifier: images to logits ``(N, classes)``, or the name of one; None for that which the model's card names.
         neighbours: ``k`` of the real manifold.
         manifold: of how many real images, chosen at random, it is made; all are used for the rest.

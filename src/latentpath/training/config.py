@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Literal
 
 from ..errors import InputError
-from ..models.convolutions import widths_from
+from ..models.networks.convolutions import widths_from
 
 __all__ = ["SEEDS", "ClassifierConfig", "DCGANConfig", "RunConfig", "WAEConfig"]
 

@@ -4,7 +4,7 @@ The answers depend on the *feature network*: for digits the classifier that the 
 the auto-encoder that it ships. Five questions:
 
 * *Are the samples distributed like real images?* Fréchet and kernel distance, precision and recall, in the feature
-  network's space (`models.distances`). The same numbers between real images and other real images are the floor: no
+  network's space (`models.metrics`). The same numbers between real images and other real images are the floor: no
   generator can be expected to go below. They compare only with others of the same feature network.
 * *Are they new?* The Euclidean distance of each sample to its nearest training image, next to that of images that were
   kept out of training. A generator that had memorised would be much closer than those are.
@@ -16,7 +16,6 @@ the auto-encoder that it ships. Five questions:
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -24,71 +23,23 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..data import to_unit_range
-from ..errors import InputError
-from ..stages import Stage, each, silent
-from .classifier import DigitClassifier
-from .distances import frechet_distance, kernel_distance, nearest_distances, precision_recall
-from .model import Model
-from .registry import available
-from .sampling import draw
-from .sources import load
+from ...data import to_unit_range
+from ...errors import InputError
+from ...stages import Stage, each, silent
+from ..model import Model
+from ..networks.classifier import DigitClassifier
+from ..sampling import draw
+from .features import IMAGES, Features, over
+from .frechet import frechet_distance
+from .kernel import kernel_distance
+from .nearest import nearest_distances
+from .precision import precision_recall
 
-__all__ = [
-    "ClassifierQuality",
-    "Features",
-    "GeneratorQuality",
-    "feature_network",
-    "measure_classifier",
-    "measure_generator",
-    "over",
-]
+__all__ = ["ClassifierQuality", "GeneratorQuality", "measure_classifier", "measure_generator"]
 
-Features = Callable[[Tensor], Tensor]
-"""Images ``(N, C, H, W)`` in [-1, 1] to vectors ``(N, F)``."""
-
-_CHUNK, _COMPARED, _ENOUGH = 250, 5_000, 2_000
+_COMPARED, _ENOUGH = 5_000, 2_000
 SURE = 0.9
 """The confidence from which on the judge counts as sure."""
-
-
-_SHIPPED: dict[tuple[int, ...], str] = {(1, 28, 28): "mnist-classifier", (3, 64, 64): "celeba-wae"}
-
-
-def feature_network(model: Model, shape: tuple[int, ...], name: str | None = None) -> tuple[Features, str]:
-    """The network whose features images are compared in, and the name of the model that it belongs to.
-
-    Args:
-        model: whose images are judged.
-        shape: of an image, ``(C, H, W)``.
-        name: of the model whose classifier or encoder it is; None for the shipped classifier where images are
-            (1, 28, 28), the shipped auto-encoder where they are (3, 64, 64), and otherwise the model's own encoder.
-
-    Returns:
-        Images ``(N, C, H, W)`` in [-1, 1] to features ``(N, F)``; and the name. Where that is the model's own, the
-        judge is not independent of it.
-
-    Raises:
-        InputError: there is no feature network for such images.
-
-    Example:
-        >>> import torch
-        >>> from latentpath.models import load
-        >>> from latentpath.models.quality import feature_network
-        >>> network, name = feature_network(load("mnist-dcgan-semicircle"), (1, 28, 28))
-        >>> name, tuple(network(torch.zeros(2, 1, 28, 28)).shape)
-        ('mnist-classifier', (2, 64))
-    """
-    shipped = _SHIPPED.get(shape)
-    if name is None and shipped in available():
-        name = shipped
-    judge = model if name is None else load(name)
-    for network in (judge.generator if judge.prior is None else None, judge.encoder):
-        if network is not None:
-            return getattr(network, "features", network), judge.name
-    raise InputError(
-        f"there is no feature network for images {shape}: name a model with an encoder, or a classifier (--features)"
-    )
 
 
 @dataclass(frozen=True)
@@ -259,13 +210,6 @@ def measure_generator(
     )
 
 
-def over(network: Callable[[Tensor], Tensor], images: Tensor, stage: Stage = silent, what: str = "images") -> Tensor:
-    """The output of ``network`` for images or latents, a few at a time; ``uint8`` images are put in [-1, 1] first."""
-    with torch.no_grad():
-        chunks = (to_unit_range(c) if c.dtype == torch.uint8 else c for c in each(images.split(_CHUNK), what, stage))
-        return torch.cat([network(chunk) for chunk in chunks])
-
-
 def _judged(
     judge: DigitClassifier, name: str | None, images: Tensor, test: Tensor | None, stage: Stage
 ) -> dict[str, Any]:
@@ -296,7 +240,7 @@ def _given_back(model: Model, train: Tensor, test: Tensor | None, stage: Stage) 
     def error(images: Tensor) -> float:
         squares = [
             (model.generator(model.encode(real)) - real).square().mean((1, 2, 3))
-            for real in map(to_unit_range, each(images.split(_CHUNK), "reconstructions", stage))
+            for real in map(to_unit_range, each(images.split(IMAGES), "reconstructions", stage))
         ]
         return round(float(torch.cat(squares).mean().sqrt()), 4)
 

@@ -16,9 +16,9 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from ..errors import InputError
+from ...errors import InputError
+from .base import Pretrained
 from .convolutions import SIDES, upwards, widths_from
-from .pretrained import Pretrained
 
 __all__ = ["WAE", "LatentDiscriminator", "WAEDecoder", "WAEEncoder", "mmd"]
 
@@ -135,7 +135,7 @@ def mmd(latents: Tensor, drawn: Tensor, variance: float | Tensor = 1.0) -> Tenso
 
     Example:
         >>> import torch
-        >>> from latentpath.models.wae import mmd
+        >>> from latentpath.models.networks.wae import mmd
         >>> _ = torch.manual_seed(0)
         >>> x, y = torch.randn(2, 500, 3)
         >>> bool(mmd(x, y).abs() < 0.02), bool(mmd(x, y + 1) > 0.1)

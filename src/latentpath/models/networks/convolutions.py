@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from torch import nn
 
-from ..errors import InputError
+from ...errors import InputError
 
 __all__ = ["SIDES", "upwards", "widths_from"]
 
