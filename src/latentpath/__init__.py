@@ -1,9 +1,15 @@
-"""latentpath: paths between latents of a generative model along which it keeps producing realistic things."""
+"""latentpath: paths between latents of a generative model along which it keeps producing realistic things.
+
+Models and adapters, which need the Hub's client, load on first use.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from . import interrupts  # noqa: F401  # first: it answers Ctrl-C while the rest is imported
 
 # isort: split
-from . import adapters, priors, solvers
+from . import priors, solvers
 from .audit import Audit, audit
 from .curves import lerp, slerp
 from .energy import cost, energy, length, metric_tensor
@@ -13,10 +19,14 @@ from .film import film, strip
 from .index import ClassifierIndex, DiscriminatorIndex, KNNIndex, RealismIndex, ScoreIndex, TypicalityIndex
 from .interpolate import interpolate
 from .invert import Inversion, invert
-from .models import Model, load
+from .models import Model
 from .path import Path
 from .solvers import Outcome, Progress, Restarts
 from .through import interpolate_through
+
+if TYPE_CHECKING:
+    from . import adapters
+    from .models import load
 
 __version__ = "0.1.0"
 
@@ -55,3 +65,15 @@ __all__ = [
     "solvers",
     "strip",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "adapters":
+        return importlib.import_module(".adapters", __name__)
+    if name == "load":
+        return importlib.import_module(".models.loading", __name__).load
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
