@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from ._batching import blocks
-from .callables import any_precision, out_of_memory, training_parts
+from .callables import any_precision, check_eval, out_of_memory
 from .curves import lerp
 from .energy import ABOVE, Embed, Generator, points_to_data
 from .errors import GeneratorError, InputError, LatentPathError
@@ -256,9 +256,7 @@ class _Probe:
 
 
 def _check_module(generator: nn.Module, start: Tensor) -> None:
-    busy = training_parts(generator)
-    if busy:
-        raise GeneratorError(f"the generator is in training mode ({busy}): call generator.eval() first")
+    check_eval(generator, "the generator", "call generator.eval() first")
     weight = next((p for p in generator.parameters() if p.is_floating_point()), None)
     if weight is not None and weight.is_meta:
         raise InputError(

@@ -37,8 +37,8 @@ from torch import nn
 from torch.distributions import Distribution
 
 from .._validate import file_path, whole_number
-from ..callables import training_parts
-from ..errors import GeneratorError, InputError, MissingDataError
+from ..callables import check_eval, training_parts
+from ..errors import InputError, MissingDataError
 from .files import REFUSED, WEIGHTS_FILE, pickles_of
 from .folders import ARCHITECTURES, as_model, read_model
 from .hub import fetch
@@ -153,13 +153,10 @@ def _from_code(name: str, prior: Distribution | str | None, dim: int | None) -> 
         value, fresh = call_factory(name, value), True
     model = _as_model(name, value, prior, dim)
     for part in (model.generator, model.encoder, model.discriminator):
-        if isinstance(part, nn.Module) and training_parts(part):
-            if not fresh:
-                raise GeneratorError(
-                    f"{name}: {type(part).__name__} is in training mode: call .eval() on it in that module, or name a "
-                    "function that makes it"
-                )
+        if fresh and isinstance(part, nn.Module) and training_parts(part):
             part.eval()
+        advice = "call .eval() on it in that module, or name a function that makes it"
+        check_eval(part, f"{name}: {type(part).__name__}", advice)
     return model
 
 

@@ -1,4 +1,4 @@
-"""Drawing latents reproducibly, and laying images out on a sheet."""
+"""Reproducible draws of latents, and contact sheets of images."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ __all__ = ["as_taken", "contact_sheet", "draw"]
 
 
 def draw(prior: Distribution, count: int, random: torch.Generator) -> Tensor:
-    """``prior.sample((count,))`` out of a random generator of one's own, which torch.distributions do not take.
+    """Draws ``prior.sample((count,))`` from a given random generator, which torch.distributions do not accept.
 
-    The global random state is as before afterwards; threads may draw at the same time.
+    The global random state is restored; threads may draw at the same time.
     """
     seed = int(torch.randint(2**62, (), generator=random, device=random.device))
     with seeded(seed, device_of(prior)):
@@ -33,7 +33,7 @@ def draw(prior: Distribution, count: int, random: torch.Generator) -> Tensor:
 
 
 def as_taken(model: Model, latents: Tensor, images: object = None) -> Tensor:
-    """Latents in the dtype and on the device of the generator's weights, or else of the images, if any."""
+    """Moves latents to the dtype and device of the generator's weights, or else of the images, if any."""
     generator = model.generator
     weights = generator.parameters() if isinstance(generator, torch.nn.Module) else ()
     like = next((weight for weight in weights if weight.is_floating_point()), images)
@@ -45,14 +45,14 @@ def as_taken(model: Model, latents: Tensor, images: object = None) -> Tensor:
 def contact_sheet(
     images: Tensor, columns: int | None = None, zoom: int = 2, gap: int = 1, *, value_range: ValueRange | None = None
 ) -> Image:
-    """Images ``(N, 1 or 3, H, W)`` side by side, row by row, as one Pillow image.
+    """Lays images ``(N, 1 or 3, H, W)`` out row by row, as one Pillow image.
 
     Args:
-        images: what to show; values outside the range are clipped.
+        images: values outside the range are clipped.
         columns: images per row; about as many as there are rows by default.
         zoom: side of the square that a pixel becomes.
         gap: dark pixels around every image, before the zoom.
-        value_range: the values shown as 0 and 255; None for what all images hold.
+        value_range: the values shown as 0 and 255; None for the range of all images.
 
     Raises:
         InputError: images of another shape, or none.

@@ -1,4 +1,4 @@
-"""What decides the result of a training run: frozen configurations, saved beside what the run makes."""
+"""Configurations of training runs: frozen, and saved in the folder of the run."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from ..models.networks.convolutions import widths_from
 __all__ = ["SEEDS", "ClassifierConfig", "DCGANConfig", "RunConfig", "WAEConfig"]
 
 SEEDS = 2**28
-"""Seeds go from 0 to this."""
+"""The bound of seeds, which start at 0."""
 
 
 @dataclass(frozen=True)
 class RunConfig:
-    """What the runs of a DCGAN and of a WAE have in common; the data and the prior by name, for the record.
+    """The common part of the configurations of a DCGAN and of a WAE; data and prior by name, for the record.
 
     Attributes:
         data: the name of the images.
@@ -29,11 +29,11 @@ class RunConfig:
         steps: of the whole run.
         batch: images in a step, of all processes together.
         learning_rate: constant over the first half, then down to 0 in a straight line.
-        ema: the memory of the averaged weights: of each step, this share is kept.
-        flip: whether every other image is seen mirrored.
+        ema: the share of the averaged weights that each step keeps.
+        flip: whether images are mirrored by chance.
         precision: of the convolutions ("bf16" runs them under autocast); the weights are kept in float32.
-        seed: of everything that is random.
-        init: the model whose weights the run begins with, by a name that `models.load` knows; None: random ones.
+        seed: of all random numbers.
+        init: the model whose weights the run begins with, by its name for `models.load`; None for random weights.
     """
 
     data: str = "mnist"
@@ -59,14 +59,14 @@ class RunConfig:
 
 @dataclass(frozen=True)
 class DCGANConfig(RunConfig):
-    """Everything that decides what a DCGAN run makes.
+    """The configuration of a DCGAN run.
 
     Attributes:
         discriminator_width: channels of its first layer.
         discriminator_gain: by which it multiplies the output of every layer; higher is stronger, but less stable.
         discriminator_rate: its learning rate, over the generator's.
-        augment: whether the discriminator sees every image, real or not, moved and recoloured a little
-            (`training.augment`): for small data sets.
+        augment: whether images for the discriminator, real or not, are moved and recoloured a little
+            (`training.randomness.augment`): for small data sets.
     """
 
     discriminator_width: int = 64
@@ -77,7 +77,7 @@ class DCGANConfig(RunConfig):
 
 @dataclass(frozen=True)
 class WAEConfig(RunConfig):
-    """Everything that decides what a WAE run makes.
+    """The configuration of a WAE run.
 
     Attributes:
         divergence: of the codes from the prior: "mmd", or "gan" by a discriminator of latents.
@@ -97,7 +97,7 @@ class WAEConfig(RunConfig):
 
 @dataclass(frozen=True)
 class ClassifierConfig:
-    """Everything that decides what a classifier run makes; ``precision`` as for `RunConfig`."""
+    """The configuration of a classifier run; ``precision`` as for `RunConfig`."""
 
     data: str = "mnist"
     width: int = 24
@@ -116,7 +116,7 @@ _CHOICES = {"precision": ("fp32", "bf16"), "divergence": ("mmd", "gan")}
 
 
 def check(config: RunConfig | ClassifierConfig) -> None:
-    """Refuse values that no run can have."""
+    """Refuses invalid values."""
     for field in fields(config):
         value = getattr(config, field.name)
         if field.name == "seed":

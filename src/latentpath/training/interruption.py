@@ -10,7 +10,7 @@ __all__ = ["BetweenSteps"]
 
 
 class BetweenSteps:
-    """Within it, the first Ctrl-C only sets ``requested``; a second one interrupts at once.
+    """A context in which the first Ctrl-C only sets ``requested``, and a second one interrupts at once.
 
     Signals reach the main thread alone: elsewhere this does nothing, nor where Ctrl-C is ignored or has another
     handler already.

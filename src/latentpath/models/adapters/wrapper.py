@@ -7,11 +7,11 @@ from typing import Any
 
 from torch import nn
 
-from ...callables import training_parts
-from ...errors import GeneratorError, InputError
+from ...callables import check_eval
+from ...errors import InputError
 from ...value_range import ValueRange, declared_range
 
-__all__ = ["Wrapper", "check_eval"]
+__all__ = ["Wrapper"]
 
 
 class Wrapper(nn.Module):
@@ -28,7 +28,7 @@ class Wrapper(nn.Module):
         super().__init__()
         if not callable(generator) or isinstance(generator, type):
             raise InputError(f"generator must be a callable, such as a module, got {generator!r}")
-        check_eval(generator, "the generator")
+        check_eval(generator, f"the generator ({type(generator).__name__})")
         self.generator = generator
         self.training = False  # of this module alone: the generator is the caller's
 
@@ -36,15 +36,3 @@ class Wrapper(nn.Module):
     def value_range(self) -> ValueRange | None:
         """The range of the pixels that the generator declares; None where it declares none."""
         return declared_range(self.generator)
-
-
-def check_eval(module: Any, what: str) -> None:
-    """Refuses a module in training mode.
-
-    Raises:
-        GeneratorError: the module or a part of it is in training mode.
-    """
-    if training_parts(module):
-        raise GeneratorError(
-            f"{what} ({type(module).__name__}) is in training mode: call .eval() on it before it is adapted"
-        )

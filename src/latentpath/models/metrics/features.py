@@ -26,17 +26,17 @@ _SHIPPED: dict[tuple[int, ...], str] = {(1, 28, 28): "mnist-classifier", (3, 64,
 
 
 def feature_network(model: Model, shape: tuple[int, ...], name: str | None = None) -> tuple[Features, str]:
-    """The network whose features images are compared in, and the name of the model that it belongs to.
+    """Returns the network in whose features images are compared, and the name of its model.
 
     Args:
-        model: whose images are judged.
+        model: the generator of the images.
         shape: of an image, ``(C, H, W)``.
-        name: of the model whose classifier or encoder it is; None for the shipped classifier where images are
+        name: the model whose classifier or encoder is used; None for the shipped classifier where images are
             (1, 28, 28), the shipped auto-encoder where they are (3, 64, 64), and otherwise the model's own encoder.
 
     Returns:
-        Images ``(N, C, H, W)`` in [-1, 1] to features ``(N, F)``; and the name. Where that is the model's own, the
-        judge is not independent of it.
+        Images ``(N, C, H, W)`` in [-1, 1] to features ``(N, F)``; and the name. The model's own encoder is not an
+        independent judge.
 
     Raises:
         InputError: there is no feature network for such images.
@@ -62,7 +62,7 @@ def feature_network(model: Model, shape: tuple[int, ...], name: str | None = Non
 
 
 def over(network: Callable[[Tensor], Tensor], images: Tensor, stage: Stage = silent, what: str = "images") -> Tensor:
-    """The output of ``network`` for images or latents, a few at a time; ``uint8`` images are put in [-1, 1] first."""
+    """Computes ``network`` on images or latents in chunks; ``uint8`` images are scaled to [-1, 1] first."""
     with torch.no_grad():
         chunks = (to_unit_range(c) if c.dtype == torch.uint8 else c for c in each(images.split(IMAGES), what, stage))
         return torch.cat([network(chunk) for chunk in chunks])

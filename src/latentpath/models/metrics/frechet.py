@@ -110,7 +110,7 @@ def frechet_distances(groups: Tensor, reference: Tensor, weights: Tensor) -> Ten
 
 
 def _covariance(features: Tensor) -> Tensor:
-    """That of ``(N, F)``: ``(F, F)``, for a single feature too."""
+    """Computes the covariance ``(F, F)`` of ``(N, F)``, for a single feature too."""
     return features.mT.cov().reshape(features.shape[1], features.shape[1])
 
 

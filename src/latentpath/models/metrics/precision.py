@@ -12,9 +12,9 @@ __all__ = ["neighbour_radii", "precision_recall", "within_manifold"]
 
 
 def precision_recall(features: Tensor, reference: Tensor, neighbours: int = 3) -> tuple[float, float]:
-    """How much of features ``(N, F)`` lies within a reference ``(M, F)``, and the other way round.
+    """Returns the share of features ``(N, F)`` within a reference ``(M, F)``, and the share of it within the features.
 
-    (Kynkäänniemi et al. 2019, "Improved precision and recall metric for assessing generative models".)
+    Source: Kynkäänniemi et al. 2019, "Improved precision and recall metric for assessing generative models".
     The manifold of a sample is the union of the balls around its points that reach to their ``neighbours``-th nearest
     other point of it. Precision is the share of ``features`` in the manifold of ``reference``; recall is the share of
     ``reference`` in the manifold of ``features``.
@@ -62,7 +62,7 @@ def neighbour_radii(reference: Tensor, neighbours: int = 3) -> Tensor:
 
 
 def within_manifold(features: Tensor, reference: Tensor, radii: Tensor) -> Tensor:
-    """Whether each of features ``(N, F)`` lies in a ball around a row of ``reference`` ``(M, F)``: ``(N,)``, bool.
+    """Tells which of features ``(N, F)`` lie in a ball around a row of ``reference`` ``(M, F)``: ``(N,)``, bool.
 
     Its mean is the precision of `precision_recall`.
 

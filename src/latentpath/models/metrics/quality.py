@@ -1,17 +1,17 @@
-"""How good a generator is, measured by networks and images that it never saw.
+"""Quality of a generator, measured by networks and images that took no part in its training.
 
-The answers depend on the *feature network*: for digits the classifier that the package ships, for faces the encoder of
-the auto-encoder that it ships. Five questions:
+The numbers depend on the *feature network*: for digits the shipped classifier, for faces the encoder of the shipped
+auto-encoder. They answer five questions:
 
 * *Are the samples distributed like real images?* Fréchet and kernel distance, precision and recall, in the feature
-  network's space (`models.metrics`). The same numbers between real images and other real images are the floor: no
-  generator can be expected to go below. They compare only with others of the same feature network.
-* *Are they new?* The Euclidean distance of each sample to its nearest training image, next to that of images that were
-  kept out of training. A generator that had memorised would be much closer than those are.
-* *Are all classes there, and does the judge recognise them?* (Digits.) The share of each class in the samples, the mean
-  confidence (largest class probability), and the share of samples that the judge is at least 90 % sure of; the same for
-  real test images tells what can be hoped for.
-* *Does an auto-encoder give back what it is given?* The root mean square error of a pixel, for images kept out.
+  network's space. The same numbers between two sets of real images are the floor for any generator. Numbers of
+  different feature networks do not compare.
+* *Are they new?* The Euclidean distance of each sample to its nearest training image, beside the same distance of
+  images kept out of training. Memorised samples are much closer.
+* *Are all classes there, and does the classifier recognise them?* (Digits.) The share of each class in the samples,
+  the mean confidence (largest class probability), and the share of samples with a confidence of at least 90 %; the
+  same numbers for real test images are the bound.
+* *Does an auto-encoder reconstruct its input?* The root mean square error of a pixel, for images kept out.
 """
 
 from __future__ import annotations
@@ -39,19 +39,19 @@ __all__ = ["ClassifierQuality", "GeneratorQuality", "measure_classifier", "measu
 
 _COMPARED, _ENOUGH = 5_000, 2_000
 SURE = 0.9
-"""The confidence from which on the judge counts as sure."""
+"""The confidence from which on the classifier counts as sure."""
 
 
 @dataclass(frozen=True)
 class GeneratorQuality:
-    """What `measure_generator` found; None where the question does not arise.
+    """The result of `measure_generator`; None where a question does not apply.
 
     Attributes:
         samples: how many samples were judged.
         features: the name of the feature network.
-        reference: what they were compared with: "test" images, or "train" where there are not 2,000 others.
+        reference: the real images compared: "test", or "train" where there are not 2,000 test images.
         frechet: squared Fréchet distance of samples to the reference, in features.
-        frechet_floor: that of real training images to test images; or of one half of the training images to the other.
+        frechet_floor: the same of training images to test images; or of one half of the training images to the other.
         kernel: squared kernel distance likewise, of at most 5,000 of each.
         kernel_floor: of the same as ``frechet_floor``.
         precision: the share of samples within the manifold of the reference, at most 5,000 of each.
@@ -95,13 +95,13 @@ class GeneratorQuality:
 
 @dataclass(frozen=True)
 class ClassifierQuality:
-    """What `measure_classifier` found on test images.
+    """The result of `measure_classifier` on test images.
 
     Attributes:
         images: how many were judged.
         accuracy: share judged rightly.
         least_class_accuracy: the same for the class that does worst.
-        mean_confidence: mean of the largest class probability; a calibrated judge's equals its accuracy.
+        mean_confidence: mean of the largest class probability; it equals the accuracy of a calibrated classifier.
         share_sure: share of the images with a confidence of at least 0.9.
     """
 
@@ -115,7 +115,7 @@ class ClassifierQuality:
 def measure_classifier(
     classifier: DigitClassifier, images: Tensor, labels: Tensor, stage: Stage = silent
 ) -> ClassifierQuality:
-    """Judge the judge: ``images`` ``(N, 1, 28, 28)`` in [-1, 1] that it was not trained on, ``labels`` ``(N,)``."""
+    """Measures a classifier on test ``images`` ``(N, 1, 28, 28)`` in [-1, 1] with ``labels`` ``(N,)``."""
     probabilities = over(lambda chunk: classifier(chunk).softmax(1), images, stage, "test images")
     confidence, classes = probabilities.max(1)
     right = (classes == labels).float()
@@ -143,24 +143,24 @@ def measure_generator(
     seed: int = 0,
     stage: Stage = silent,
 ) -> GeneratorQuality:
-    """Judge ``samples`` images that ``model`` makes of latents drawn from its prior.
+    """Measures ``samples`` images that ``model`` makes of latents drawn from its prior.
 
     Args:
-        model: with a generator of images ``(N, C, H, W)`` in [-1, 1], and a prior; where it has an encoder, what comes
-            back of real images is measured too.
+        model: with a generator of images ``(N, C, H, W)`` in [-1, 1], and a prior; with an encoder, the error of
+            reconstructions is measured too.
         features: of the feature network, in eval mode.
         train: the training images, ``uint8 (N, C, H, W)``.
         test: images that were kept out of training, ``uint8``; from 2,000 on the samples are compared with them.
         features_name: of the feature network, for the record.
-        judge: of digits, where the images are digits.
+        judge: the classifier of digits, where the images are digits.
         judge_name: for the record.
         samples: how many to judge.
-        nearest_samples: of how many to look for the nearest training image, which takes the most time.
+        nearest_samples: how many to compare with every training image, the slowest part.
         seed: of the draws.
-        stage: told what is being done.
+        stage: receives the progress.
 
     Returns:
-        The numbers, rounded to what they are worth.
+        The numbers, rounded to their significant digits.
 
     Raises:
         InputError: a model without a prior, or images of another shape than it makes.
@@ -168,52 +168,72 @@ def measure_generator(
     if model.prior is None:
         raise InputError(f"{model.name!r} has no prior to draw latents from: nothing can be sampled")
     random = torch.Generator().manual_seed(seed)
-    latents = draw(model.prior, samples, random)
-    images = over(model.generator, latents, stage, "making samples")
-    if images.shape[1:] != train.shape[1:]:
-        raise InputError(
-            f"{model.name!r} makes images {tuple(images.shape[1:])}, the data are {tuple(train.shape[1:])}: "
-            "give data of the same kind"
-        )
-    if test is not None and test.shape[1:] != train.shape[1:]:
-        raise InputError(f"test images {tuple(test.shape[1:])} are unlike the training images {tuple(train.shape[1:])}")
+    images = over(model.generator, draw(model.prior, samples, random), stage, "making samples")
+    _check_shapes(model.name, images, train, test)
     order = torch.randperm(len(train), generator=random)
-    others = test if test is not None and len(test) >= _ENOUGH else None
-    half = len(train) // 2
-    one, two = (order[:samples], None) if others is not None else (order[:half], order[half:])
-    real = over(features, train[one], stage, "features of training images")
-    reference = over(features, train[two] if others is None else others, stage, "features of the reference")
+    real, reference, name = _references(features, train, test, order, samples, stage)
     found = over(features, images, stage, "features of samples")
-    stage("precision and recall", 0, 1)
-    precision, recall = precision_recall(found[:_COMPARED], reference[:_COMPARED])
     near = images[:nearest_samples]
     nearest = partial(nearest_distances, reference=train, stage=stage)
     kept_out = None if test is None or len(test) == 0 else test[torch.randperm(len(test), generator=random)]
-    stage("distances of distributions", 0, 1)
     return GeneratorQuality(
         samples=samples,
         features=features_name,
-        reference="test" if others is not None else "train",
-        frechet=round(frechet_distance(found, reference), 3),
-        frechet_floor=round(frechet_distance(real, reference), 3),
-        kernel=round(kernel_distance(found[:_COMPARED], reference[:_COMPARED]), 4),
-        kernel_floor=round(kernel_distance(real[:_COMPARED], reference[:_COMPARED]), 4),
-        precision=round(precision, 4),
-        recall=round(recall, 4),
+        reference=name,
+        **_compared(found, real, reference, stage),
         nearest_samples=len(near),
         nearest_train=round(float(nearest(near, what="nearest training images of samples").mean()), 3),
         nearest_train_of_test=None
         if kept_out is None
         else round(float(nearest(kept_out[:nearest_samples], what="nearest training images of test images").mean()), 3),
         **({} if judge is None else _judged(judge, judge_name, images, kept_out, stage)),
-        **({} if model.encoder is None else _given_back(model, train[order[:nearest_samples]], kept_out, stage)),
+        **({} if model.encoder is None else _reconstructed(model, train[order[:nearest_samples]], kept_out, stage)),
     )
+
+
+def _compared(found: Tensor, real: Tensor, reference: Tensor, stage: Stage) -> dict[str, Any]:
+    """Compares features of samples and of real images with those of the reference."""
+    few, few_real, few_reference = found[:_COMPARED], real[:_COMPARED], reference[:_COMPARED]
+    stage("precision and recall", 0, 1)
+    precision, recall = precision_recall(few, few_reference)
+    stage("distances of distributions", 0, 1)
+    return {
+        "frechet": round(frechet_distance(found, reference), 3),
+        "frechet_floor": round(frechet_distance(real, reference), 3),
+        "kernel": round(kernel_distance(few, few_reference), 4),
+        "kernel_floor": round(kernel_distance(few_real, few_reference), 4),
+        "precision": round(precision, 4),
+        "recall": round(recall, 4),
+    }
+
+
+def _check_shapes(name: str, images: Tensor, train: Tensor, test: Tensor | None) -> None:
+    if images.shape[1:] != train.shape[1:]:
+        raise InputError(
+            f"{name!r} makes images {tuple(images.shape[1:])}, the data are {tuple(train.shape[1:])}: "
+            "give data of the same kind"
+        )
+    if test is not None and test.shape[1:] != train.shape[1:]:
+        raise InputError(f"test images {tuple(test.shape[1:])} are unlike the training images {tuple(train.shape[1:])}")
+
+
+def _references(
+    features: Features, train: Tensor, test: Tensor | None, order: Tensor, samples: int, stage: Stage
+) -> tuple[Tensor, Tensor, str]:
+    """Returns the features of real images for the floor, those of the reference, and the name of the reference."""
+    if test is not None and len(test) >= _ENOUGH:
+        real, reference, name = train[order[:samples]], test, "test"
+    else:
+        half = len(train) // 2
+        real, reference, name = train[order[:half]], train[order[half:]], "train"
+    found = over(features, real, stage, "features of training images")
+    return found, over(features, reference, stage, "features of the reference"), name
 
 
 def _judged(
     judge: DigitClassifier, name: str | None, images: Tensor, test: Tensor | None, stage: Stage
 ) -> dict[str, Any]:
-    """What the judge says of samples and of real images."""
+    """Measures the classes and confidences of samples and of real images."""
 
     def sure(some: Tensor) -> tuple[Tensor, Tensor, float, float]:
         confidence, classes = over(lambda chunk: judge(chunk).softmax(1), some, stage, "classes").max(1)
@@ -234,8 +254,8 @@ def _judged(
     return found
 
 
-def _given_back(model: Model, train: Tensor, test: Tensor | None, stage: Stage) -> dict[str, Any]:
-    """The error of what comes back from an auto-encoder."""
+def _reconstructed(model: Model, train: Tensor, test: Tensor | None, stage: Stage) -> dict[str, Any]:
+    """Measures the reconstruction error of an auto-encoder."""
 
     def error(images: Tensor) -> float:
         squares = [

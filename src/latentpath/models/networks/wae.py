@@ -41,7 +41,7 @@ class WAEEncoder(nn.Module):
         self.head = nn.Linear(widths[-1] * SIDES[size] ** 2, latent_dim)
 
     def features(self, images: Tensor) -> Tensor:
-        """What the last layer sees, averaged over the image: ``(N, 8 width)`` at 64 pixels, ``(N, 2 width)`` at 28."""
+        """Computes the last maps, averaged over the image: ``(N, 8 width)`` at 64 pixels, ``(N, 2 width)`` at 28."""
         maps: Tensor = self.body[:-1](images)
         return maps.mean((-2, -1))
 
