@@ -135,7 +135,7 @@ def test_shipped_models_come_by_name_and_another_prior_takes_the_place_of_theirs
     assert lp.load("mnist-classifier").prior is None
     with pytest.raises(InputError, match=r"latent_dim is 3, but the prior of mnist-.* is over vectors \(20,\)"):
         lp.load(SHIPPED, latent_dim=3)
-    with pytest.raises(InputError, match=r"prior must be over vectors \(20,\), as .* was trained, got \(3,\)"):
+    with pytest.raises(InputError, match=r"prior must be over vectors \(20,\), as .* was trained; got \(3,\)"):
         lp.load(SHIPPED, prior=lp.priors.standard_normal(3))
 
 
@@ -320,9 +320,9 @@ def test_what_is_a_factory() -> None:
     [
         ("busy", GeneratorError, r"Net is in training mode .*call \.eval\(\) on it in that module, or name a function"),
         ("plain", InputError, "mine.nets:plain has no prior: give one with prior="),
-        ("Needs", InputError, "must be a latentpath.Model, a generator, .*, got <class 'mine.nets.Needs'>"),
-        ("number", InputError, "must be a latentpath.Model, a generator, .*, got 3"),
-        ("make_nothing", InputError, "must be a latentpath.Model, a generator, .*, got None"),
+        ("Needs", InputError, "must be a latentpath.Model, a generator, .*; got <class 'mine.nets.Needs'>"),
+        ("number", InputError, "must be a latentpath.Model, a generator, .*; got 3"),
+        ("make_nothing", InputError, "must be a latentpath.Model, a generator, .*; got None"),
         ("fails", InputError, "was called to make something, and raised KeyError: 'weights'"),
         ("coded", DataError, "says that the prior is 'os:system'. That is code"),
         ("plane", InputError, r"mine.nets was imported, but has no 'plane' \(no 'plane'\); did you mean 'plain'\?"),
@@ -383,9 +383,9 @@ def test_priors_of_the_users_own(mine: str) -> None:
 @pytest.mark.parametrize(
     ("attr", "message"),
     [
-        ("gauss", r"must be, or make, a .*Distribution over vectors \(5,\), got Independent with .*event shape \(3,\)"),
-        ("scalar", r"over vectors \(5,\), got Normal with batch shape \(\) and event shape \(\)"),
-        ("make", r"over vectors \(5,\), got Net$"),
+        ("gauss", r"must be, or make, a .*Distribution over vectors \(5,\); got Independent with .*event shape \(3,\)"),
+        ("scalar", r"over vectors \(5,\); got Normal with batch shape \(\) and event shape \(\)"),
+        ("make", r"over vectors \(5,\); got Net$"),
         ("number", "is a int; a factory is called without arguments, or only dim or latent_dim"),
         ("needs_more", "a factory is called without arguments, or only dim or latent_dim: missing .*'radius'"),
         ("fails", "raised KeyError"),

@@ -157,5 +157,5 @@ def test_kernel_distance_by_hand_and_precision_and_recall_of_disjoint_and_nested
     precision, recall = precision_recall(part, one)
     assert precision == 1
     assert len(part) / 400 <= recall <= len(part) / 400 + 0.1  # and what lies just beyond the edge
-    with pytest.raises(InputError, match="more than 3 rows, got 3 and 400"):
+    with pytest.raises(InputError, match="more than 3 rows; got 3 and 400"):
         precision_recall(one[:3], one)

@@ -37,7 +37,7 @@ def test_architectures_have_the_shapes_they_promise(size: int, channels: int) ->
 
 
 def test_other_sizes_are_refused() -> None:
-    with pytest.raises(InputError, match="side 28 or 64, got size=32"):
+    with pytest.raises(InputError, match="side 28 or 64; got size=32"):
         DCGANGenerator(size=32)
 
 
@@ -59,7 +59,7 @@ def test_an_auto_encoder_has_the_shapes_it_promises(size: int, channels: int) ->
     assert float(images.abs().max()) <= 1
     assert network.encoder(images).shape == (3, 5)
     assert network.encoder.features(images).shape == (3, 4 * size // 14 if size == 28 else 32)
-    with pytest.raises(InputError, match="side 28 or 64, got size=32"):
+    with pytest.raises(InputError, match="side 28 or 64; got size=32"):
         WAE(size=32)
 
 
@@ -81,7 +81,7 @@ def test_mmd_is_the_u_statistic_of_its_kernel() -> None:
     mmd(x, x.detach()[:4], 1.5).backward()
     assert x.grad is not None
     assert bool(x.grad.isfinite().all())
-    with pytest.raises(InputError, match=r"at least two rows each, got \(1, 3\)"):
+    with pytest.raises(InputError, match=r"at least two rows each; got \(1, 3\)"):
         mmd(x[:1], y)
 
 

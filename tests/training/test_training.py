@@ -339,7 +339,7 @@ def test_what_does_not_fit_is_refused_at_the_door(tmp_path: Path) -> None:
         train_dcgan(TINY, pictures()[:, :, 1:], PRIOR, tmp_path)
     with pytest.raises(InputError, match="vectors of length 4"):
         train_dcgan(TINY, pictures(), standard_normal(5), tmp_path)
-    with pytest.raises(InputError, match="at least as many images, got 5"):
+    with pytest.raises(InputError, match="at least as many images; got 5"):
         train_dcgan(TINY, pictures(5), PRIOR, tmp_path)
     assert not list(tmp_path.iterdir())
     for wrong in ({"steps": 0}, {"batch": 1}, {"seed": -1}, {"learning_rate": -1.0}, {"width": 0}):

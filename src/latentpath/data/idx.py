@@ -84,7 +84,7 @@ def mnist(split: Literal["train", "test"], folder: str | Path | None = None) -> 
         DataError: a file is damaged, or is not MNIST.
     """
     if split not in _MNIST_PREFIX:
-        raise InputError(f'split must be "train" or "test", got {split!r}')
+        raise InputError(f'split must be "train" or "test"; got {split!r}')
     root = find_folder("mnist", folder)
     prefix = _MNIST_PREFIX[split]
 

@@ -95,7 +95,7 @@ def load_images(
             frame = replace(frame, crop=found.crop)
         if hold_out >= found.count:
             raise InputError(
-                f"hold_out must leave images to train on: {found.name} ({split}) has {found.count}, got {hold_out}"
+                f"hold_out must leave images to train on: {found.name} ({split}) has {found.count}; got {hold_out}"
             )
         if found.pixels is not None and found.pixels.shape[1:] == frame.shape and frame.crop == 1:
             pixels, digest = torch.from_numpy(found.pixels), hashlib.sha256(found.pixels.data).hexdigest()

@@ -60,11 +60,11 @@ class Frame:
 
     def __post_init__(self) -> None:
         if min(self.size) < 1:
-            raise InputError(f"size must be at least 1 pixel, got {self.size[0]} x {self.size[1]}")
+            raise InputError(f"size must be at least 1 pixel; got {self.size[0]} x {self.size[1]}")
         if self.channels not in (1, 3):
-            raise InputError(f"channels must be 1 (grey) or 3 (RGB), got {self.channels}")
+            raise InputError(f"channels must be 1 (grey) or 3 (RGB); got {self.channels}")
         if not 0 < self.crop <= 1:
-            raise InputError(f"crop is a fraction of the width, above 0 and at most 1, got {self.crop}")
+            raise InputError(f"crop is a fraction of the width, above 0 and at most 1; got {self.crop}")
         if self.value_range is not None:
             object.__setattr__(self, "value_range", checked_range(self.value_range))
 
@@ -126,7 +126,7 @@ def read_images(
         (torch.Size([1, 3, 32, 32]), [255, 0, 0])
     """
     if isinstance(paths, str | Path):
-        raise InputError(f"paths must be a sequence of paths, got one: write [{str(paths)!r}]")
+        raise InputError(f"paths must be a sequence of paths; got one: write [{str(paths)!r}]")
     high, wide = (whole_number("size", side) for side in (size if isinstance(size, tuple | list) else (size, size)))
     frame = Frame((high, wide), whole_number("channels", channels), 1.0 if crop is None else crop, value_range)
     images = np.empty((len(paths), *frame.shape), np.uint8)

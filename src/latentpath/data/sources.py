@@ -85,7 +85,7 @@ def _mnist(root: Path, split: str) -> Source | None:
     if not any(place.glob("*-images-idx3-ubyte*")):
         return None
     if split not in ("train", "test"):
-        raise InputError(f'MNIST has the splits "train" and "test", got {split!r}')
+        raise InputError(f'MNIST has the splits "train" and "test"; got {split!r}')
     pixels = mnist("train" if split == "train" else "test", place)[0].numpy()
 
     def read(i: int, frame: Frame) -> np.ndarray:

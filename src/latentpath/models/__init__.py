@@ -35,24 +35,19 @@ __all__ = [
 ]
 
 _HOMES = {
-    "folders": ("read_model", "write_model"),
-    "loading": ("load",),
-    "model": ("Card", "Model"),
-    "networks.classifier": ("DigitClassifier",),
-    "networks.dcgan": ("DCGAN", "DCGANDiscriminator", "DCGANGenerator"),
-    "networks.wae": ("WAE",),
-    "prior_names": ("named_prior",),
-    "registry": ("available", "digit_classifier"),
-}
-"""The modules that define the public names."""
+    "Card": "model", "DCGAN": "networks.dcgan", "DCGANDiscriminator": "networks.dcgan",
+    "DCGANGenerator": "networks.dcgan", "DigitClassifier": "networks.classifier", "Model": "model",
+    "WAE": "networks.wae", "available": "registry", "digit_classifier": "registry", "load": "loading",
+    "named_prior": "prior_names", "read_model": "folders", "write_model": "folders",
+}  # fmt: skip
+"""The module of each name."""
 
 
 def __getattr__(name: str) -> Any:
     if name == "adapters":
         return importlib.import_module(".adapters", __name__)
-    for module, names in _HOMES.items():
-        if name in names:
-            return getattr(importlib.import_module(f".{module}", __name__), name)
+    if name in _HOMES:
+        return getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -72,7 +72,7 @@ def _prior(
     if given is not None:
         if dim is not None and given.event_shape != (dim,):
             raise InputError(
-                f"prior must be over vectors ({dim},), as {folder} was trained, got {tuple(given.event_shape)}"
+                f"prior must be over vectors ({dim},), as {folder} was trained; got {tuple(given.event_shape)}"
             )
         return given
     described = {"name": config["prior"], "dim": dim} if "prior" in config else None
@@ -120,7 +120,7 @@ def write_model(
     kind = type(network).__name__
     if kind not in ARCHITECTURES or not {"name", "prior"} <= set(card):
         raise InputError(
-            f"a model needs a network of {sorted(ARCHITECTURES)} and a card with name and prior, "
+            f"a model needs a network of {sorted(ARCHITECTURES)} and a card with name and prior; "
             f"got {kind} and {sorted(card)}"
         )
     folder = Path(folder)

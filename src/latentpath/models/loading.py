@@ -168,7 +168,7 @@ def _as_model(name: str, value: Any, prior: Distribution | str | None, dim: int 
     if isinstance(value, type) or not (isinstance(value, Model) or callable(value)):
         raise InputError(
             f"{name} must be a latentpath.Model, a generator, a pair (generator, prior), or a function that needs no "
-            f"argument and makes one of these, got {value!r}"
+            f"argument and makes one of these; got {value!r}"
         )
     if isinstance(value, Model):
         dim = dim or _latent_dim(value.generator, value.prior)

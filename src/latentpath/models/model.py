@@ -57,11 +57,11 @@ class Model:
         for name in ("generator", "encoder", "discriminator"):
             value = getattr(self, name)
             if not callable(value) and (value is not None or name == "generator"):
-                raise InputError(f"{name} must be callable, got {type(value).__name__}")
+                raise InputError(f"{name} must be callable; got {type(value).__name__}")
         if self.prior is not None and not isinstance(self.prior, Distribution):
             raise InputError(
                 "prior must be a torch.distributions.Distribution over vectors (D,), such as "
-                f"latentpath.priors.standard_normal(D), got {type(self.prior).__name__}"
+                f"latentpath.priors.standard_normal(D); got {type(self.prior).__name__}"
             )
         if self.prior is not None and len(self.prior.event_shape) != 1:
             raise InputError(f"prior must be over vectors (D,), its event shape is {tuple(self.prior.event_shape)}")
@@ -120,7 +120,7 @@ class Model:
             raise InputError(f"{self.name!r} has no encoder: find latents with latentpath.invert(model, images)")
         if not isinstance(data, Tensor) or data.ndim == 0 or len(data) == 0:
             shown = tuple(data.shape) if isinstance(data, Tensor) else type(data).__name__
-            raise InputError(f"data must be a tensor (N, ...) with N > 0, as {self.name!r} makes them, got {shown}")
+            raise InputError(f"data must be a tensor (N, ...) with N > 0, as {self.name!r} makes them; got {shown}")
         try:
             with torch.no_grad(), without_autocast():
                 encode = in_weights_dtype(self.encoder)

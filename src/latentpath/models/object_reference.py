@@ -45,7 +45,7 @@ def resolve(name: str) -> Any:
     """
     found = _REFERENCE.fullmatch(name)
     if found is None:
-        raise InputError(f'code is named "package.module:attr", got {name!r}')
+        raise InputError(f'code is named "package.module:attr"; got {name!r}')
     module_name, path = found.groups()
     value: Any = _module(module_name, name)
     for step in path.split("."):

@@ -44,7 +44,7 @@ def named_prior(name: str, dim: int | None) -> Distribution:
         if shapes is None or len(shapes[0]) or len(shapes[1]) != 1 or dim not in (None, shapes[1][0]):
             shown = f" with batch shape {tuple(shapes[0])} and event shape {tuple(shapes[1])}" if shapes else ""
             raise InputError(
-                f"{name} must be, or make, a torch.distributions.Distribution over vectors ({dim or 'D'},), "
+                f"{name} must be, or make, a torch.distributions.Distribution over vectors ({dim or 'D'},); "
                 f"got {type(found).__name__}{shown}"
             )
         assert isinstance(found, Distribution)

@@ -66,7 +66,7 @@ def contact_sheet(
     import PIL.Image
 
     if images.ndim != 4 or images.shape[1] not in (1, 3) or len(images) == 0:
-        raise InputError(f"images must be (N, 1, H, W) or (N, 3, H, W) with N > 0, got {tuple(images.shape)}")
+        raise InputError(f"images must be (N, 1, H, W) or (N, 3, H, W) with N > 0; got {tuple(images.shape)}")
     count, channels, height, width = images.shape
     columns = columns or math.ceil(math.sqrt(count))
     rows = math.ceil(count / columns)

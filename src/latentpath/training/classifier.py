@@ -38,9 +38,9 @@ def train_classifier(
         TrainingError: the loss is not finite.
     """
     if images.ndim != 4 or tuple(images.shape[1:]) != (1, 28, 28) or images.dtype != torch.uint8:
-        raise InputError(f"images must be uint8 (N, 1, 28, 28), got {images.dtype} {tuple(images.shape)}")
+        raise InputError(f"images must be uint8 (N, 1, 28, 28); got {images.dtype} {tuple(images.shape)}")
     if labels.shape != images.shape[:1]:
-        raise InputError(f"labels must be ({len(images)},), one for each image, got {tuple(labels.shape)}")
+        raise InputError(f"labels must be ({len(images)},), one for each image; got {tuple(labels.shape)}")
     with seeded(config.seed):
         model = DigitClassifier(width=config.width)
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # faster on CPU

@@ -121,22 +121,22 @@ def check(config: RunConfig | ClassifierConfig) -> None:
         value = getattr(config, field.name)
         if field.name == "seed":
             if type(value) is not int or not 0 <= value < SEEDS:
-                raise InputError(f"seed must be an integer from 0 to {SEEDS - 1}, got {value!r}")
+                raise InputError(f"seed must be an integer from 0 to {SEEDS - 1}; got {value!r}")
         elif field.name in _CHOICES:
             if value not in _CHOICES[field.name]:
-                raise InputError(f"{field.name} must be one of {', '.join(_CHOICES[field.name])}, got {value!r}")
+                raise InputError(f"{field.name} must be one of {', '.join(_CHOICES[field.name])}; got {value!r}")
         elif isinstance(field.default, bool):
             if not isinstance(value, bool):
-                raise InputError(f"{field.name} must be True or False, got {value!r}")
+                raise InputError(f"{field.name} must be True or False; got {value!r}")
         elif isinstance(field.default, int) and (type(value) is not int or value < 1):
-            raise InputError(f"{field.name} must be a positive integer, got {value!r}")
+            raise InputError(f"{field.name} must be a positive integer; got {value!r}")
         elif isinstance(field.default, float) and not (isinstance(value, int | float) and 0 <= value < math.inf):
-            raise InputError(f"{field.name} must be a number, not negative, got {value!r}")
+            raise InputError(f"{field.name} must be a number, not negative; got {value!r}")
         elif isinstance(field.default, str | None) and not isinstance(value, str) and value is not field.default:
-            raise InputError(f"{field.name} must be a text, got {value!r}")
+            raise InputError(f"{field.name} must be a text; got {value!r}")
     if isinstance(config, RunConfig):
         widths_from(config.width, config.size)  # refuses a side that the networks cannot make
         if config.channels not in (1, 3):
-            raise InputError(f"channels must be 1 (grey) or 3 (RGB), got {config.channels}")
+            raise InputError(f"channels must be 1 (grey) or 3 (RGB); got {config.channels}")
     if config.batch < 2:
         raise InputError("batch must be at least 2: batch normalisation needs more than one image")

@@ -65,10 +65,10 @@ def check_options(options: Options) -> None:
     minutes, every = options.get("max_minutes"), options.get("checkpoint_every", 500)
     if minutes is not None and not 0 <= minutes < math.inf:
         raise InputError(
-            f"max_minutes must be a number of at least 0, and finite, got {minutes}; leave it out for all steps"
+            f"max_minutes must be a number of at least 0, and finite; got {minutes}; leave it out for all steps"
         )
     if every < 1:
-        raise InputError(f"checkpoint_every must be at least 1 step, got {every}")
+        raise InputError(f"checkpoint_every must be at least 1 step; got {every}")
 
 
 def accelerator_for(cpu: bool = False) -> Accelerator:
@@ -135,7 +135,7 @@ def _check(config: RunConfig, images: Tensor, prior: Distribution, processes: in
     expected = (config.channels, config.size, config.size)
     if images.ndim != 4 or tuple(images.shape[1:]) != expected or images.dtype != torch.uint8:
         raise InputError(
-            f"images must be uint8 (N, {', '.join(map(str, expected))}), got {images.dtype} {tuple(images.shape)}"
+            f"images must be uint8 (N, {', '.join(map(str, expected))}); got {images.dtype} {tuple(images.shape)}"
         )
     if tuple(prior.event_shape) != (config.latent_dim,):
         raise InputError(
@@ -144,7 +144,7 @@ def _check(config: RunConfig, images: Tensor, prior: Distribution, processes: in
         )
     batches(images, config.batch, config.seed)
     if config.batch % processes:
-        raise InputError(f"batch must be a multiple of the {processes} processes, got {config.batch}")
+        raise InputError(f"batch must be a multiple of the {processes} processes; got {config.batch}")
 
 
 def _begin(trainer: Trainer, name: str, prior: Distribution) -> None:
@@ -189,7 +189,8 @@ class _Run:
         accelerator.wait_for_everyone()
         self.step, self.before = folder.load(trainer.parts, trainer.optimisers)
         self.saved, self.began = self.step, time.monotonic()
-        self.means, self.board = Means(self.began), Board(folder.path if self.main else None, self.step)
+        self.told = self.began
+        self.means, self.board = Means(), Board(folder.path if self.main else None, self.step)
 
     def take(self) -> None:
         """Takes the steps until the run ends, and raises `KeyboardInterrupt` if it was interrupted."""
@@ -235,13 +236,13 @@ class _Run:
         if self.main and due:
             self.folder.log(self.step, self.means.numbers())
             self.board.numbers(self.step, self.means.numbers())
-        if self.progress is not None and (due or self.means.waited() >= REPORT_SECONDS):
+        if self.progress is not None and (due or time.monotonic() - self.told >= REPORT_SECONDS):
             try:
                 self.progress(self.step, self.means.numbers())
             except KeyboardInterrupt:
                 stop.requested = True
                 ending = self.accelerator.num_processes == 1
-            self.means.told()
+            self.told = time.monotonic()
         if due:
             self.means.clear()
         return ending

@@ -20,32 +20,24 @@ It may raise `KeyboardInterrupt` to end the run.
 
 
 class Means:
-    """Mean losses and seconds per step since the last `clear`, and the time since the last `told`."""
+    """Mean losses and seconds per step since the last `clear`."""
 
-    def __init__(self, began: float) -> None:
-        self._since, self._last, self._sums, self._count = began, began, dict[str, float](), 0
-
-    def add(self, losses: Mapping[str, float]) -> None:
-        """Adds the losses of a step."""
-        self._sums = {name: self._sums.get(name, 0.0) + value for name, value in losses.items()}
-        self._count += 1
-
-    def numbers(self) -> dict[str, float]:
-        """Returns the means."""
-        means = {name: value / self._count for name, value in self._sums.items()}
-        return {**means, "seconds_per_step": (time.monotonic() - self._since) / self._count}
-
-    def waited(self) -> float:
-        """Returns the seconds since the caller was told."""
-        return time.monotonic() - self._last
-
-    def told(self) -> None:
-        """Notes that the caller was told."""
-        self._last = time.monotonic()
+    def __init__(self) -> None:
+        self.clear()
 
     def clear(self) -> None:
         """Starts new means."""
-        self._since, self._sums, self._count = time.monotonic(), {}, 0
+        self._since, self._steps = time.monotonic(), list[Mapping[str, float]]()
+
+    def add(self, losses: Mapping[str, float]) -> None:
+        """Adds the losses of a step."""
+        self._steps.append(losses)
+
+    def numbers(self) -> dict[str, float]:
+        """Returns the means."""
+        count, losses = len(self._steps), self._steps[0]
+        means = {name: sum(step[name] for step in self._steps) / count for name in losses}
+        return {**means, "seconds_per_step": (time.monotonic() - self._since) / count}
 
 
 class Board:

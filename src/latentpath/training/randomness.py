@@ -39,7 +39,7 @@ def batches(items: Tensor, batch: int, seed: int) -> Callable[[int], Tensor]:
     """Returns a function from a step to its batch: every epoch in an order of its own, whole batches only."""
     per_epoch = len(items) // batch
     if per_epoch == 0:
-        raise InputError(f"a batch of {batch} needs at least as many images, got {len(items)}")
+        raise InputError(f"a batch of {batch} needs at least as many images; got {len(items)}")
 
     @lru_cache(maxsize=1)
     def order(epoch: int) -> Tensor:

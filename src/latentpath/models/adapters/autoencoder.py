@@ -146,7 +146,7 @@ def diffusers_autoencoder(
     parts = ("encode", "decode", "config")
     if not isinstance(autoencoder, nn.Module) or not all(hasattr(autoencoder, part) for part in parts):
         raise InputError(
-            f"autoencoder must be one of diffusers', with {', '.join(parts)}, or where to find one, "
+            f"autoencoder must be one of diffusers', with {', '.join(parts)}, or where to find one; "
             f"got {type(autoencoder).__name__}"
         )
     check_eval(autoencoder, f"the autoencoder ({type(autoencoder).__name__})")
@@ -156,7 +156,7 @@ def diffusers_autoencoder(
     if prior is None:
         prior = priors.standard_normal(dim, dtype=_wide(like.dtype), device=like.device)
     elif isinstance(prior, Distribution) and prior.event_shape != (dim,):
-        raise InputError(f"prior must be over vectors ({dim},), C h w = {shape}, got {tuple(prior.event_shape)}")
+        raise InputError(f"prior must be over vectors ({dim},), C h w = {shape}; got {tuple(prior.event_shape)}")
     decoder, encoder = LatentDecoder(autoencoder, shape, scaled), LatentEncoder(autoencoder, shape, scaled)
     return Model(decoder, prior, encoder, name)
 
@@ -197,7 +197,7 @@ def _latent_shape(config: Any, given: Sequence[int] | None) -> tuple[int, int, i
     shape = tuple(whole_number("latent_shape", length, 1, advice="It is three of them: (C, h, w).") for length in given)
     if len(shape) != 3 or shape[0] != (channels or shape[0]):
         raise InputError(
-            f"latent_shape must be (C, h, w) with C = {channels or 'its channels'} (latent_channels), got {given!r}"
+            f"latent_shape must be (C, h, w) with C = {channels or 'its channels'} (latent_channels); got {given!r}"
         )
     return shape[0], shape[1], shape[2]
 

@@ -156,12 +156,12 @@ def _checked(flow: Any, context: Tensor | None) -> tuple[Tensor | None, Any]:
     except ImportError as error:
         raise missing("zuko", "flows", "a flow") from error
     if not isinstance(flow, Flow | NormalizingFlow):
-        raise InputError(f"flow must be a zuko.flows.Flow or a zuko NormalizingFlow, got {type(flow).__name__}")
+        raise InputError(f"flow must be a zuko.flows.Flow or a zuko NormalizingFlow; got {type(flow).__name__}")
     if context is not None and (
         not isinstance(context, Tensor) or context.ndim != 1 or isinstance(flow, NormalizingFlow)
     ):
         got = f"a tensor {tuple(context.shape)}" if isinstance(context, Tensor) else type(context).__name__
-        raise InputError(f"context must be one vector (C,), for a zuko.flows.Flow, got {got} for {type(flow).__name__}")
+        raise InputError(f"context must be one vector (C,), for a zuko.flows.Flow; got {got} for {type(flow).__name__}")
     check_eval(flow, f"the flow ({type(flow).__name__})")
     context = None if context is None else context.detach()
     try:

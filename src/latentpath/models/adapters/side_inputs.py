@@ -28,7 +28,7 @@ class SideInput(Wrapper):
     def __init__(self, generator: Callable[..., Tensor], value: Any, name: str, keyword: str | None) -> None:
         super().__init__(generator)
         if keyword is not None and not (isinstance(keyword, str) and keyword.isidentifier()):
-            raise InputError(f"as_ must be the name of a parameter of the generator, or None, got {keyword!r}")
+            raise InputError(f"as_ must be the name of a parameter of the generator, or None; got {keyword!r}")
         self.several = isinstance(value, list | tuple)
         self.name, self.keyword, self.count = name, keyword, len(value) if self.several else 1
         for i, one in enumerate(value if self.several else [value]):
@@ -61,7 +61,7 @@ def _tensor(value: Any, name: str) -> Tensor:
     try:
         return value.detach() if isinstance(value, Tensor) else torch.as_tensor(value)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise InputError(f"{name} must be a tensor or a number, got {type(value).__name__}: {error}") from None
+        raise InputError(f"{name} must be a tensor or a number; got {type(value).__name__}: {error}") from None
 
 
 def conditional(
@@ -112,5 +112,5 @@ def fixed_noise(
         tensor([[4., 5.]])
     """
     if isinstance(noise, list | tuple) and not noise:
-        raise InputError("noise must be a tensor or a list of tensors, got an empty list")
+        raise InputError("noise must be a tensor or a list of tensors; got an empty list")
     return SideInput(generator, noise, "noise", as_)

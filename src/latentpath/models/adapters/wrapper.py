@@ -27,7 +27,7 @@ class Wrapper(nn.Module):
     def __init__(self, generator: Callable[..., Any]) -> None:
         super().__init__()
         if not callable(generator) or isinstance(generator, type):
-            raise InputError(f"generator must be a callable, such as a module, got {generator!r}")
+            raise InputError(f"generator must be a callable, such as a module; got {generator!r}")
         check_eval(generator, f"the generator ({type(generator).__name__})")
         self.generator = generator
         self.training = False  # of this module alone: the generator is the caller's

@@ -73,6 +73,6 @@ def check_features(features1: Tensor, features2: Tensor) -> None:
     for features in (features1, features2):
         if features.ndim != 2 or len(features) < 2 or features.shape[1] != features1.shape[1]:
             raise InputError(
-                "features must be (N, F) and (M, F) with at least two rows each, "
+                "features must be (N, F) and (M, F) with at least two rows each; "
                 f"got {tuple(features1.shape)} and {tuple(features2.shape)}"
             )

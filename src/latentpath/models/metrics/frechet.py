@@ -81,7 +81,7 @@ def frechet_distances(groups: Tensor, reference: Tensor, weights: Tensor) -> Ten
     """
     if groups.ndim != 3 or weights.ndim != 2 or weights.shape[1] != len(groups):
         raise InputError(
-            f"groups must be (B, n, F) and weights (R, B), got {tuple(groups.shape)} and {tuple(weights.shape)}"
+            f"groups must be (B, n, F) and weights (R, B); got {tuple(groups.shape)} and {tuple(weights.shape)}"
         )
     check_features(groups.flatten(0, 1), reference)
     real, parts = reference.double(), weights.double()

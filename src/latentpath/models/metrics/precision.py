@@ -32,7 +32,7 @@ def precision_recall(features: Tensor, reference: Tensor, neighbours: int = 3) -
     check_features(features, reference)
     if min(len(features), len(reference)) <= neighbours:
         raise InputError(
-            f"precision and recall need more than {neighbours} rows, got {len(features)} and {len(reference)}"
+            f"precision and recall need more than {neighbours} rows; got {len(features)} and {len(reference)}"
         )
 
     def share(points: Tensor, manifold: Tensor) -> float:
@@ -56,7 +56,7 @@ def neighbour_radii(reference: Tensor, neighbours: int = 3) -> Tensor:
         tensor([3., 2., 3.], dtype=torch.float64)
     """
     if reference.ndim != 2 or not 1 <= neighbours < len(reference):
-        raise InputError(f"the manifold needs more than {neighbours} rows (M, F), got {tuple(reference.shape)}")
+        raise InputError(f"the manifold needs more than {neighbours} rows (M, F); got {tuple(reference.shape)}")
     every = reference.double()
     return torch.cat([torch.cdist(chunk, every).kthvalue(neighbours + 1, dim=1).values for chunk in every.split(CHUNK)])
 
@@ -83,7 +83,7 @@ def within_manifold(features: Tensor, reference: Tensor, radii: Tensor) -> Tenso
     """
     if features.ndim != 2 or features.shape[1:] != reference.shape[1:] or radii.shape != reference.shape[:1]:
         raise InputError(
-            "features must be (N, F), reference (M, F) and radii (M,), got "
+            "features must be (N, F), reference (M, F) and radii (M,); got "
             f"{tuple(features.shape)}, {tuple(reference.shape)} and {tuple(radii.shape)}"
         )
     every = reference.double()

@@ -143,7 +143,7 @@ def mmd(latents: Tensor, drawn: Tensor, variance: float | Tensor = 1.0) -> Tenso
     """
     if latents.ndim != 2 or drawn.ndim != 2 or latents.shape[1] != drawn.shape[1] or min(len(latents), len(drawn)) < 2:
         raise InputError(
-            f"mmd compares (n, D) with (m, D), at least two rows each, got {tuple(latents.shape)}, {tuple(drawn.shape)}"
+            f"mmd compares (n, D) with (m, D), at least two rows each; got {tuple(latents.shape)}, {tuple(drawn.shape)}"
         )
     base = 2 * latents.shape[1] * variance
 
