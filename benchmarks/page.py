@@ -21,6 +21,8 @@ from typing import Any
 import httpx
 import torch
 
+from latentpath._io import write_json
+
 from .hostile import attacks
 from .server import Server
 
@@ -190,7 +192,7 @@ def main() -> None:
         found["load"] = load(chosen.seconds, chosen.visitors)
     if "hostile" in chosen.parts:
         found["hostile"] = hostile()
-    chosen.out.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
+    write_json(chosen.out, found)
     if chosen.out == RESULTS / "page.json":
         into_docs(table(found))
     print(table(found))

@@ -14,6 +14,7 @@ from typing import Any
 from torch import Tensor
 
 import latentpath as lp
+from latentpath._io import to_json, write_file
 
 FORMAT = 1
 """Of the files; a higher one makes the old ones unknown."""
@@ -63,16 +64,13 @@ class Store:
 
 def write(path: Path, content: Record) -> None:
     """Write JSON, the whole file or none; a line for every entry, and for every record in a list of them."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     lines = []
     for name, value in content.items():
-        one = json.dumps(value, allow_nan=False)
+        one = to_json(value, indent=None)
         if isinstance(value, list) and value and isinstance(value[0], dict):
-            one = "[\n" + ",\n".join(json.dumps(item, allow_nan=False) for item in value) + "\n]"
+            one = "[\n" + ",\n".join(to_json(item, indent=None) for item in value) + "\n]"
         lines.append(f"{json.dumps(name)}: {one}")
-    partial = path.with_suffix(".partial")
-    partial.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
-    partial.replace(path)
+    write_file(path, "{\n" + ",\n".join(lines) + "\n}\n")
 
 
 def slug(name: str) -> str:

@@ -177,7 +177,7 @@ def test_an_interrupted_measurement_leaves_the_others(problem, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         convergence.run([problem], [fake(calls), Method("slow", "slow", {}, interrupted)], 20, store, Progress())
     assert len(convergence.finished([problem], [fake(calls)], 20, store)) == 1
-    assert not list(tmp_path.glob("*.partial"))
+    assert not list(tmp_path.glob("*partial*"))
 
 
 # --- overhead and the report ------------------------------------------------------------------------------------------

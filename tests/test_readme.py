@@ -199,7 +199,7 @@ def test_no_file_names_a_path_of_someones_machine() -> None:
 def test_a_skipped_test_says_why() -> None:
     """As CONTRIBUTING promises: here a test on real data, without the data."""
     environment = {name: value for name, value in os.environ.items() if name != "LATENTPATH_DATA"}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_data.py", "-m", "data"]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/data/test_idx.py", "-m", "data"]
     result = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, encoding="utf-8", timeout=120, check=False
     )

@@ -1,9 +1,15 @@
-"""latentpath: paths between latents of a generative model along which it keeps producing realistic things."""
+"""latentpath: paths between latents of a generative model along which it keeps producing realistic things.
+
+Models and adapters, which need the Hub's client, load on first use.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from . import interrupts  # noqa: F401  # first: it answers Ctrl-C while the rest is imported
 
 # isort: split
-from . import adapters, errors, priors, solvers
+from . import errors, priors, solvers
 from .audit import Audit, audit
 from .curves import lerp, slerp
 from .energy import discrete_cost, energy, length
@@ -13,11 +19,15 @@ from .index import ClassifierIndex, DiscriminatorIndex, KNNIndex, RealismIndex, 
 from .interpolate import interpolate
 from .inversion import Inversion, invert
 from .jacobian import metric_tensor
-from .models import Model, load
+from .models import Model
 from .path import Path
 from .solvers import Outcome, Progress, Restarts
 from .through import interpolate_through
 from .viz import film, strip
+
+if TYPE_CHECKING:
+    from . import adapters
+    from .models import load
 
 __version__ = "0.1.0"
 
@@ -57,3 +67,15 @@ __all__ = [
     "solvers",
     "strip",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "adapters":
+        return importlib.import_module(".adapters", __name__)
+    if name == "load":
+        return importlib.import_module(".models.loading", __name__).load
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

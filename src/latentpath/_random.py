@@ -1,7 +1,7 @@
-"""Seeded draws: random numbers that leave PyTorch's global random state, and its default device, out of the game.
+"""Seeded draws that neither change PyTorch's global random state nor depend on its default device.
 
-`torch.distributions` draw from the global random state, and what they make without a device lands on PyTorch's default
-device. Here a prior draws out of a seed, on the device of its own parameters; afterwards the state is as it was.
+`torch.distributions` draw from the global random state, and allocate on PyTorch's default device where none is given.
+`seeded` sets both for a while and restores them; it is the only code of the package that touches the global state.
 """
 
 from __future__ import annotations
@@ -15,26 +15,20 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-__all__ = ["borrowed_randomness", "device_of", "seeded"]
+__all__ = ["device_of", "seeded"]
 
-_BORROWED = threading.RLock()
+_BORROWED, _CPU = threading.RLock(), torch.device("cpu")
 _DEPTH = 4  # a transformed mixture of products of normals; deeper parts are not looked at
 
 
 @contextmanager
-def borrowed_randomness(*devices: torch.device) -> Iterator[None]:
-    """Torch's global random state (and that of CUDA ``devices``), to be seeded: afterwards it is as before.
+def seeded(seed: int, device: torch.device = _CPU) -> Iterator[None]:
+    """Seeds the random generators of the CPU and of ``device``, which is the default one meanwhile; restores all.
 
-    All threads of a process share it, so one borrows it at a time.
+    All threads of a process share the global random state, so one thread at a time enters.
     """
-    with _BORROWED, torch.random.fork_rng(devices=devices):
-        yield
-
-
-@contextmanager
-def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Seeds the random generators of the CPU and of ``device``, which is the default one meanwhile; restores all."""
-    with borrowed_randomness(*[device] * (device.type == "cuda")), torch.device(device):
+    cuda = [device] * (device.type == "cuda")
+    with _BORROWED, torch.random.fork_rng(devices=cuda), torch.device(device):
         torch.default_generator.manual_seed(seed)
         if device.type == "cuda":
             with torch.cuda.device(device):
@@ -50,9 +44,9 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
 
 
 def device_of(prior: Any) -> torch.device:
-    """The device of a prior's parameters, wherever it keeps them; the CPU where it has none."""
+    """Returns the device of a prior's parameters, at any depth of its attributes; the CPU where it has none."""
     tensor = next(_tensors(prior, _DEPTH), None)
-    return torch.device("cpu") if tensor is None else tensor.device
+    return _CPU if tensor is None else tensor.device
 
 
 def _tensors(part: Any, depth: int) -> Iterator[Tensor]:

@@ -25,10 +25,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .errors import LatentPathError
+from .errors import GeneratorError, LatentPathError
 
 __all__ = [
     "any_precision",
+    "check_eval",
     "in_weights_dtype",
     "lacks_rule",
     "leaf_and_view",
@@ -126,6 +127,17 @@ def training_parts(module: object) -> str:
             busy.append((name or type(part).__name__, part))
     names = [name for name, part in busy if not calm or _asks_for_mode(part)]
     return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+
+
+def check_eval(module: object, name: str, advice: str = "call .eval() on it first") -> None:
+    """Refuses a module with `training_parts`.
+
+    Raises:
+        GeneratorError: the module or a part of it computes as in training.
+    """
+    busy = training_parts(module)
+    if busy:
+        raise GeneratorError(f"{name} is in training mode ({busy}): {advice}")
 
 
 def _is_exported(part: nn.Module) -> bool:

@@ -6,7 +6,6 @@ polylines between the same endpoints against one source; a `Report` is the table
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor
 
 from ._batching import blocks
+from ._io import to_json
 from ._tables import aligned
 from ._validate import describe
 from ._words import counted
@@ -28,7 +28,7 @@ from .index import PriorIndex, as_log_index
 from .segment_cost import Index, discrete_segment_cost
 from .solvers import Outcome
 
-__all__ = ["BASELINES", "LABELS", "Judge", "Report", "Row", "Source", "Spacing", "compare", "finite"]
+__all__ = ["BASELINES", "LABELS", "Judge", "Report", "Row", "Source", "Spacing", "compare"]
 
 BASELINES: Mapping[str, Callable[[Tensor, Tensor, int], Tensor]] = {"lerp": lerp, "slerp": slerp}
 """The baselines by name: ``(start, end, segments) -> (B, K+1, D)``."""
@@ -247,16 +247,7 @@ class Report:
 
     def to_json(self) -> str:
         """`to_dict` as JSON text; a number that is not finite is written as null."""
-        return json.dumps(finite(self.to_dict()), indent=2)
-
-
-def finite(value: Any) -> Any:
-    """``value`` with None for numbers that JSON has no word for."""
-    if isinstance(value, dict):
-        return {key: finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(item) for item in value]
-    return None if isinstance(value, float) and not abs(value) < float("inf") else value
+        return to_json(self.to_dict())
 
 
 def compare(

@@ -13,6 +13,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from ._io import replacement
 from ._validate import chosen_rows, describe, file_path, whole_number
 from ._words import counted, plural
 from .audit import Audit, is_tunnelling
@@ -424,12 +425,8 @@ class Path:
             raise MissingDataError(f"cannot save to {target}: the folder {target.parent} does not exist")
         if target.is_dir():
             raise InputError(f"cannot save to {target}: it is a folder, give the name of a file in it")
-        partial = target.with_name(target.name + ".partial")
-        try:
+        with replacement(target) as partial:
             partial.write_bytes(content)
-            partial.replace(target)
-        finally:
-            partial.unlink(missing_ok=True)
 
     @classmethod
     def load(cls, file: str | os.PathLike[str], source: Source | None = None) -> Path:

@@ -26,7 +26,7 @@ from latentpath.cli.output import ENDPOINTS, FILES
 from latentpath.errors import InputError
 from latentpath.inversion import InversionProgress
 from latentpath.models import WAE
-from latentpath.models.registry import as_model
+from latentpath.models.folders import as_model
 from latentpath.models.sampling import draw, draw_pairs
 
 SHIPPED = "mnist-dcgan-semicircle"

@@ -16,8 +16,8 @@ from typer.testing import CliRunner, Result
 
 from latentpath.cli import app
 from latentpath.errors import DataError, install_command
-from latentpath.models.dcgan import DCGANGenerator
-from latentpath.models.registry import read_model
+from latentpath.models.folders import read_model
+from latentpath.models.networks.dcgan import DCGANGenerator
 from latentpath.training import dcgan, read_checkpoint, recalibrate
 from runs import stop_at, strokes
 

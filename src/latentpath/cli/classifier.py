@@ -15,9 +15,9 @@ from .. import __version__
 from ..data import mnist, to_unit_range
 from ..errors import DataError, InputError, WriteError
 from ..models.cards import make_card
-from ..models.pretrained import as_stored
-from ..models.quality import measure_classifier
-from ..models.registry import write_model
+from ..models.files import as_stored
+from ..models.folders import write_model
+from ..models.metrics.quality import measure_classifier
 from ..training import ClassifierConfig, train_classifier
 from .console import one_line_errors, stages, training
 from .options import Threads, configured, epilog, use_threads

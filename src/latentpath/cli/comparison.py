@@ -18,10 +18,11 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
+from .._io import to_json
 from ..curves import lerp, slerp
 from ..energy import energy
 from ..errors import InputError, SolveError
-from ..evaluate import LABELS, Judge, Report, Source, finite
+from ..evaluate import LABELS, Judge, Report, Source
 from ..index import RealismIndex
 from ..interpolate import interpolate, points_at_once
 from ..interpolate_arguments import check_endpoints, check_generator
@@ -158,8 +159,7 @@ def conclude(
 
     def write_report(file: FilePath) -> None:
         content = {**about(settings, model, found, report), **more, "files": files_in(folder)}
-        text = json.dumps(finite(content), indent=2, ensure_ascii=False, allow_nan=False)
-        file.write_text(text + "\n", encoding="utf-8")
+        file.write_text(to_json(content) + "\n", encoding="utf-8")
 
     failed |= attempt([(REPORT, write_report)], folder)
     if failed:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,14 +10,14 @@ import torch
 import typer
 from torch import Tensor
 
+from .._io import write_json
 from .._progress import Stage, silent
 from .._words import counted
 from ..data import Images
 from ..errors import InputError
-from ..evaluate import finite
 from ..models import Model, digit_classifier
-from ..models.pretrained import replace
-from ..models.quality import feature_network, measure_generator
+from ..models.metrics.features import feature_network
+from ..models.metrics.quality import measure_generator
 from .console import one_line_errors, stages
 from .options import (
     HoldOut,
@@ -83,7 +82,7 @@ def evaluate(
         shown = " ".join(f"{each:g}" for each in value) if isinstance(value, tuple) else value
         typer.echo(f"  {name.replace('_', ' ')}: {shown}")
     if out is not None:
-        replace(out, (json.dumps(finite({"model": found.name, **numbers}), indent=2, allow_nan=False) + "\n").encode())
+        write_json(out, {"model": found.name, **numbers})
 
 
 def _frame(model: Model) -> tuple[int, int]:

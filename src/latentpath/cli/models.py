@@ -25,7 +25,7 @@ def models(
 
     from ..models import available, load
     from ..models.cards import table_of
-    from ..models.pretrained import WEIGHTS_FILE
+    from ..models.files import WEIGHTS_FILE
     from ..models.registry import WEIGHTS
 
     if markdown:

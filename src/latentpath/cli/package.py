@@ -15,9 +15,11 @@ from .. import __version__
 from .._progress import Stage, silent
 from ..errors import InputError
 from ..models.cards import make_card
+from ..models.files import as_stored
+from ..models.folders import as_model, read_model, write_model
 from ..models.model import Model
-from ..models.pretrained import Pretrained, as_stored
-from ..models.registry import as_model, named_prior, read_model, stored_prior, write_model
+from ..models.networks.base import Pretrained
+from ..models.prior_names import named_prior, stored_prior
 from ..models.sampling import draw
 from ..training import averaged_dcgan, averaged_wae, check_images, digest, read_config
 from ..training.config import ClassifierConfig, DCGANConfig, RunConfig, chosen

@@ -11,7 +11,7 @@ import typer
 
 from .._words import counted
 from ..errors import require
-from ..models.registry import named_prior
+from ..models.prior_names import named_prior
 from ..training import (
     DCGANConfig,
     Options,

@@ -1,4 +1,4 @@
-"""Zip archives of pictures, read where they are: nothing is extracted."""
+"""Zip archives of pictures, read without extraction."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ENCRYPTED = 0x1
 
 
 def archive_source(path: Path, split: str) -> Source:
-    """The pictures in a zip archive; CelebA's is known by the name of its folder.
+    """Opens the pictures in a zip archive; CelebA's is recognised by the name of its folder.
 
     Raises:
         MissingDataError: there are no pictures in it, or no such split.
@@ -61,7 +61,7 @@ def _open(path: Path) -> zipfile.ZipFile:
 
 
 def _damaged(path: Path, error: Exception) -> DataError:
-    """Why it cannot be opened: a zip archive begins with PK, and has its list at its end."""
+    """Makes the error for an archive that cannot be opened: one begins with PK, and has its list at its end."""
     with path.open("rb") as file:
         start = file.read(4)
     if start[:2] == b"PK":

@@ -1,10 +1,9 @@
-"""Decoded pixels, kept on disk: a data set is decoded once for each frame, and later mapped into memory.
+"""The cache of decoded pixels: a data set is decoded once for each frame, and later mapped into memory.
 
 The cache is the folder in ``LATENTPATH_CACHE``, or ``latentpath`` in ``XDG_CACHE_HOME`` or ``~/.cache``; it can be
 deleted at any time. A data set is one ``.npy`` file ``NAME-KEY-DIGEST.npy``: the key says what was decoded and how, the
-digest is of the pixels, and is checked on every load, so that a damaged file is noticed and made anew. It is written
-beside its place and renamed when it is whole: a killed run leaves nothing that is taken for a cache, and of two runs at
-once the later replaces the earlier by the same.
+digest is of the pixels, and is checked on every load, so that a damaged file is noticed and made anew. Of two runs at
+once the later replaces the file by an equal one.
 """
 
 from __future__ import annotations
@@ -27,6 +26,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .._batching import blocks
+from .._io import replacement
 from ..errors import DataError
 from .listing import Source, fingerprint
 from .pictures import Frame
@@ -34,14 +35,14 @@ from .pictures import Frame
 __all__ = ["CACHE_VARIABLE", "cache_folder", "cached_pixels"]
 
 CACHE_VARIABLE = "LATENTPATH_CACHE"
-_VERSION = 1  # of what `pictures` makes of a picture
+_VERSION = 1  # of the decoding in `pictures`
 _BLOCK = 64
 _IN_MEMORY = 256 << 20
 _ABANDONED = 24 * 3600.0
 
 
 def cache_folder() -> Path:
-    """Where decoded pixels are kept: ``$LATENTPATH_CACHE``, or ``latentpath`` in the user's cache folder."""
+    """Returns the folder of the cache: ``$LATENTPATH_CACHE``, or ``latentpath`` in the user's cache folder."""
     named = os.environ.get(CACHE_VARIABLE)
     if named:
         return Path(named).expanduser()
@@ -51,14 +52,14 @@ def cache_folder() -> Path:
 def cached_pixels(
     source: Source, frame: Frame, folder: Path, progress: Callable[[int, int], None] | None = None
 ) -> tuple[Tensor, str]:
-    """The pixels of ``source`` in ``frame``, ``(N, channels, H, W)``, and their SHA-256; decoded unless they are there.
+    """Returns the pixels of ``source`` in ``frame``, ``(N, channels, H, W)``, and their SHA-256; decodes missing ones.
 
-    Up to 256 MiB they are read into memory; more are mapped, so that the system reads what is used and drops what is
-    not. Changing them changes no file.
+    Up to 256 MiB are read into memory; more are mapped, and the operating system reads them when they are used.
+    Changing them changes no file.
 
     Args:
-        source: where the pictures come from.
-        frame: what is made of each.
+        source: of the pictures.
+        frame: the size and channels of each.
         folder: of the cache; made if it is not there.
         progress: called with pictures decoded and their number.
 
@@ -82,7 +83,7 @@ def cached_pixels(
 
 
 def _read(path: Path, shape: tuple[int, ...]) -> tuple[Tensor, str] | None:
-    """What is in a file of the cache, or None if it is damaged."""
+    """Reads a file of the cache; None if it is damaged."""
     try:
         pixels = np.load(path, mmap_mode="c")
     except (OSError, ValueError, EOFError):
@@ -96,19 +97,18 @@ def _read(path: Path, shape: tuple[int, ...]) -> tuple[Tensor, str] | None:
 
 
 def _decoded(source: Source, frame: Frame, progress: Callable[[int, int], None] | None) -> Iterator[np.ndarray]:
-    """Every picture, a block at a time, decoded by as many threads as PyTorch may use."""
+    """Decodes the pictures in blocks, by as many threads as PyTorch may use."""
     with ThreadPoolExecutor(torch.get_num_threads()) as threads:
-        for first in range(0, source.count, _BLOCK):
-            block = range(first, min(first + _BLOCK, source.count))
-            yield np.stack(list(threads.map(lambda i: source.read(i, frame), block)))
+        for block in blocks(source.count, _BLOCK):
+            rows = range(block.start, block.stop)
+            yield np.stack(list(threads.map(lambda i: source.read(i, frame), rows)))
             if progress is not None:
                 progress(block.stop, source.count)
 
 
-def _write(folder: Path, stem: str, shape: tuple[int, ...], blocks: Iterator[np.ndarray]) -> Path:
-    """Write the ``.npy`` file under another name, and rename it when it is whole."""
+def _write(folder: Path, stem: str, shape: tuple[int, ...], parts: Iterator[np.ndarray]) -> Path:
+    """Writes the ``.npy`` file, whole or not at all; returns its path."""
     size = math.prod(shape)
-    partial = folder / f"{stem}-{secrets.token_hex(8)}.partial"
     header, digest = BytesIO(), hashlib.sha256()
     np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": shape})
     with _writing(folder, size):
@@ -116,21 +116,18 @@ def _write(folder: Path, stem: str, shape: tuple[int, ...], blocks: Iterator[np.
         _remove_abandoned(folder)
         if shutil.disk_usage(folder).free < size:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        file = partial.open("xb", buffering=0)
-    try:
+    path = folder / f"{stem}-{secrets.token_hex(8)}.npy"  # of two runs at once each has its own
+    with replacement(path, lambda: f"{stem}-{digest.hexdigest()[:20]}.npy") as partial:
+        with _writing(folder, size):
+            file = partial.open("xb", buffering=0)
         with file:
             with _writing(folder, size):
                 _put(file, header.getbuffer())
-            for block in blocks:
-                digest.update(block.data)
+            for pixels in parts:
+                digest.update(pixels.data)
                 with _writing(folder, size):
-                    _put(file, block.reshape(-1).data)
-        path = folder / f"{stem}-{digest.hexdigest()[:20]}.npy"
-        with _writing(folder, size):
-            partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-    return path
+                    _put(file, pixels.reshape(-1).data)
+    return folder / f"{stem}-{digest.hexdigest()[:20]}.npy"
 
 
 def _put(file: FileIO, data: memoryview) -> None:
@@ -150,8 +147,8 @@ def _writing(folder: Path, size: int) -> Iterator[None]:
 
 
 def _remove_abandoned(folder: Path) -> None:
-    """Remove what killed runs left: files under way that nobody has written to for a day."""
-    for path in folder.glob("*.partial"):
+    """Removes partial files that were not written to for a day: their runs were killed."""
+    for path in folder.glob(".partial-*"):
         with contextlib.suppress(OSError):
             if time.time() - path.stat().st_mtime > _ABANDONED:
                 path.unlink()

@@ -20,9 +20,9 @@ __all__ = ["folder_source", "row_reader"]
 
 
 def folder_source(root: Path, split: str) -> Source:
-    """The pictures in a folder; CelebA's is known by its name.
+    """Lists the pictures in a folder; CelebA's is recognised by its name.
 
-    Other files are left out, a file with a picture's suffix that is none is an error when it is read.
+    Files without a picture's suffix are left out; a damaged picture is an error when it is read.
 
     Raises:
         MissingDependencyError: ``datasets`` is not installed.
@@ -50,7 +50,7 @@ def folder_source(root: Path, split: str) -> Source:
 
 
 def row_reader(table: Dataset, column: str, where: str) -> Callable[[int, Frame], np.ndarray]:
-    """A function that reads the picture in a row of ``column``, a feature ``Image(decode=False)``."""
+    """Returns a function that reads the picture in a row of ``column``, a feature ``Image(decode=False)``."""
 
     def read(i: int, frame: Frame) -> np.ndarray:
         cell = table[i][column] or {}
@@ -62,7 +62,7 @@ def row_reader(table: Dataset, column: str, where: str) -> Callable[[int, Frame]
 
 
 def _files(root: Path) -> list[PurePosixPath]:
-    """Every file below ``root``, relative to it; links to folders are followed, each folder is seen once."""
+    """Lists every file below ``root``, relative to it; links to folders are followed, each folder is visited once."""
 
     def refuse(error: OSError) -> None:
         raise error

@@ -16,10 +16,10 @@ __all__ = ["hub_source"]
 
 
 def hub_source(given: str, split: str) -> Source:
-    """The pictures in a data set of the Hub, called ``name``, ``org/name`` or ``org/name:configuration``.
+    """Opens the pictures in a data set of the Hub, called ``name``, ``org/name`` or ``org/name:configuration``.
 
     They are in the column whose feature is an image: the one called ``image`` if there are several, else the first.
-    Its rows keep their order. What was fetched once is read from the Hub's cache, offline too.
+    Its rows keep their order. A second call reads the Hub's cache, offline too.
 
     Raises:
         MissingDependencyError: ``datasets`` is not installed.

@@ -1,7 +1,7 @@
 """MNIST, from its four IDX files as published, packed (``.gz``) or not.
 
-Where the data lie is one setting: the ``folder`` argument, or the environment variable ``LATENTPATH_DATA``, whose
-sub-folder ``mnist`` is looked at first. Nothing is downloaded.
+The folder is the argument ``folder``, or the environment variable ``LATENTPATH_DATA``, whose sub-folder ``mnist`` comes
+first. Nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _MNIST_PREFIX = {"train": "train", "test": "t10k"}
 
 
 def find_folder(name: str, folder: str | Path | None = None) -> Path:
-    """The folder of the data set ``name``: ``folder``, or ``$LATENTPATH_DATA``; its sub-folder ``name`` if it has one.
+    """Finds the folder of a data set: ``folder``, or ``$LATENTPATH_DATA``; its sub-folder ``name`` if it has one.
 
     Raises:
         MissingDataError: neither is given, or the folder does not exist.
@@ -45,7 +45,7 @@ def find_folder(name: str, folder: str | Path | None = None) -> Path:
 
 
 def read_idx(path: str | Path) -> Tensor:
-    """The ``uint8`` tensor in an IDX file (LeCun's format), packed with gzip or not.
+    """Reads the ``uint8`` tensor in an IDX file (LeCun's format), packed with gzip or not.
 
     Raises:
         MissingDataError: there is no such file.
@@ -76,7 +76,7 @@ def read_idx(path: str | Path) -> Tensor:
 
 
 def mnist(split: Literal["train", "test"], folder: str | Path | None = None) -> tuple[Tensor, Tensor]:
-    """MNIST: images ``(N, 1, 28, 28)`` and labels ``(N,)``, both ``uint8``.
+    """Reads MNIST: images ``(N, 1, 28, 28)`` and labels ``(N,)``, both ``uint8``.
 
     Raises:
         InputError: another split.
@@ -84,7 +84,7 @@ def mnist(split: Literal["train", "test"], folder: str | Path | None = None) -> 
         DataError: a file is damaged, or is not MNIST.
     """
     if split not in _MNIST_PREFIX:
-        raise InputError(f'split must be "train" or "test", got {split!r}')
+        raise InputError(f'split must be "train" or "test"; got {split!r}')
     root = find_folder("mnist", folder)
     prefix = _MNIST_PREFIX[split]
 
@@ -107,5 +107,5 @@ def mnist(split: Literal["train", "test"], folder: str | Path | None = None) -> 
 
 
 def to_unit_range(images: Tensor) -> Tensor:
-    """``uint8`` pixels as ``float32`` in [-1, 1], the range of the DCGAN's tanh."""
+    """Scales ``uint8`` pixels to ``float32`` in [-1, 1], the range of the DCGAN's tanh."""
     return images.float() / 127.5 - 1

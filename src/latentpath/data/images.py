@@ -1,4 +1,4 @@
-"""Data sets of images as tensors, ready to train on."""
+"""Data sets of images as tensors for training."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Images:
 
     Attributes:
         pixels: ``uint8`` ``(N, channels, H, W)``, in the order of their names; mapped from the cache when large.
-        held_out: the images after those, kept out of ``pixels``.
-        name: what the data set is called.
+        held_out: the images after ``pixels``, kept out of training.
+        name: of the data set.
         fingerprint: a hash that changes with the images, their size, crop and channels, and how many are held out.
     """
 
@@ -55,24 +55,23 @@ def load_images(
     cache: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Images:
-    """The images of a folder, an archive or a named data set, decoded once and then read from the cache.
+    """Loads the images of a folder, an archive or a named data set, decoded once and then read from the cache.
 
     Args:
-        source: what `latentpath.data.sources` says; None is the folder in ``LATENTPATH_DATA``.
+        source: see `latentpath.data.sources`; None is the folder in ``LATENTPATH_DATA``.
         size: of the square images, in pixels.
         channels: 1 for grey, 3 for RGB.
-        split: for data sets that have several.
+        split: where a data set has several.
         hold_out: how many images, the last ones by name, go into ``held_out``.
-        crop: width of the centred square that is taken, as a fraction of the picture's; by default 108/178 for CelebA
-            (108 of the published 178 pixels, the same part at any size), the largest square for everything else.
-        value_range: as for `read_images`: the stored values that are black and white in pictures of more than 8 bits.
+        crop: width of the centred square, as a fraction of the picture's; by default 108/178 for CelebA (108 of the
+            published 178 pixels), the largest square for everything else.
+        value_range: the values that are black and white in pictures of more than 8 bits; see `read_images`.
         cache: folder for decoded images; by default `latentpath.data.cache_folder`.
         progress: called with images decoded and their number, when they are not in the cache.
 
     Raises:
-        InputError: a size, number of channels, crop, split or ``hold_out`` that means nothing here.
-        MissingDataError: there is no such data set, no image in it, or no such split.
-        DataError: a file cannot be read, or the cache cannot be written; the message names it.
+        InputError: an invalid size, number of channels, crop, split or ``hold_out``.
+        MissingDataError, DataError: there is no such data set or split; a file or the cache cannot be used.
         MissingDependencyError: a folder or a data set of the Hub, and ``datasets`` is not installed.
 
     Example:
@@ -89,22 +88,18 @@ def load_images(
         >>> images.name, len(images), images.pixels.shape, len(images.held_out)
         ('faces', 8, torch.Size([8, 3, 64, 64]), 2)
     """
-    size, channels, hold_out = (
-        whole_number("size", size),
-        whole_number("channels", channels),
-        whole_number("hold_out", hold_out, 0),
-    )
-    frame = Frame((size, size), channels, 1.0 if crop is None else crop, value_range)
+    size, hold_out = whole_number("size", size), whole_number("hold_out", hold_out, 0)
+    frame = Frame((size, size), whole_number("channels", channels), 1.0 if crop is None else crop, value_range)
     with contextlib.closing(find_source(source, split)) as found:
         if crop is None:
             frame = replace(frame, crop=found.crop)
         if hold_out >= found.count:
             raise InputError(
-                f"hold_out must leave images to train on: {found.name} ({split}) has {found.count}, got {hold_out}"
+                f"hold_out must leave images to train on: {found.name} ({split}) has {found.count}; got {hold_out}"
             )
         if found.pixels is not None and found.pixels.shape[1:] == frame.shape and frame.crop == 1:
             pixels, digest = torch.from_numpy(found.pixels), hashlib.sha256(found.pixels.data).hexdigest()
         else:
             pixels, digest = cached_pixels(found, frame, cache or cache_folder(), progress)
-    kept = len(pixels) - hold_out
-    return Images(pixels[:kept], pixels[kept:], found.name, fingerprint([digest, len(pixels), frame, hold_out]))
+    kept, key = len(pixels) - hold_out, fingerprint([digest, len(pixels), frame, hold_out])
+    return Images(pixels[:kept], pixels[kept:], found.name, key)

@@ -1,4 +1,4 @@
-"""What every source of pictures comes down to: a list of them, in the order of their names.
+"""Lists of pictures, the common form of all sources, in the order of their names.
 
 Numbers in names count by their value: 9 comes before 10. Where all pictures lie in folders called ``train``, ``test``,
 ``validation``, ``valid`` or ``val``, these are the splits; otherwise there is one, ``train``.
@@ -38,16 +38,16 @@ _SPLITS = frozenset(("train", "test", "validation", "valid", "val"))
 
 @dataclass(frozen=True)
 class Source:
-    """Pictures in their order, to be read one by one, from several threads if need be.
+    """Pictures in their order, read one by one, from several threads if need be.
 
     Attributes:
         name: of the data set.
         key: a hash that changes with what the pictures are read from.
         count: how many pictures there are.
         read: the i-th one, in a frame: ``uint8`` ``(channels, H, W)``.
-        crop: what is usual for this data set.
+        crop: the usual one for this data set.
         pixels: all of them ``(N, channels, H, W)``, if they are in memory anyway.
-        close: lets go of what is open.
+        close: closes open files.
     """
 
     name: str
@@ -60,13 +60,13 @@ class Source:
 
 
 def is_picture(name: PurePosixPath) -> bool:
-    """Whether a file is one by its suffix, and no hidden one, as some systems put beside each."""
+    """Tells whether a file has a picture's suffix and is not hidden, as some systems put beside each."""
     hidden = any(part.startswith(".") or part == "__MACOSX" for part in name.parts)
     return name.suffix.lower() in _SUFFIXES and not hidden
 
 
 def in_split(names: Sequence[PurePosixPath], split: str, where: Path) -> list[PurePosixPath]:
-    """The names that belong to ``split``, in natural order.
+    """Selects the names that belong to ``split``, in natural order.
 
     Raises:
         MissingDataError: there is no such split.
@@ -89,16 +89,16 @@ def in_split(names: Sequence[PurePosixPath], split: str, where: Path) -> list[Pu
 
 
 def _natural(name: PurePosixPath) -> tuple[list[list[str | tuple[int, str]]], str]:
-    """A key that puts 9 before 10."""
+    """Returns a key that sorts 9 before 10."""
     parts = [re.split(r"([0-9]+)", part) for part in name.parts]
     return [[(int(bit), bit) if i % 2 else bit for i, bit in enumerate(bits)] for bits in parts], str(name)
 
 
 def check_there_are(pictures: Sequence[object], others: Sequence[str], where: Path) -> None:
-    """Refuse a place without pictures.
+    """Refuses a place without pictures.
 
     Raises:
-        MissingDataError: the message says what there is instead.
+        MissingDataError: there are none; the message names the other files.
     """
     if not pictures:
         found = f"has no images ({len(others)} other files, e.g. {others[0]})" if others else "is empty"
@@ -106,7 +106,7 @@ def check_there_are(pictures: Sequence[object], others: Sequence[str], where: Pa
 
 
 def fingerprint(parts: Iterable[object]) -> str:
-    """A hash of what these print as.
+    """Computes a hash of the printed forms of ``parts``.
 
     Example:
         >>> fingerprint(["a.png", 3]) == fingerprint(["a.png", 3]) != fingerprint(["a.png", 4])

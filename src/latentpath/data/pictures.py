@@ -1,12 +1,12 @@
-"""One picture, whatever its size and mode, as ``uint8`` values of one shape.
+"""Pictures of any size and mode as ``uint8`` values of one shape.
 
-A picture is turned upright (EXIF), laid on white where it is transparent, and made grey or RGB. Of that the largest
-centred part with the wanted aspect is taken, or the centred part of a given width, and resized.
+A picture is turned upright (EXIF), laid on white where it is transparent, and made grey or RGB. The largest centred
+part with the wanted aspect, or the centred part of a given width, is resized.
 
 Resizing is Pillow's Lanczos filter over the exact box, fractions of a pixel included. It widens its support when it
 shrinks a picture, so nothing aliases, and interpolates when it enlarges one (half-size CelebA: 54 pixels to 64), where
 a box filter would repeat some columns and not others. A picture more than three times too large is first averaged over
-whole blocks, which is much faster and cannot be told apart by eye.
+whole blocks, which is much faster and looks the same.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _GIVE_RANGE = "give value_range=(low, high), or save it with 8 or 16 bits a chan
 
 @dataclass(frozen=True)
 class Frame:
-    """What is made of every picture.
+    """The size, channels and crop of every picture.
 
     Attributes:
         size: height and width in pixels.
@@ -60,11 +60,11 @@ class Frame:
 
     def __post_init__(self) -> None:
         if min(self.size) < 1:
-            raise InputError(f"size must be at least 1 pixel, got {self.size[0]} x {self.size[1]}")
+            raise InputError(f"size must be at least 1 pixel; got {self.size[0]} x {self.size[1]}")
         if self.channels not in (1, 3):
-            raise InputError(f"channels must be 1 (grey) or 3 (RGB), got {self.channels}")
+            raise InputError(f"channels must be 1 (grey) or 3 (RGB); got {self.channels}")
         if not 0 < self.crop <= 1:
-            raise InputError(f"crop is a fraction of the width, above 0 and at most 1, got {self.crop}")
+            raise InputError(f"crop is a fraction of the width, above 0 and at most 1; got {self.crop}")
         if self.value_range is not None:
             object.__setattr__(self, "value_range", checked_range(self.value_range))
 
@@ -75,11 +75,11 @@ class Frame:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Of one image: ``(channels, H, W)``."""
+        """The shape of one image: ``(channels, H, W)``."""
         return (self.channels, *self.size)
 
     def box(self, width: int, height: int) -> tuple[float, float, float, float]:
-        """Left, top, right and bottom of the part that is taken, in pixels.
+        """Returns left, top, right and bottom of the crop, in pixels.
 
         Example:
             >>> Frame((64, 64), 3, crop=108 / 178).box(178, 218)
@@ -99,7 +99,7 @@ def read_images(
     crop: float | None = None,
     value_range: ValueRange | None = None,
 ) -> Tensor:
-    """Picture files of any size and mode, as one ``uint8`` tensor ``(N, channels, H, W)``.
+    """Reads picture files of any size and mode, as one ``uint8`` tensor ``(N, channels, H, W)``.
 
     Args:
         paths: N files (JPEG, PNG, WebP, GIF, BMP, TIFF, ...); of an animation the first frame is read.
@@ -126,7 +126,7 @@ def read_images(
         (torch.Size([1, 3, 32, 32]), [255, 0, 0])
     """
     if isinstance(paths, str | Path):
-        raise InputError(f"paths must be a sequence of paths, got one: write [{str(paths)!r}]")
+        raise InputError(f"paths must be a sequence of paths; got one: write [{str(paths)!r}]")
     high, wide = (whole_number("size", side) for side in (size if isinstance(size, tuple | list) else (size, size)))
     frame = Frame((high, wide), whole_number("channels", channels), 1.0 if crop is None else crop, value_range)
     images = np.empty((len(paths), *frame.shape), np.uint8)
@@ -136,7 +136,7 @@ def read_images(
 
 
 def decode(file: Path | bytes, name: str, frame: Frame) -> np.ndarray:
-    """The picture in ``file``, called ``name`` in messages, as ``uint8`` ``(channels, H, W)``.
+    """Decodes the picture in ``file``, called ``name`` in messages, as ``uint8`` ``(channels, H, W)``.
 
     Raises:
         MissingDataError: there is no such file.
@@ -167,7 +167,7 @@ def decode(file: Path | bytes, name: str, frame: Frame) -> np.ndarray:
 
 
 def fit(picture: Image, frame: Frame) -> np.ndarray:
-    """An upright picture of any mode, cropped and resized: ``uint8`` ``(channels, H, W)``."""
+    """Crops and resizes an upright picture of any mode: ``uint8`` ``(channels, H, W)``."""
     from PIL.Image import Resampling
 
     plain = _plain(picture, frame.value_range).convert("L" if frame.channels == 1 else "RGB")
@@ -178,7 +178,7 @@ def fit(picture: Image, frame: Frame) -> np.ndarray:
 
 
 def _plain(picture: Image, value_range: ValueRange | None) -> Image:
-    """Eight bits a channel and opaque."""
+    """Converts a picture to eight bits a channel, opaque."""
     from PIL import Image
 
     if picture.mode == "F" or picture.mode.startswith("I"):

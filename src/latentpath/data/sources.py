@@ -1,6 +1,6 @@
-"""What ``--data`` means: a folder, an archive, or a name, and the pictures in it.
+"""Sources of pictures, the values of ``--data``: a folder, an archive, or a name.
 
-| given | what is read |
+| given | pictures |
 |---|---|
 | nothing | the folder in ``LATENTPATH_DATA`` |
 | ``mnist``, ``celeba`` | that data set in the folder in ``LATENTPATH_DATA``, or in its sub-folder of that name |
@@ -9,7 +9,7 @@
 | any other folder or zip archive | every picture in it, at any depth |
 | ``name``, ``org/name``, ``org/name:configuration`` | the data set of that name on the Hugging Face Hub |
 
-What lies on this disk comes first, in the order of the table. Nothing is extracted.
+Files on this disk come first, in the order of the table. Nothing is extracted.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w.-]+)?(:[\w.-]+)?", re.ASCII)
 
 
 def find_source(source: str | Path | None, split: str = "train") -> Source:
-    """The pictures that ``source`` stands for, as the table above says.
+    """Finds the pictures of ``source`` by the table above.
 
     Raises:
         InputError: a split that MNIST does not have.
@@ -85,7 +85,7 @@ def _mnist(root: Path, split: str) -> Source | None:
     if not any(place.glob("*-images-idx3-ubyte*")):
         return None
     if split not in ("train", "test"):
-        raise InputError(f'MNIST has the splits "train" and "test", got {split!r}')
+        raise InputError(f'MNIST has the splits "train" and "test"; got {split!r}')
     pixels = mnist("train" if split == "train" else "test", place)[0].numpy()
 
     def read(i: int, frame: Frame) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Cards: what is known about a trained model, as plain data that goes into ``card.json``."""
+"""Cards of trained models: plain data for ``card.json``."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ DATA_SETS: dict[str, dict[str, Any]] = {
         "crop": 0.6067,
     },
 }
-"""What a card says about the data a model was trained on, by the name used in a run's configuration.
+"""Entries of cards about training data, by the name in a run's configuration.
 
-Pictures of that ``aspect`` (width over height) were seen through a centred square of so much (``crop``) of their width.
+From pictures of that ``aspect`` (width over height), training took the centred square of ``crop`` of their width.
 """
 
 _LICENCES = {"celeba": "For non-commercial research only, as the images it was trained on"}
@@ -57,20 +57,20 @@ def make_card(
     prior: Mapping[str, Any] | None = None,
     quality: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The card of a model, but for what `write_model` adds: its architecture and the hash of its weights.
+    """Makes the card of a model, to which `write_model` adds the architecture and the hash of the weights.
 
     Args:
-        name: what `load` calls it.
+        name: for `load`.
         description: one sentence for people.
         training: the configuration of the run, with ``data`` (the name of the data set) and ``seed``.
         command: the command that makes the same model again.
         version: of latentpath.
-        steps: how many were taken.
-        seconds: how long the training took.
-        images: how many images it was trained on.
+        steps: of the training.
+        seconds: of the training.
+        images: the number of training images.
         value_range: the range of the network's output; None where it has none.
         prior: ``{"name", "dim"}``, or None for a classifier.
-        quality: what was measured; None if nothing was.
+        quality: the measured quality; None without a measurement.
     """
     data = str(training["data"])
     known = DATA_SETS.get(data, {"name": data, "source": "not stated", "licence": "not stated"})
@@ -95,7 +95,7 @@ def make_card(
 
 
 def table_of(cards: Iterable[Mapping[str, Any]]) -> str:
-    """What the cards of models say, as a Markdown table, a row each."""
+    """Makes a Markdown table of cards, a row each."""
     heads = (
         "model", "D", "parameters", "steps", "minutes", "on", "Fréchet (real)", "precision, recall",
         "nearest training image (real)", "classifier, rarest class", "reconstruction",

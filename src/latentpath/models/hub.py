@@ -1,36 +1,40 @@
 """A model's files from the Hugging Face Hub: ``config.json``, ``card.json`` and ``model.safetensors``, nothing else.
 
-The configuration comes first: the weights of a repository that holds something else are not fetched. What was fetched
-lies in the Hub's own cache (``HF_HOME``), so that a second load needs no network.
+The configuration is fetched first: a repository with other content costs no download of its weights. Fetched files lie
+in the Hub's own cache (``HF_HOME``), so that a second load needs no network.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from ..errors import DataError, MissingDataError
-from .pretrained import CONFIG_FILE, WEIGHTS_FILE, pickles_of, without_weights
-from .registry import ARCHITECTURES, CARD_FILE, read_json
+from .files import CARD_FILE, CONFIG_FILE, WEIGHTS_FILE, pickles_of, read_json, without_weights
 
 __all__ = ["fetch", "unreachable"]
 
 
-def fetch(repository: str) -> Path:
-    """The folder of the cache with the files of ``repository``, "org/name", fetched where they are not there yet.
+def fetch(repository: str, classes: Collection[str]) -> Path:
+    """Returns the cache folder with the files of ``repository``, "org/name"; missing files are fetched.
+
+    Args:
+        repository: on the Hub.
+        classes: the networks that ``config.json`` may name.
 
     Raises:
-        MissingDataError: the Hub does not answer or may not be asked, has no such repository, or does not show it to
-            you; or the repository has no safetensors.
+        MissingDataError: the Hub is unreachable or offline, has no such repository, or denies access; or the
+            repository has no safetensors.
         DataError: it was not saved by latentpath.
     """
     folder = _snapshot(repository, CONFIG_FILE, CARD_FILE)
     config = read_json(folder / CONFIG_FILE) if (folder / CONFIG_FILE).is_file() else {}
-    if config.get("class") not in ARCHITECTURES:
+    if config.get("class") not in classes:
         names = _names(repository, folder)
         if WEIGHTS_FILE not in names and pickles_of(names):
             raise without_weights(repository, names)
         raise DataError(
-            f"{repository} was not saved by latentpath: its {CONFIG_FILE} should name one of {sorted(ARCHITECTURES)}, "
+            f"{repository} was not saved by latentpath: its {CONFIG_FILE} should name one of {sorted(classes)}, "
             f"it names {config.get('class')!r}. Load it with its own library, in a function of yours, "
             'and name that, "package.module:attr"; latentpath.adapters may help'
         )
@@ -50,7 +54,7 @@ def _snapshot(repository: str, *files: str, revision: str | None = None) -> Path
 
 
 def unreachable(repository: str, error: Exception) -> MissingDataError:
-    """One error for all that may go wrong between here and there: what was tried, what to do."""
+    """Returns the error for a repository that could not be fetched, with the reason and a remedy."""
     from huggingface_hub import constants
     from huggingface_hub.errors import GatedRepoError, HFValidationError, RepositoryNotFoundError
 
@@ -72,7 +76,7 @@ def unreachable(repository: str, error: Exception) -> MissingDataError:
 
 
 def _names(repository: str, folder: Path) -> list[str]:
-    """What lies in the repository, or, where it cannot be asked, in what the cache has of it."""
+    """Lists the files of a repository, or those in the cache where the Hub is unreachable."""
     from huggingface_hub import HfApi
 
     try:

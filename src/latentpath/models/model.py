@@ -1,4 +1,4 @@
-"""What `latentpath` interpolates in: a generator, the prior of its latents, and what else is known."""
+"""A generator with the prior of its latents, its encoder and discriminator, and its card."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ Card = dict[str, Any]
 
 _CHUNK = 256
 _LOOKED_AT, _AT_ONCE = 16, 4
-"""Samples whose pixels say in which range they lie, where nothing declares it, and how many are made at a time."""
+"""Samples that decide the range of the pixels, where nothing declares it, and how many are made at a time."""
 
 
 @dataclass(frozen=True, repr=False)
 class Model:
-    """A generator and what one needs to use it: shipped, your own, or somebody's from the Hub.
+    """A generator with its prior, encoder and discriminator: shipped, your own, or from the Hub.
 
     Attributes:
         generator: latents ``(N, D)`` to data ``(N, ...)``; any callable. A module should be in eval mode. (Of a
             classifier, which has no prior, the network: images to logits.)
         prior: the distribution of its latents, over vectors ``(D,)``; None for a classifier.
         encoder: data ``(N, ...)`` to latents ``(N, D)``, where there is one.
-        name: what to call it.
-        card: what is known about it, as in ``card.json``; may be empty. ``{"value_range": (0, 1)}`` declares the range
+        name: for messages and pictures.
+        card: the content of ``card.json``; may be empty. ``{"value_range": (0, 1)}`` declares the range
             of its pixels.
         discriminator: images to logits, where there is one; positive means real.
 
@@ -57,11 +57,11 @@ class Model:
         for name in ("generator", "encoder", "discriminator"):
             value = getattr(self, name)
             if not callable(value) and (value is not None or name == "generator"):
-                raise InputError(f"{name} must be callable, got {type(value).__name__}")
+                raise InputError(f"{name} must be callable; got {type(value).__name__}")
         if self.prior is not None and not isinstance(self.prior, Distribution):
             raise InputError(
                 "prior must be a torch.distributions.Distribution over vectors (D,), such as "
-                f"latentpath.priors.standard_normal(D), got {type(self.prior).__name__}"
+                f"latentpath.priors.standard_normal(D); got {type(self.prior).__name__}"
             )
         if self.prior is not None and len(self.prior.event_shape) != 1:
             raise InputError(f"prior must be over vectors (D,), its event shape is {tuple(self.prior.event_shape)}")
@@ -74,28 +74,28 @@ class Model:
 
     @property
     def declared_range(self) -> ValueRange | None:
-        """The range of the pixels that it makes, as its card or its generator declares it; None where neither does."""
+        """The range of the pixels that its card or its generator declares; None where neither does."""
         if self.card.get("value_range") is not None:
             return checked_range(self.card["value_range"])
         return own_range(self.generator)
 
     @property
     def value_range(self) -> ValueRange:
-        """The range of the pixels that it makes: the declared one, or else that of some samples.
+        """The range of the pixels: the declared one, or else the range of some samples.
 
-        `latentpath.value_range` says how samples decide. It is (-1, 1) where what is made is not pictures.
+        `latentpath.value_range` tells how samples decide. It is (-1, 1) for data other than pictures.
         """
         return self.declared_range or self._sampled_range[0]
 
     @property
     def range_doubt(self) -> str:
-        """Why ``value_range`` may be wrong, in words: that it is taken from samples. Empty where it is declared."""
+        """The reason why ``value_range`` may be wrong: it comes from samples. Empty where it is declared."""
         return "" if self.declared_range else self._sampled_range[1]
 
     @cached_property
     @torch.no_grad()
     def _sampled_range(self) -> tuple[ValueRange, str]:
-        """The range that samples hold, and what there is to say of it."""
+        """The range of samples, and the reason to doubt it."""
         if self.prior is None:
             return (-1.0, 1.0), ""
         latents = as_taken(self, draw(self.prior, _LOOKED_AT, torch.Generator().manual_seed(0)))
@@ -108,19 +108,19 @@ class Model:
         return found, taken + (f"hold {doubt}" if doubt else f"lie in [{found[0]:g}, {found[1]:g}]")
 
     def encode(self, data: Tensor) -> Tensor:
-        """The latents ``(N, D)`` of ``data`` ``(N, ...)``, by the encoder; no graph is kept.
+        """Encodes ``data`` ``(N, ...)`` as latents ``(N, D)``, without a graph.
 
-        Those of an encoder in half precision are float32.
+        Latents of an encoder in half precision are float32.
 
         Raises:
-            InputError: there is no encoder (`latentpath.invert` finds latents without one), ``data`` is not what it
-                takes, or what it gives are no latents of this model.
+            InputError: there is no encoder (`latentpath.invert` finds latents without one), it refuses ``data``, or its
+                output has another shape than latents of this model.
         """
         if self.encoder is None:
             raise InputError(f"{self.name!r} has no encoder: find latents with latentpath.invert(model, images)")
         if not isinstance(data, Tensor) or data.ndim == 0 or len(data) == 0:
             shown = tuple(data.shape) if isinstance(data, Tensor) else type(data).__name__
-            raise InputError(f"data must be a tensor (N, ...) with N > 0, as {self.name!r} makes them, got {shown}")
+            raise InputError(f"data must be a tensor (N, ...) with N > 0, as {self.name!r} makes them; got {shown}")
         try:
             with torch.no_grad(), without_autocast():
                 encode = in_weights_dtype(self.encoder)

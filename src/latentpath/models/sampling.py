@@ -17,9 +17,9 @@ __all__ = ["as_taken", "draw", "draw_pairs"]
 
 
 def draw(prior: Distribution, count: int, random: torch.Generator) -> Tensor:
-    """``prior.sample((count,))`` out of a random generator of one's own, which torch.distributions do not take.
+    """Draws ``prior.sample((count,))`` from a given random generator, which torch.distributions do not accept.
 
-    The global random state is as before afterwards; threads may draw at the same time.
+    The global random state is restored; threads may draw at the same time.
     """
     seed = int(torch.randint(2**62, (), generator=random, device=random.device))
     with seeded(seed, device_of(prior)):
@@ -41,7 +41,7 @@ def draw_pairs(prior: Distribution, pairs: int, seed: int) -> tuple[Tensor, Tens
 
 
 def as_taken(model: Model, latents: Tensor, images: object = None) -> Tensor:
-    """Latents in the dtype and on the device of the generator's weights, or else of the images, if any."""
+    """Moves latents to the dtype and device of the generator's weights, or else of the images, if any."""
     generator = model.generator
     weights = generator.parameters() if isinstance(generator, torch.nn.Module) else ()
     like = next((weight for weight in weights if weight.is_floating_point()), images)

@@ -19,9 +19,8 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
+from .._io import to_json, write_file, write_json
 from ..errors import DataError, InputError
-from ..evaluate import finite
-from ..models.pretrained import replace
 
 __all__ = ["JobCache"]
 
@@ -95,8 +94,7 @@ class JobCache:
                     file.unlink()
         after = self._images | dict(images)
         if after != self._images or not self._file.is_file():
-            content = {**self._settings, _IMAGES: after}
-            replace(self._file, (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())
+            write_json(self._file, {**self._settings, _IMAGES: after})
             self._images = after
         return new
 
@@ -117,7 +115,7 @@ class JobCache:
         file = self.work / f"{name}.safetensors"
         if not file.is_file():
             made = {key: value.detach().cpu().contiguous().clone() for key, value in compute().items()}
-            replace(file, save_tensors(made))
+            write_file(file, save_tensors(made))
         try:
             found = load_tensors(file.read_bytes())
         except (OSError, SafetensorError) as error:
@@ -145,8 +143,8 @@ class JobCache:
         except ValueError:
             found = None
         if found is None or not is_complete(found):
-            text = json.dumps(finite(dict(compute())), indent=1, ensure_ascii=False) + "\n"
-            replace(file, text.encode())
+            text = to_json(dict(compute()), indent=1) + "\n"
+            write_file(file, text)
             found = json.loads(text)
         facts: dict[str, Any] = found
         return facts

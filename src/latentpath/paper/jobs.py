@@ -31,7 +31,7 @@ from ..evaluate import Source
 from ..index import ClassifierIndex, DiscriminatorIndex, KNNIndex, RealismIndex, TypicalityIndex
 from ..interpolate import interpolate, points_at_once
 from ..models import Model
-from ..models.quality import feature_network
+from ..models.metrics.features import feature_network
 from ..models.registry import digit_classifier
 from ..path import Path
 from ..solvers import GradientDescent, Objective, Outcome

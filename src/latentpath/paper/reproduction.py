@@ -17,7 +17,8 @@ from ..energy import even_in_data
 from ..errors import InputError
 from ..index import RealismIndex
 from ..models import Model, load
-from ..models.registry import CARD_FILE, WEIGHTS, available, read_json
+from ..models.files import CARD_FILE, read_json
+from ..models.registry import WEIGHTS, available
 from ..models.sampling import draw_pairs
 from ..solvers import Outcome
 from . import jobs

@@ -17,9 +17,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .._io import finite
 from .._words import counted
 from ..errors import DataError, InputError, missing
-from ..evaluate import finite
 
 __all__ = ["CONFIDENCE", "COVERAGE", "Estimate", "estimate", "paired", "proportion", "unpaired"]
 

@@ -1,16 +1,17 @@
-"""Training the generators and the judge that ship with the package.
+"""Training of the generators and the classifier that ship with the package.
 
 One run is one folder: ``config.json`` (the frozen configuration), ``state.safetensors`` (everything the next step
-depends on, written atomically), ``log.jsonl`` (losses), ``tensorboard``, and ``samples.png``. Every random number is
-drawn from a generator seeded by ``(seed, purpose, step)``, so a run that was killed and resumed takes the same steps,
-on the same CPU with the same threads, as one that was not. Nothing is pickled.
+depends on, written whole or not at all), ``log.jsonl`` (losses), ``tensorboard``, and ``samples.png``. Every random
+number is drawn from a generator seeded by ``(seed, purpose, step)``, so a resumed run takes the same steps as an
+uninterrupted one, on the same CPU with the same threads. Nothing is pickled.
 """
 
 from .classifier import train_classifier
 from .config import ClassifierConfig, DCGANConfig, RunConfig, WAEConfig
 from .dcgan import averaged_dcgan, fit_dcgan, recalibrate, train_dcgan
-from .folder import check_images, digest, read_checkpoint, read_config, write_json
-from .loop import Options, Progress, check_options
+from .folder import check_images, digest, read_checkpoint, read_config
+from .loop import Options, check_options
+from .progress import Progress
 from .wae import averaged_wae, fit_wae, train_wae
 
 __all__ = [
@@ -33,5 +34,4 @@ __all__ = [
     "train_classifier",
     "train_dcgan",
     "train_wae",
-    "write_json",
 ]

@@ -1,4 +1,4 @@
-"""Training the classifier that judges digits."""
+"""Training of the classifier that judges digits."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .._random import borrowed_randomness
+from .._random import seeded
 from ..data import to_unit_range
 from ..errors import InputError, TrainingError
-from ..models.classifier import DigitClassifier
+from ..models.networks.classifier import DigitClassifier
 from .config import ClassifierConfig
-from .loop import Progress, autocast
-from .randomness import AUGMENT, batches, seeded
+from .progress import Progress
+from .randomness import AUGMENT, batches, generator_for
+from .trainer import autocast
 
 __all__ = ["train_classifier"]
 
@@ -27,21 +28,20 @@ def train_classifier(
     *,
     progress: Progress | None = None,
 ) -> DigitClassifier:
-    """Train the digit classifier on ``images`` ``(N, 1, 28, 28)`` ``uint8`` and return it in eval mode.
+    """Trains the digit classifier on ``images`` ``(N, 1, 28, 28)`` ``uint8`` and returns it in eval mode.
 
-    Cross-entropy, AdamW under a one-cycle learning rate, every image moved, turned and scaled a little each time it is
-    seen. No label smoothing: the judge's confidence should mean what it says.
+    The loss is the cross-entropy, the optimiser AdamW under a one-cycle learning rate; each batch is moved, turned and
+    scaled a little. There is no label smoothing, which would bias the confidence.
 
     Raises:
         InputError: images or labels of another shape or type.
         TrainingError: the loss is not finite.
     """
     if images.ndim != 4 or tuple(images.shape[1:]) != (1, 28, 28) or images.dtype != torch.uint8:
-        raise InputError(f"images must be uint8 (N, 1, 28, 28), got {images.dtype} {tuple(images.shape)}")
+        raise InputError(f"images must be uint8 (N, 1, 28, 28); got {images.dtype} {tuple(images.shape)}")
     if labels.shape != images.shape[:1]:
-        raise InputError(f"labels must be ({len(images)},), one for each image, got {tuple(labels.shape)}")
-    with borrowed_randomness():
-        torch.manual_seed(config.seed)
+        raise InputError(f"labels must be ({len(images)},), one for each image; got {tuple(labels.shape)}")
+    with seeded(config.seed):
         model = DigitClassifier(width=config.width)
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # faster on CPU
         steps = config.epochs * (len(images) // config.batch)
@@ -51,7 +51,7 @@ def train_classifier(
         total, began = torch.zeros(()), time.monotonic()
         for step in range(1, steps + 1):
             chosen = at(step - 1)
-            seen = _wobble(to_unit_range(images[chosen]), seeded(config.seed, AUGMENT, step))
+            seen = _distorted(to_unit_range(images[chosen]), generator_for(config.seed, AUGMENT, step))
             with autocast(torch.device("cpu"), config.precision):
                 logits = model(seen)
             loss = functional.cross_entropy(logits.float(), labels[chosen].long())
@@ -71,7 +71,7 @@ def train_classifier(
     return model.eval()
 
 
-def _wobble(images: Tensor, random: torch.Generator) -> Tensor:
+def _distorted(images: Tensor, random: torch.Generator) -> Tensor:
     """Each image turned by up to 12 degrees, scaled and slanted by up to 10 %, moved by up to 2 pixels of 28."""
     angle, scale, slant, dx, dy = (2 * torch.rand(5, len(images), generator=random) - 1).unbind()
     angle, scale, slant, dx, dy = angle * math.radians(12), 1 + scale / 10, slant / 10, dx / 7, dy / 7

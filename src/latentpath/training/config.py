@@ -1,4 +1,4 @@
-"""What decides the result of a training run: frozen configurations, saved beside what the run makes."""
+"""Configurations of training runs: frozen, and saved in the folder of the run."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import Field, dataclass, fields
 from typing import Any, Literal
 
 from ..errors import InputError
-from ..models.convolutions import widths_from
+from ..models.networks.convolutions import widths_from
 
 __all__ = ["SEEDS", "ClassifierConfig", "DCGANConfig", "RunConfig", "WAEConfig", "chosen"]
 
 SEEDS = 2**28
-"""Seeds go from 0 to this."""
+"""The bound of seeds, which start at 0."""
 
 
 def _fixed(default: Any) -> Any:
@@ -71,7 +71,7 @@ class RunConfig:
 
 @dataclass(frozen=True)
 class DCGANConfig(RunConfig):
-    """Everything that decides what a DCGAN run makes.
+    """The configuration of a DCGAN run.
 
     Attributes:
         width: Channels of the generator's last hidden layer.
@@ -89,7 +89,7 @@ class DCGANConfig(RunConfig):
 
 @dataclass(frozen=True)
 class WAEConfig(RunConfig):
-    """Everything that decides what a WAE run makes.
+    """The configuration of a WAE run.
 
     Attributes:
         width: Channels next to the image, in both networks.
@@ -111,7 +111,7 @@ class WAEConfig(RunConfig):
 
 @dataclass(frozen=True)
 class ClassifierConfig:
-    """Everything that decides what a classifier run makes.
+    """The configuration of a classifier run.
 
     Attributes:
         width: Channels of the first layer.
@@ -138,27 +138,27 @@ _CHOICES = {"precision": ("fp32", "bf16"), "divergence": ("mmd", "gan")}
 
 
 def check(config: RunConfig | ClassifierConfig) -> None:
-    """Refuse values that no run can have."""
+    """Refuses invalid values."""
     for field in fields(config):
         value = getattr(config, field.name)
         if field.name == "seed":
             if type(value) is not int or not 0 <= value < SEEDS:
-                raise InputError(f"seed must be an integer from 0 to {SEEDS - 1}, got {value!r}")
+                raise InputError(f"seed must be an integer from 0 to {SEEDS - 1}; got {value!r}")
         elif field.name in _CHOICES:
             if value not in _CHOICES[field.name]:
-                raise InputError(f"{field.name} must be one of {', '.join(_CHOICES[field.name])}, got {value!r}")
+                raise InputError(f"{field.name} must be one of {', '.join(_CHOICES[field.name])}; got {value!r}")
         elif isinstance(field.default, bool):
             if not isinstance(value, bool):
-                raise InputError(f"{field.name} must be True or False, got {value!r}")
+                raise InputError(f"{field.name} must be True or False; got {value!r}")
         elif isinstance(field.default, int) and (type(value) is not int or value < 1):
-            raise InputError(f"{field.name} must be a positive integer, got {value!r}")
+            raise InputError(f"{field.name} must be a positive integer; got {value!r}")
         elif isinstance(field.default, float) and not (isinstance(value, int | float) and 0 <= value < math.inf):
-            raise InputError(f"{field.name} must be a number, not negative, got {value!r}")
+            raise InputError(f"{field.name} must be a number, not negative; got {value!r}")
         elif isinstance(field.default, str | None) and not isinstance(value, str) and value is not field.default:
-            raise InputError(f"{field.name} must be a text, got {value!r}")
+            raise InputError(f"{field.name} must be a text; got {value!r}")
     if isinstance(config, RunConfig):
         widths_from(config.width, config.size)  # refuses a side that the networks cannot make
         if config.channels not in (1, 3):
-            raise InputError(f"channels must be 1 (grey) or 3 (RGB), got {config.channels}")
+            raise InputError(f"channels must be 1 (grey) or 3 (RGB); got {config.channels}")
     if config.batch < 2:
         raise InputError("batch must be at least 2: batch normalisation needs more than one image")

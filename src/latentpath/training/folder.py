@@ -1,4 +1,4 @@
-"""The folder of a run: its configuration, its last checkpoint, its log, its pictures; written whole or not at all."""
+"""The folder of a run: configuration, last checkpoint, log and samples, written whole or not at all."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
+from .._io import replacement, to_json, write_file, write_json
 from ..errors import DataError, InputError, MissingDataError, TrainingError
 from .config import DCGANConfig, RunConfig, WAEConfig
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["KINDS", "RunFolder", "check_images", "digest", "read_checkpoint", "read_config", "write_json"]
+__all__ = ["KINDS", "RunFolder", "check_images", "digest", "read_checkpoint", "read_config"]
 
 KINDS: dict[str, type[RunConfig]] = {"dcgan": DCGANConfig, "wae": WAEConfig}
-"""The configurations that a folder can hold, by the name of what is trained."""
+"""The configurations that a folder can hold, by the kind of network."""
 
 _CHUNK, _STATE = 2_000, "state.safetensors"
 
@@ -36,8 +37,8 @@ class RunFolder:
     Args:
         out: where; made if it is not there.
         config: of the run.
-        images: that it is trained on, ``uint8 (N, C, S, S)``.
-        resume: whether a run that is there already is to be gone on with.
+        images: of the training, ``uint8 (N, C, S, S)``.
+        resume: whether to go on with a run that is there already.
 
     Raises:
         TrainingError: ``out`` holds a run and ``resume`` is false, or one of another configuration or other images; or
@@ -67,7 +68,7 @@ class RunFolder:
 
     @staticmethod
     def begun(out: str | Path) -> bool:
-        """Whether the folder ``out`` holds a checkpoint."""
+        """Tells whether the folder ``out`` holds a checkpoint."""
         return (Path(out) / _STATE).exists()
 
     def _compare(self, config: RunConfig, seen: dict[str, Any]) -> None:
@@ -86,7 +87,7 @@ class RunFolder:
     def load(
         self, parts: Mapping[str, nn.Module], optimisers: Mapping[str, torch.optim.Optimizer]
     ) -> tuple[int, float]:
-        """Restore the last checkpoint; its step and the seconds spent until then, 0 where there is none."""
+        """Restores the last checkpoint; returns its step and the seconds spent, 0 where there is none."""
         if not self.state.exists():
             return 0, 0.0
         tensors, step, seconds = read_checkpoint(self.path)
@@ -111,36 +112,29 @@ class RunFolder:
         parts: Mapping[str, nn.Module],
         optimisers: Mapping[str, torch.optim.Optimizer],
     ) -> None:
-        """Write a checkpoint, whole or not at all. Weights that are not finite are not worth keeping."""
+        """Writes a checkpoint, whole or not at all; refuses weights that are not finite."""
         if not all(bool(torch.isfinite(p).all()) for part in parts.values() for p in part.parameters()):
             raise TrainingError(f"the weights at step {step} are not finite; {self._kept()}")
         tensors = {f"{name}/{k}": v for name, part in parts.items() for k, v in part.state_dict().items()}
         for name, optimiser in optimisers.items():
             for index, values in optimiser.state_dict()["state"].items():
                 tensors |= {f"{name}/{index}/{k}": torch.as_tensor(v) for k, v in values.items()}
-        partial = self.state.with_suffix(".partial")
         metadata = {"step": str(step), "seconds": f"{seconds:.1f}"}
-        with writing(self.path):
-            try:
-                partial.write_bytes(save({k: v.cpu().contiguous().clone() for k, v in tensors.items()}, metadata))
-                partial.replace(self.state)
-            finally:
-                partial.unlink(missing_ok=True)
+        with writing(self.path), replacement(self.state) as partial:
+            partial.write_bytes(save({k: v.cpu().contiguous().clone() for k, v in tensors.items()}, metadata))
 
     def log(self, step: int, numbers: Mapping[str, float]) -> None:
-        """A line of ``log.jsonl``."""
+        """Appends a line to ``log.jsonl``."""
         with writing(self.path), (self.path / "log.jsonl").open("a") as file:
-            file.write(json.dumps({"step": step, **{k: round(v, 5) for k, v in numbers.items()}}) + "\n")
+            file.write(to_json({"step": step, **{k: round(v, 5) for k, v in numbers.items()}}, indent=None) + "\n")
 
     def picture(self, sheet: Image) -> None:
-        """``samples.png``: what the run makes now."""
-        partial = self.path / "samples.partial"
-        with writing(self.path):
-            sheet.save(partial, format="png")
-            partial.replace(self.path / "samples.png")
+        """Writes ``samples.png``."""
+        with writing(self.path), replacement(self.path / "samples.png") as partial:
+            sheet.save(partial)
 
     def not_finite(self, step: int) -> TrainingError:
-        """The error for losses at ``step`` that are not finite."""
+        """Makes the error for losses at ``step`` that are not finite."""
         return TrainingError(
             f"the losses at step {step} are not finite; {self._kept()}. Try a smaller learning rate, or fp32"
         )
@@ -151,16 +145,16 @@ class RunFolder:
         return "no checkpoint was written yet"
 
     def _forget_after(self, step: int) -> None:
-        """Drop log lines of steps that a killed run took after its last checkpoint: they are taken again."""
+        """Drops log lines of steps after the last checkpoint, which will be taken again."""
         log = self.path / "log.jsonl"
         if log.exists():
             with writing(self.path):
                 lines = log.read_text(errors="replace").splitlines()
-                write(log, "".join(f"{line}\n" for line in lines if _step_of(line) <= step))
+                write_file(log, "".join(f"{line}\n" for line in lines if _step_of(line) <= step))
 
 
 def _step_of(line: str) -> float:
-    """The step that a line of a log is about; infinity where it is no such line."""
+    """Returns the step in a line of a log; infinity where the line is damaged."""
     try:
         step = json.loads(line)["step"]
     except (ValueError, TypeError, KeyError):
@@ -169,7 +163,7 @@ def _step_of(line: str) -> float:
 
 
 def digest(images: Tensor) -> dict[str, Any]:
-    """What tells images from others: their number, and a hash of their shape and of all pixels."""
+    """Computes the identity of images: their number, and a hash of their shape and of all pixels."""
     found = hashlib.sha256(repr(tuple(images.shape)).encode())
     for chunk in images.split(_CHUNK):
         found.update(chunk.contiguous().numpy().tobytes())
@@ -177,10 +171,10 @@ def digest(images: Tensor) -> dict[str, Any]:
 
 
 def check_images(run: str | Path, seen: Mapping[str, Any]) -> None:
-    """Refuse images whose `digest` is not that of those the run was made with.
+    """Refuses images whose `digest` differs from that of the training images of a run.
 
     Raises:
-        TrainingError: they are others.
+        TrainingError: the images differ.
     """
     images = json.loads((Path(run) / "config.json").read_text())["images"]
     if images != seen:
@@ -191,36 +185,24 @@ def check_images(run: str | Path, seen: Mapping[str, Any]) -> None:
 
 
 def part_of(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
-    """Of a checkpoint's tensors those of one part, by their names within it."""
+    """Selects the tensors of one part of a checkpoint, by their names within the part."""
     return {key.removeprefix(f"{name}/"): value for key, value in tensors.items() if key.startswith(f"{name}/")}
 
 
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """Turn a full disk, a missing permission and the like into one clear error."""
+    """Turns a full disk, a missing permission and the like into one error."""
     try:
         yield
-    except (OSError, SafetensorError) as error:
+    except (DataError, OSError, SafetensorError) as error:
         raise TrainingError(f"cannot write to {folder} ({error}); what was there before is unharmed") from error
-
-
-def write(path: Path, text: str) -> None:
-    """Write a text file, whole or not at all."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text)
-    partial.replace(path)
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write ``content`` to ``path`` as indented JSON, whole or not at all."""
-    write(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
 _BASIC = {"data", "prior", "latent_dim", "steps", "seed"}
 
 
 def read_config(run: str | Path) -> RunConfig:
-    """The configuration of the run in the folder ``run``: a `DCGANConfig` or a `WAEConfig`.
+    """Reads the configuration of the run in the folder ``run``: a `DCGANConfig` or a `WAEConfig`.
 
     Raises:
         MissingDataError: there is no run.
@@ -244,7 +226,7 @@ def read_config(run: str | Path) -> RunConfig:
 
 
 def read_checkpoint(run: str | Path) -> tuple[dict[str, Tensor], int, float]:
-    """The tensors of the last checkpoint in the folder ``run``, its step, and the seconds spent until then.
+    """Reads the tensors of the last checkpoint in the folder ``run``, its step, and the seconds spent until then.
 
     Raises:
         MissingDataError: there is no checkpoint.

@@ -1,8 +1,8 @@
-"""The loop that every training goes through: steps, checkpoints, progress, and how it ends.
+"""The loop of every training: steps, checkpoints, progress, and the end of a run.
 
 One process or several: under ``torchrun`` every process takes its share of each batch, and the gradients are averaged
-(`accelerate`). Whatever is random is drawn for the whole batch by every process alike, so the number of processes
-changes nothing but the batch statistics and the last digits.
+(`accelerate`). Every process draws the random numbers of the whole batch, so the number of processes changes nothing
+but the batch statistics and the last digits.
 """
 
 from __future__ import annotations
@@ -10,10 +10,9 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypedDict, runtime_checkable
+from typing import TYPE_CHECKING, TypedDict
 
 import torch
 from torch import Tensor, nn
@@ -21,113 +20,26 @@ from torch.distributions import Distribution
 
 from ..data import to_unit_range
 from ..errors import InputError, TrainingError, missing
-from ..interrupts import first_interrupt
-from ..models import load
+from ..interrupts import Stop, first_interrupt
+from ..models.loading import load
 from ..models.sampling import draw
 from .config import RunConfig
 from .folder import RunFolder
-from .randomness import NOISE, batches, flip, flipping, seeded
+from .progress import Board, Means, Progress
+from .randomness import NOISE, batches, flip, flipping, generator_for
+from .trainer import Trainer
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
-    from PIL.Image import Image
 
-__all__ = ["Options", "Progress", "Trainer", "autocast", "average", "fit", "measuring_statistics"]
+__all__ = ["REPORT_EVERY", "REPORT_SECONDS", "Options", "check_options", "fit"]
 
-Progress = Callable[[int, dict[str, float]], None]
-"""Called as ``progress(step, numbers)`` every 100 steps, every 5 seconds, and after the last step.
-
-It may raise `KeyboardInterrupt` to end the run.
-"""
-
-STATISTICS = "measuring batch statistics"
-"""The stage after the steps, as it is told."""
-
-_REPORT_EVERY, _REPORT_SECONDS = 100, 5.0
-
-
-@runtime_checkable
-class Trainer(Protocol):
-    """What the loop asks of a DCGAN or a WAE in training.
-
-    Attributes:
-        parts: the modules that a checkpoint keeps, by name.
-        optimisers: theirs; a checkpoint keeps their state.
-        rates: the learning rates they begin with.
-        draws: latents from the prior that one step needs, in batches.
-        begins: the modules that a run with ``config.init`` gives that model's weights, by the `models.Model` attribute
-            that holds these.
-    """
-
-    parts: dict[str, nn.Module]
-    optimisers: dict[str, torch.optim.Optimizer]
-    rates: dict[str, float]
-    draws: int
-    begins: dict[str, list[nn.Module]]
-
-    @property
-    def config(self) -> RunConfig:
-        """Of the run."""
-        ...
-
-    def step(self, real: Tensor, latents: list[Tensor], step: int) -> dict[str, Tensor]:
-        """Take the step after ``step`` steps; the losses, by name."""
-        ...
-
-    def sheet(self) -> Image:
-        """What the averaged weights make now."""
-        ...
-
-
-def accelerator_for(cpu: bool = False) -> Accelerator:
-    """What knows the device and the other processes.
-
-    Raises:
-        MissingDependencyError: accelerate or tensorboard is not installed.
-    """
-    try:
-        import tensorboard  # noqa: F401
-        from accelerate import Accelerator
-    except ImportError as error:
-        raise missing(error.name or "accelerate", "train", "training") from error
-    several = int(os.environ.get("WORLD_SIZE", "1")) > 1
-    accelerator = Accelerator(cpu=cpu or (several and not torch.cuda.is_available()))  # else it sees itself alone
-    if several and accelerator.num_processes == 1:
-        raise TrainingError("torchrun started several processes, and accelerate sees one: try --cpu")
-    return accelerator
-
-
-def autocast(device: torch.device, precision: str) -> AbstractContextManager[Any]:
-    """Convolutions and products in ``precision``, the rest in float32."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
-
-
-@torch.no_grad()
-def average(averaged: nn.Module, model: nn.Module, decay: float, step: int) -> None:
-    """Let ``averaged`` follow ``model``: closely at first, with its full memory after some thousand steps."""
-    decay = min(decay, (1 + step) / (10 + step))
-    for mine, theirs in zip(averaged.parameters(), model.parameters(), strict=True):
-        mine.lerp_(theirs, 1 - decay)
-
-
-@contextmanager
-def measuring_statistics(network: nn.Module) -> Iterator[None]:
-    """Within it, ``network`` measures its batch statistics anew, over all batches that it is given.
-
-    Averaged weights need statistics of their own: those gathered in training belong to other weights.
-    """
-    norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # a cumulative average
-    network.train()
-    yield
-    for norm in norms:
-        norm.momentum = 0.1
+REPORT_EVERY, REPORT_SECONDS = 100, 5.0
+"""Steps between two lines of the log, and seconds after which the caller is told in any case."""
 
 
 class Options(TypedDict, total=False):
-    """How a run goes, whatever it makes.
+    """Options of a run that do not decide its result.
 
     Attributes:
         resume: go on from the checkpoint in the folder, if there is one; False by default.
@@ -145,7 +57,7 @@ class Options(TypedDict, total=False):
 
 
 def check_options(options: Options) -> None:
-    """Refuse a time and a number of steps that mean nothing.
+    """Refuses an invalid time or number of steps.
 
     Raises:
         InputError: minutes that are negative or not finite, or less than one step between checkpoints.
@@ -153,10 +65,28 @@ def check_options(options: Options) -> None:
     minutes, every = options.get("max_minutes"), options.get("checkpoint_every", 500)
     if minutes is not None and not 0 <= minutes < math.inf:
         raise InputError(
-            f"max_minutes must be a number of at least 0, and finite, got {minutes}; leave it out for all steps"
+            f"max_minutes must be a number of at least 0, and finite; got {minutes}; leave it out for all steps"
         )
     if every < 1:
-        raise InputError(f"checkpoint_every must be at least 1 step, got {every}")
+        raise InputError(f"checkpoint_every must be at least 1 step; got {every}")
+
+
+def accelerator_for(cpu: bool = False) -> Accelerator:
+    """Makes the object that knows the device and the other processes.
+
+    Raises:
+        MissingDependencyError: accelerate or tensorboard is not installed.
+    """
+    try:
+        import tensorboard  # noqa: F401
+        from accelerate import Accelerator
+    except ImportError as error:
+        raise missing(error.name or "accelerate", "train", "training") from error
+    several = int(os.environ.get("WORLD_SIZE", "1")) > 1
+    accelerator = Accelerator(cpu=cpu or (several and not torch.cuda.is_available()))  # else it sees itself alone
+    if several and accelerator.num_processes == 1:
+        raise TrainingError("torchrun started several processes, and accelerate sees one: try --cpu")
+    return accelerator
 
 
 def fit(
@@ -167,15 +97,15 @@ def fit(
     out: str | Path,
     options: Options,
 ) -> None:
-    """Train what ``make`` makes, in the folder ``out``.
+    """Trains the networks of a trainer in the folder ``out``.
 
     Ends after ``config.steps``, after ``max_minutes``, or at Ctrl-C; each time with a checkpoint, from which
     ``resume=True`` goes on. Ctrl-C takes effect between two steps and then raises `KeyboardInterrupt`; pressed twice,
     it interrupts at once and saves nothing.
 
     Args:
-        make: of the trainer.
-        config: everything that decides the result, but the images and the prior.
+        make: makes the trainer.
+        config: with the images and the prior, it decides the result.
         images: at least one batch of them, ``uint8 (N, C, S, S)``.
         prior: the distribution of the latents, ``(D,)`` vectors, on CPU.
         out: the folder of the run.
@@ -190,31 +120,22 @@ def fit(
     """
     check_options(options)
     accelerator = accelerator_for(options.get("cpu", False))
-    check(config, images, prior, accelerator.num_processes)
+    _check(config, images, prior, accelerator.num_processes)
     trainer = make(accelerator)
     if config.init is not None and not RunFolder.begun(out):
-        begin(trainer, config.init, prior)
+        _begin(trainer, config.init, prior)
     with accelerator.main_process_first():
         resume = options.get("resume", False) or not accelerator.is_main_process
         run = RunFolder(out, config, images, resume)
-    train(
-        trainer,
-        images,
-        prior,
-        run,
-        accelerator,
-        max_minutes=options.get("max_minutes"),
-        checkpoint_every=options.get("checkpoint_every", 500),
-        progress=options.get("progress"),
-    )
+    _Run(trainer, config, images, prior, run, accelerator, options).take()
 
 
-def check(config: RunConfig, images: Tensor, prior: Distribution, processes: int) -> None:
-    """Refuse images and priors that do not fit the configuration."""
+def _check(config: RunConfig, images: Tensor, prior: Distribution, processes: int) -> None:
+    """Refuses images and priors that do not fit the configuration."""
     expected = (config.channels, config.size, config.size)
     if images.ndim != 4 or tuple(images.shape[1:]) != expected or images.dtype != torch.uint8:
         raise InputError(
-            f"images must be uint8 (N, {', '.join(map(str, expected))}), got {images.dtype} {tuple(images.shape)}"
+            f"images must be uint8 (N, {', '.join(map(str, expected))}); got {images.dtype} {tuple(images.shape)}"
         )
     if tuple(prior.event_shape) != (config.latent_dim,):
         raise InputError(
@@ -223,16 +144,16 @@ def check(config: RunConfig, images: Tensor, prior: Distribution, processes: int
         )
     batches(images, config.batch, config.seed)
     if config.batch % processes:
-        raise InputError(f"batch must be a multiple of the {processes} processes, got {config.batch}")
+        raise InputError(f"batch must be a multiple of the {processes} processes; got {config.batch}")
 
 
-def begin(trainer: Trainer, name: str, prior: Distribution) -> None:
-    """Give ``trainer`` the weights of the model called ``name`` to begin with.
+def _begin(trainer: Trainer, name: str, prior: Distribution) -> None:
+    """Starts ``trainer`` from the weights of the model called ``name``.
 
     Raises:
         InputError: there is no such model, or it is built differently.
     """
-    model = load(name, prior=prior)  # whichever it had, this run has its own
+    model = load(name, prior=prior)  # the run's prior, not the model's
     for part, modules in trainer.begins.items():
         theirs = getattr(model, part)
         if not isinstance(theirs, nn.Module):
@@ -247,88 +168,103 @@ def begin(trainer: Trainer, name: str, prior: Distribution) -> None:
                 ) from error
 
 
-def train(
-    trainer: Trainer,
-    images: Tensor,
-    prior: Distribution,
-    run: RunFolder,
-    accelerator: Accelerator,
-    *,
-    max_minutes: float | None,
-    checkpoint_every: int,
-    progress: Progress | None,
-) -> None:
-    """Take the steps of ``trainer`` that its folder does not have yet."""
-    config, main = trainer.config, accelerator.is_main_process
-    at = batches(images, config.batch, config.seed)
-    accelerator.wait_for_everyone()
-    step, before = run.load(trainer.parts, trainer.optimisers)
-    saved, began = step, time.monotonic()
-    board = _Board(run.path, step) if main else None
-    report = _Report(began)
+class _Run:
+    """The steps of a trainer that its folder does not have yet."""
 
-    def save() -> None:
-        if main:
-            run.save(step, before + time.monotonic() - began, trainer.parts, trainer.optimisers)
-            sheet = trainer.sheet()
-            run.picture(sheet)
-            assert board is not None
-            board.picture(step, sheet)
+    def __init__(
+        self,
+        trainer: Trainer,
+        config: RunConfig,
+        images: Tensor,
+        prior: Distribution,
+        folder: RunFolder,
+        accelerator: Accelerator,
+        options: Options,
+    ) -> None:
+        self.trainer, self.config, self.prior, self.folder = trainer, config, prior, folder
+        self.accelerator, self.main = accelerator, accelerator.is_main_process
+        self.progress = options.get("progress") if self.main else None
+        self.every, self.minutes = options.get("checkpoint_every", 500), options.get("max_minutes")
+        self.at = batches(images, config.batch, config.seed)
         accelerator.wait_for_everyone()
+        self.step, self.before = folder.load(trainer.parts, trainer.optimisers)
+        self.saved, self.began = self.step, time.monotonic()
+        self.told = self.began
+        self.means, self.board = Means(), Board(folder.path if self.main else None, self.step)
 
-    try:
-        with first_interrupt() as stop:
-            ending = False
-            while step < config.steps and not ending:
-                for name, optimiser in trainer.optimisers.items():
-                    optimiser.param_groups[0]["lr"] = trainer.rates[name] * _rate(step, config.steps)
-                real = to_unit_range(at(step))
-                latents = draw(prior, trainer.draws * config.batch, seeded(config.seed, NOISE, step))
-                if config.flip:
-                    real = flip(real, flipping(config.seed, step))
-                share = _share(accelerator, config.batch)
-                mine = [part[share].to(accelerator.device) for part in (real, *latents.split(config.batch))]
-                losses = trainer.step(mine[0], mine[1:], step)
-                step += 1
-                late = max_minutes is not None and time.monotonic() - began >= 60 * max_minutes
-                means, ending = _together(accelerator, losses, stop.asked or late)
-                if not all(map(math.isfinite, means.values())):
-                    raise run.not_finite(step)
-                report.add(means)
-                if step % checkpoint_every == 0:
-                    save()
-                    saved = step
-                due = step % _REPORT_EVERY == 0 or ending or step == config.steps
-                if main and due:
-                    run.log(step, report.numbers())
-                    assert board is not None
-                    board.numbers(step, report.numbers())
-                if main and progress is not None and (due or report.waited() >= _REPORT_SECONDS):
-                    try:
-                        progress(step, report.numbers())
-                    except KeyboardInterrupt:
-                        stop.asked = True
-                        ending = accelerator.num_processes == 1
-                    report.told()
-                if due:
-                    report.clear()
-            if step > saved:
-                save()
-            if stop.asked:
-                raise KeyboardInterrupt
-    finally:
-        if board is not None:
-            board.close()
+    def take(self) -> None:
+        """Takes the steps until the run ends, and raises `KeyboardInterrupt` if it was interrupted."""
+        try:
+            with first_interrupt() as stop:
+                ending = False
+                while self.step < self.config.steps and not ending:
+                    losses = self._next()
+                    ending = self._noted(losses, stop)
+                if self.step > self.saved:
+                    self._save()
+                if stop.asked:
+                    raise KeyboardInterrupt
+        finally:
+            self.board.close()
+
+    def _next(self) -> dict[str, Tensor]:
+        """Takes one step; returns its losses in this process."""
+        config, step, trainer = self.config, self.step, self.trainer
+        for name, optimiser in trainer.optimisers.items():
+            optimiser.param_groups[0]["lr"] = trainer.rates[name] * _rate(step, config.steps)
+        real = to_unit_range(self.at(step))
+        latents = draw(self.prior, trainer.draws * config.batch, generator_for(config.seed, NOISE, step))
+        if config.flip:
+            real = flip(real, flipping(config.seed, step))
+        share = _share(self.accelerator, config.batch)
+        mine = [part[share].to(self.accelerator.device) for part in (real, *latents.split(config.batch))]
+        losses = trainer.step(mine[0], mine[1:], step)
+        self.step += 1
+        return losses
+
+    def _noted(self, losses: Mapping[str, Tensor], stop: Stop) -> bool:
+        """Notes the losses of a step, writes what is due, and returns whether the run ends."""
+        late = self.minutes is not None and time.monotonic() - self.began >= 60 * self.minutes
+        means, ending = _together(self.accelerator, losses, stop.asked or late)
+        if not all(map(math.isfinite, means.values())):
+            raise self.folder.not_finite(self.step)
+        self.means.add(means)
+        if self.step % self.every == 0:
+            self._save()
+            self.saved = self.step
+        due = self.step % REPORT_EVERY == 0 or ending or self.step == self.config.steps
+        if self.main and due:
+            self.folder.log(self.step, self.means.numbers())
+            self.board.numbers(self.step, self.means.numbers())
+        if self.progress is not None and (due or time.monotonic() - self.told >= REPORT_SECONDS):
+            try:
+                self.progress(self.step, self.means.numbers())
+            except KeyboardInterrupt:
+                stop.asked = True
+                ending = self.accelerator.num_processes == 1
+            self.told = time.monotonic()
+        if due:
+            self.means.clear()
+        return ending
+
+    def _save(self) -> None:
+        if self.main:
+            seconds = self.before + time.monotonic() - self.began
+            self.folder.save(self.step, seconds, self.trainer.parts, self.trainer.optimisers)
+            sheet = self.trainer.sheet()
+            self.folder.picture(sheet)
+            self.board.picture(self.step, sheet)
+        self.accelerator.wait_for_everyone()
 
 
 def _share(accelerator: Accelerator, batch: int) -> slice:
-    """The part of a batch that this process takes."""
+    """Returns the part of a batch for this process."""
     each = batch // accelerator.num_processes
     return slice(accelerator.process_index * each, (accelerator.process_index + 1) * each)
 
 
 def _together(accelerator: Accelerator, losses: Mapping[str, Tensor], ending: bool) -> tuple[dict[str, float], bool]:
-    """The mean losses over all processes, and whether any of them wants to end."""
+    """Returns the mean losses over all processes, and whether any of them wants to end."""
     values = torch.stack([*losses.values(), torch.tensor(float(ending), device=accelerator.device)])
     if accelerator.num_processes > 1:
         values = accelerator.reduce(values, "mean")
@@ -337,50 +273,5 @@ def _together(accelerator: Accelerator, losses: Mapping[str, Tensor], ending: bo
 
 
 def _rate(step: int, steps: int) -> float:
-    """The factor of the learning rate: 1 over the first half, then down to 0 in a straight line."""
+    """Returns the factor of the learning rate: 1 over the first half, then down to 0 in a straight line."""
     return min(1.0, 2.0 * (1.0 - step / steps))
-
-
-class _Report:
-    """Mean losses and seconds per step since they were last cleared, and the time since somebody was told."""
-
-    def __init__(self, began: float) -> None:
-        self.since, self.last, self.sums, self.count = began, began, dict[str, float](), 0
-
-    def add(self, losses: Mapping[str, float]) -> None:
-        self.sums = {name: self.sums.get(name, 0.0) + value for name, value in losses.items()}
-        self.count += 1
-
-    def numbers(self) -> dict[str, float]:
-        means = {name: value / self.count for name, value in self.sums.items()}
-        return {**means, "seconds_per_step": (time.monotonic() - self.since) / self.count}
-
-    def waited(self) -> float:
-        return time.monotonic() - self.last
-
-    def told(self) -> None:
-        self.last = time.monotonic()
-
-    def clear(self) -> None:
-        self.since, self.sums, self.count = time.monotonic(), {}, 0
-
-
-class _Board:
-    """Scalars and samples for TensorBoard."""
-
-    def __init__(self, folder: Path, step: int) -> None:
-        from torch.utils.tensorboard import SummaryWriter
-
-        self.writer: Any = SummaryWriter(folder / "tensorboard", purge_step=step + 1)
-
-    def numbers(self, step: int, numbers: Mapping[str, float]) -> None:
-        for name, value in numbers.items():
-            self.writer.add_scalar(name, value, step)
-
-    def picture(self, step: int, sheet: Image) -> None:
-        import numpy as np
-
-        self.writer.add_image("samples", np.asarray(sheet.convert("RGB")), step, dataformats="HWC")
-
-    def close(self) -> None:
-        self.writer.close()

@@ -1,6 +1,6 @@
-"""Everything random in a run, drawn from generators seeded by ``(seed, purpose, step)``: no state to keep.
+"""Random numbers of a run, from generators seeded by ``(seed, purpose, step)``, so that there is no state to keep.
 
-So a run that was killed takes the same steps as one that was not, and every process of a run knows what others draw.
+A resumed run takes the same steps as an uninterrupted one, and every process of a run knows the draws of the others.
 """
 
 from __future__ import annotations
@@ -14,36 +14,36 @@ from torch.nn import functional
 
 from ..errors import InputError
 
-__all__ = ["AUGMENT", "CALIBRATION", "NOISE", "augment", "augmenting", "batches", "flip", "flipping", "seeded"]
+__all__ = ["AUGMENT", "CALIBRATION", "NOISE", "augment", "augmenting", "batches", "flip", "flipping", "generator_for"]
 
 NOISE, _ORDER, CALIBRATION, AUGMENT = range(4)
 _SHIFT, _BRIGHTER, _PROCESSES = 8, 0.25, 2**10
 
 
-def seeded(seed: int, purpose: int, step: int) -> torch.Generator:
-    """The generator of random numbers for one purpose in one step."""
+def generator_for(seed: int, purpose: int, step: int) -> torch.Generator:
+    """Makes the generator of random numbers for one purpose in one step."""
     return torch.Generator().manual_seed((seed * 4 + purpose) * 2**32 + step)
 
 
 def flipping(seed: int, step: int) -> torch.Generator:
-    """Of what `flip` draws in a step, for all processes."""
-    return seeded(seed, AUGMENT, _PROCESSES * step)
+    """Makes the generator for `flip` in a step, the same for all processes."""
+    return generator_for(seed, AUGMENT, _PROCESSES * step)
 
 
 def augmenting(seed: int, step: int, process: int) -> torch.Generator:
-    """Of what `augment` draws in a step, for one process."""
-    return seeded(seed, AUGMENT, _PROCESSES * step + 1 + process)
+    """Makes the generator for `augment` in a step, for one process."""
+    return generator_for(seed, AUGMENT, _PROCESSES * step + 1 + process)
 
 
 def batches(items: Tensor, batch: int, seed: int) -> Callable[[int], Tensor]:
-    """What gives the batch of a step: every epoch in an order of its own, whole batches only."""
+    """Returns a function from a step to its batch: every epoch in an order of its own, whole batches only."""
     per_epoch = len(items) // batch
     if per_epoch == 0:
-        raise InputError(f"a batch of {batch} needs at least as many images, got {len(items)}")
+        raise InputError(f"a batch of {batch} needs at least as many images; got {len(items)}")
 
     @lru_cache(maxsize=1)
     def order(epoch: int) -> Tensor:
-        return torch.randperm(len(items), generator=seeded(seed, _ORDER, epoch))
+        return torch.randperm(len(items), generator=generator_for(seed, _ORDER, epoch))
 
     def at(step: int) -> Tensor:
         epoch, i = divmod(step, per_epoch)
@@ -53,16 +53,16 @@ def batches(items: Tensor, batch: int, seed: int) -> Callable[[int], Tensor]:
 
 
 def flip(images: Tensor, random: torch.Generator) -> Tensor:
-    """Every other image ``(N, C, H, W)`` mirrored, by chance."""
+    """Mirrors each image ``(N, C, H, W)`` with probability one half."""
     chosen = torch.rand(len(images), generator=random) < 0.5
     return torch.where(chosen[:, None, None, None].to(images.device), images.flip(-1), images)
 
 
 def augment(images: Tensor, random: torch.Generator) -> Tensor:
-    """Images ``(N, C, H, W)`` in [-1, 1], each a little brighter or darker, paler or stronger, and moved.
+    """Moves images ``(N, C, H, W)`` in [-1, 1] and changes their brightness, saturation and contrast a little.
 
-    Shown to a discriminator only so, and with a gradient through it, images real and generated can be told apart less
-    by heart: "differentiable augmentation" (Zhao et al. 2020), for data sets of some thousand images. Brightness moves
+    "Differentiable augmentation" (Zhao et al. 2020): a discriminator that sees real and generated images only in this
+    form memorises data sets of some thousand images less. Brightness moves
     by up to 0.25; saturation and contrast are multiplied by up to 2 and 1.5; the image is moved by up to an eighth of
     its side each way, over black.
     """

@@ -1,11 +1,11 @@
 r"""Training a Wasserstein auto-encoder.
 
 The mean squared error of a pixel in [-1, 1] plus ``weight`` times a divergence of the codes from the prior: the maximum
-mean discrepancy (`models.wae.mmd`), or what a discriminator of latents finds, by the non-saturating losses (Tolstikhin
+mean discrepancy (`models.networks.wae.mmd`), or the non-saturating losses of a discriminator of latents (Tolstikhin
 et al. 2018, algorithms 1 and 2). Their lambda of 100 for the first, beside 0.05 times the squared error summed over
 64 x 64 x 3 pixels in [-1, 1], is a weight of about 0.16 here.
 
-What makes small ones sample well: noise on the codes. An encoder without chance can hide its images on a thin surface
+Small ones sample well by noise on the codes. A deterministic encoder can hide its images on a thin surface
 in the latent space, between whose sheets the prior draws and the decoder has learnt nothing (Rubenstein et al. 2018,
 "On the latent space of Wasserstein auto-encoders"). The trained encoder is used without it.
 """
@@ -22,16 +22,15 @@ from torch.distributions import Distribution
 from torch.nn import functional
 
 from .._progress import Stage, each, silent
-from .._random import borrowed_randomness
+from .._random import seeded
 from ..data import to_unit_range
-from ..errors import DataError
+from ..models.networks.wae import WAE, LatentDiscriminator, mmd
 from ..models.sampling import draw
-from ..models.wae import WAE, LatentDiscriminator, mmd
 from ..viz.grid import contact_sheet
 from .config import WAEConfig
-from .folder import part_of, read_checkpoint, read_config
-from .loop import STATISTICS, Options, autocast, average, fit, measuring_statistics
-from .randomness import NOISE, augmenting, batches, seeded
+from .loop import Options, fit
+from .randomness import NOISE, augmenting, batches, generator_for
+from .trainer import STATISTICS, Trainer, autocast, average, config_of, measuring_statistics, restore
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -43,7 +42,7 @@ _SHOWN, _CRITIC_WIDTH = 16, 256
 
 
 class _Both(nn.Module):
-    """Images and noise to noisy latents and reconstructions: one pass through both, as several processes need it."""
+    """Images and noise to noisy latents and reconstructions, in one pass: several processes need a single module."""
 
     def __init__(self, network: WAE) -> None:
         super().__init__()
@@ -54,43 +53,33 @@ class _Both(nn.Module):
         return latents, self.network.decoder(latents)
 
 
-class WAETrainer:
-    """A `loop.Trainer`."""
-
-    draws = 1
+class WAETrainer(Trainer):
+    """The trainer of a WAE."""
 
     def __init__(self, config: WAEConfig, images: Tensor, prior: Distribution, accelerator: Accelerator) -> None:
-        self.config, self.device = config, accelerator.device
-        with borrowed_randomness():
-            torch.manual_seed(config.seed)
+        super().__init__(config, accelerator)
+        self.config = config
+        with seeded(config.seed):
             self.network, self.averaged = _network(config), _network(config)
             critic = LatentDiscriminator(latent_dim=config.latent_dim, width=_CRITIC_WIDTH)
         self.averaged.load_state_dict(self.network.state_dict())
         self.averaged.to(self.device)
-        betas, self.rates = (config.beta1, config.beta2), {"opt": config.learning_rate}
-        both, opt = accelerator.prepare(
-            _Both(self.network), torch.optim.Adam(self.network.parameters(), self.rates["opt"], betas)
-        )
-        self.both, self.optimisers = both, {"opt": opt}
-        self.parts: dict[str, nn.Module] = {"network": self.network, "averaged": self.averaged}
+        self.both = self.optimise("opt", _Both(self.network), config.learning_rate)
+        self.parts = {"network": self.network, "averaged": self.averaged}
         self.critic: nn.Module | None = None
         if config.divergence == "gan":
-            self.rates["opt_c"] = 0.5 * config.learning_rate
-            self.criticises, self.optimisers["opt_c"] = accelerator.prepare(
-                critic, torch.optim.Adam(critic.parameters(), self.rates["opt_c"], betas)
-            )
+            self.criticises = self.optimise("opt_c", critic, 0.5 * config.learning_rate)
             self.critic = self.parts["critic"] = critic
-        self.begins: dict[str, list[nn.Module]] = {
+        self.begins = {
             "generator": [self.network.decoder, self.averaged.decoder],
             "encoder": [self.network.encoder, self.averaged.encoder],
         }
-        self.backward, self.index = accelerator.backward, accelerator.process_index
         self.variance = float(prior.variance.mean())
         self.shown = to_unit_range(images[: 2 * _SHOWN]).to(self.device)
-        self.drawn = draw(prior, 2 * _SHOWN, seeded(config.seed, NOISE, 2**32 - 1)).to(self.device)
+        self.drawn = draw(prior, 2 * _SHOWN, generator_for(config.seed, NOISE, 2**32 - 1)).to(self.device)
 
     def step(self, real: Tensor, latents: list[Tensor], step: int) -> dict[str, Tensor]:
-        """The networks' step; the latent discriminator's before it, where there is one."""
+        """Takes the networks' step, after that of the latent discriminator, if any."""
         config, drawn = self.config, latents[0]
         losses: dict[str, Tensor] = {}
         noise = torch.randn(drawn.shape, generator=augmenting(config.seed, step, self.index)).to(drawn)
@@ -102,20 +91,15 @@ class WAETrainer:
         else:
             on_drawn, on_codes = self.criticises(torch.cat([drawn, codes.detach().float()])).split(len(real))
             losses["loss_critic"] = functional.softplus(-on_drawn).mean() + functional.softplus(on_codes).mean()
-            self._descend("opt_c", losses["loss_critic"])
+            self.descend("opt_c", losses["loss_critic"])
             divergence = functional.softplus(-self.critic(codes.float())).mean()
-        self._descend("opt", error + config.weight * divergence)
+        self.descend("opt", error + config.weight * divergence)
         average(self.averaged, self.network, config.ema, step + 1)
         losses |= {"loss_error": error, "loss_divergence": divergence}
         return {name: loss.detach() for name, loss in losses.items()}
 
-    def _descend(self, name: str, loss: Tensor) -> None:
-        self.optimisers[name].zero_grad()
-        self.backward(loss)
-        self.optimisers[name].step()
-
     def sheet(self) -> Image:
-        """Images over what the averaged networks make of them, twice; then two rows of samples."""
+        """Draws images over their reconstructions by the averaged networks, twice; then two rows of samples."""
         copy = deepcopy(self.averaged).train()  # batch statistics of these very images: the running ones lag behind
         with torch.no_grad():
             again = copy.decoder(copy.encoder(self.shown))
@@ -136,7 +120,7 @@ def _network(config: WAEConfig) -> WAE:
 
 @torch.no_grad()
 def _recalibrate(network: WAE, images: Tensor, config: WAEConfig, stage: Stage, count: int = 100) -> None:
-    """Measure the batch statistics of averaged weights anew, over images and their latents."""
+    """Measures the batch statistics of averaged weights anew, over images and their latents."""
     at = batches(images, min(256, len(images)), config.seed)
     with measuring_statistics(network):
         for i in each(range(count), STATISTICS, stage):
@@ -144,7 +128,7 @@ def _recalibrate(network: WAE, images: Tensor, config: WAEConfig, stage: Stage, 
 
 
 def averaged_wae(run: str | Path, images: Tensor, stage: Stage = silent) -> tuple[WAE, int, float]:
-    """The averaged networks of the last checkpoint in ``run``, recalibrated on ``images``, in eval mode.
+    """Returns the averaged networks of the last checkpoint in ``run``, recalibrated on ``images``, in eval mode.
 
     Also returns the checkpoint's step, and the seconds spent.
 
@@ -152,16 +136,10 @@ def averaged_wae(run: str | Path, images: Tensor, stage: Stage = silent) -> tupl
         MissingDataError: there is no run, or no checkpoint yet.
         DataError: the files are damaged, or the run is of another kind.
     """
-    config = read_config(run)
-    if not isinstance(config, WAEConfig):
-        raise DataError(f"{run} holds a {type(config).__name__} run, not a WAEConfig one")
-    tensors, step, seconds = read_checkpoint(run)
-    with borrowed_randomness():
+    config = config_of(run, WAEConfig)
+    with seeded(config.seed, torch.get_default_device()):
         network = _network(config)
-    try:
-        network.load_state_dict(part_of(tensors, "averaged"))
-    except RuntimeError as error:
-        raise DataError(f"the checkpoint in {run} does not fit its configuration: {error}") from error
+    step, seconds = restore(run, {"averaged": network})
     _recalibrate(network, images, config, stage)
     return network.eval(), step, seconds
 
@@ -169,7 +147,7 @@ def averaged_wae(run: str | Path, images: Tensor, stage: Stage = silent) -> tupl
 def train_wae(
     config: WAEConfig, images: Tensor, prior: Distribution, out: str | Path, **options: Unpack[Options]
 ) -> WAE:
-    """Train a WAE on ``images`` ``(N, C, S, S)`` ``uint8``; returns it with averaged weights, in eval mode, on CPU.
+    """Trains a WAE on ``images`` ``(N, C, S, S)`` ``uint8``; returns it with averaged weights, in eval mode, on CPU.
 
     Arguments, endings and errors: those of `training.loop.fit` and `training.loop.Options`.
     """
@@ -180,5 +158,5 @@ def train_wae(
 def fit_wae(
     config: WAEConfig, images: Tensor, prior: Distribution, out: str | Path, **options: Unpack[Options]
 ) -> None:
-    """The run of `train_wae` alone: what it makes is read from its folder, by `averaged_wae`."""
+    """Takes the steps of `train_wae` alone; `averaged_wae` reads the networks from the folder."""
     fit(lambda accelerator: WAETrainer(config, images, prior, accelerator), config, images, prior, out, options)

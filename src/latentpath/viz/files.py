@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path as FilePath
 
+from .._io import replacement
 from .._validate import file_path
 from ..errors import InputError, MissingDataError
 
@@ -54,16 +55,17 @@ def whole(file: str | os.PathLike[str]) -> Iterator[FilePath]:
         InputError: ``file`` cannot be written.
     """
     place = FilePath(file).absolute()
-    partial = place.with_name(f".partial-{place.name}")
+    drawing = False
     try:
-        with _named(place):
+        with replacement(place) as partial:
             partial.write_bytes(b"")
-        yield partial
-        with _named(place):
-            partial.replace(place)
-    finally:
-        with suppress(OSError):  # the folder may have refused the partial file
-            partial.unlink(missing_ok=True)
+            drawing = True
+            yield partial
+            drawing = False
+    except OSError as error:
+        if drawing:  # an error of the caller's own
+            raise
+        raise _unwritable(place, error) from error
 
 
 @contextmanager
@@ -72,4 +74,8 @@ def _named(file: FilePath) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise InputError(f"cannot write {file}: {error.strerror or error}; choose another place or name") from error
+        raise _unwritable(file, error) from error
+
+
+def _unwritable(file: FilePath, error: OSError) -> InputError:
+    return InputError(f"cannot write {file}: {error.strerror or error}; choose another place or name")

@@ -28,9 +28,9 @@ from torch.overrides import TorchFunctionMode
 
 from ... import priors
 from ..._validate import whole_number
+from ...callables import check_eval
 from ...errors import InputError, MissingDataError, missing
 from ..model import Model
-from .wrapper import check_eval
 
 __all__ = ["LatentDecoder", "LatentEncoder", "diffusers_autoencoder"]
 
@@ -51,7 +51,7 @@ def _differentiable() -> Iterator[None]:
 
 
 class _Half(nn.Module):
-    """What the two halves share: the whole autoencoder, the shape of a latent, and the scale that diffusion uses."""
+    """The base of both halves: the whole autoencoder, the shape of a latent, and the scale of diffusion models."""
 
     autoencoder: nn.Module
 
@@ -69,7 +69,7 @@ class _Half(nn.Module):
         self.training = False
 
     def taken(self, values: Tensor) -> Tensor:
-        """Values in the dtype of the weights, where these are half precision."""
+        """Converts values to the dtype of the weights, where these are half precision."""
         dtype = next(p.dtype for p in self.autoencoder.parameters() if p.is_floating_point())
         return values if dtype == _wide(dtype) else values.to(dtype)
 
@@ -146,17 +146,17 @@ def diffusers_autoencoder(
     parts = ("encode", "decode", "config")
     if not isinstance(autoencoder, nn.Module) or not all(hasattr(autoencoder, part) for part in parts):
         raise InputError(
-            f"autoencoder must be one of diffusers', with {', '.join(parts)}, or where to find one, "
+            f"autoencoder must be one of diffusers', with {', '.join(parts)}, or where to find one; "
             f"got {type(autoencoder).__name__}"
         )
-    check_eval(autoencoder, "the autoencoder")
+    check_eval(autoencoder, f"the autoencoder ({type(autoencoder).__name__})")
     shape = _latent_shape(autoencoder.config, latent_shape)
     dim = math.prod(shape)
     like = next(p for p in autoencoder.parameters() if p.is_floating_point())
     if prior is None:
         prior = priors.standard_normal(dim, dtype=_wide(like.dtype), device=like.device)
     elif isinstance(prior, Distribution) and prior.event_shape != (dim,):
-        raise InputError(f"prior must be over vectors ({dim},), C h w = {shape}, got {tuple(prior.event_shape)}")
+        raise InputError(f"prior must be over vectors ({dim},), C h w = {shape}; got {tuple(prior.event_shape)}")
     decoder, encoder = LatentDecoder(autoencoder, shape, scaled), LatentEncoder(autoencoder, shape, scaled)
     return Model(decoder, prior, encoder, name)
 
@@ -197,7 +197,7 @@ def _latent_shape(config: Any, given: Sequence[int] | None) -> tuple[int, int, i
     shape = tuple(whole_number("latent_shape", length, 1, advice="It is three of them: (C, h, w).") for length in given)
     if len(shape) != 3 or shape[0] != (channels or shape[0]):
         raise InputError(
-            f"latent_shape must be (C, h, w) with C = {channels or 'its channels'} (latent_channels), got {given!r}"
+            f"latent_shape must be (C, h, w) with C = {channels or 'its channels'} (latent_channels); got {given!r}"
         )
     return shape[0], shape[1], shape[2]
 

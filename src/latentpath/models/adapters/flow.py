@@ -18,10 +18,9 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, constraints
 
-from ...callables import out_of_memory
+from ...callables import check_eval, out_of_memory
 from ...errors import InputError, missing
 from ..model import Model
-from .wrapper import check_eval
 
 __all__ = ["FlowDecoder", "FlowEncoder", "FlowPrior", "zuko_flow", "zuko_prior"]
 
@@ -157,13 +156,13 @@ def _checked(flow: Any, context: Tensor | None) -> tuple[Tensor | None, Any]:
     except ImportError as error:
         raise missing("zuko", "flows", "a flow") from error
     if not isinstance(flow, Flow | NormalizingFlow):
-        raise InputError(f"flow must be a zuko.flows.Flow or a zuko NormalizingFlow, got {type(flow).__name__}")
+        raise InputError(f"flow must be a zuko.flows.Flow or a zuko NormalizingFlow; got {type(flow).__name__}")
     if context is not None and (
         not isinstance(context, Tensor) or context.ndim != 1 or isinstance(flow, NormalizingFlow)
     ):
         got = f"a tensor {tuple(context.shape)}" if isinstance(context, Tensor) else type(context).__name__
-        raise InputError(f"context must be one vector (C,), for a zuko.flows.Flow, got {got} for {type(flow).__name__}")
-    check_eval(flow, "the flow")
+        raise InputError(f"context must be one vector (C,), for a zuko.flows.Flow; got {got} for {type(flow).__name__}")
+    check_eval(flow, f"the flow ({type(flow).__name__})")
     context = None if context is None else context.detach()
     try:
         with torch.no_grad():

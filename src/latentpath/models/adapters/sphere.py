@@ -70,5 +70,5 @@ def hypersphere(generator: Callable[[Tensor], Tensor], radius: float | None = No
     """
     number = isinstance(radius, float | int) and not isinstance(radius, bool)
     if radius is not None and not (number and 0 < radius < math.inf):
-        raise InputError(f"radius must be a positive, finite number, or None for the root of D, got {radius!r}")
+        raise InputError(f"radius must be a positive, finite number, or None for the root of D; got {radius!r}")
     return Hypersphere(generator, radius)

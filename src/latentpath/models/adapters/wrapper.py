@@ -1,4 +1,4 @@
-"""What all adapters share: they hold a generator, in eval mode, and are in eval mode themselves."""
+"""The base of adapters: a module around a generator, both in eval mode."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import Any
 
 from torch import nn
 
-from ...callables import training_parts
-from ...errors import GeneratorError, InputError
+from ...callables import check_eval
+from ...errors import InputError
 from ...value_range import ValueRange, declared_range
 
-__all__ = ["Wrapper", "check_eval"]
+__all__ = ["Wrapper"]
 
 
 class Wrapper(nn.Module):
     """A module around a generator: its parameters are the generator's, and its mode is eval.
 
-    A generator in half precision is given what the wrapper makes of latents in its own dtype.
+    A generator in half precision receives the wrapper's latents in its own dtype.
 
     Raises:
         InputError: the generator is not callable.
@@ -27,24 +27,12 @@ class Wrapper(nn.Module):
     def __init__(self, generator: Callable[..., Any]) -> None:
         super().__init__()
         if not callable(generator) or isinstance(generator, type):
-            raise InputError(f"generator must be a callable, such as a module, got {generator!r}")
-        check_eval(generator, "the generator")
+            raise InputError(f"generator must be a callable, such as a module; got {generator!r}")
+        check_eval(generator, f"the generator ({type(generator).__name__})")
         self.generator = generator
-        self.training = False  # of this module alone: what it holds is somebody else's
+        self.training = False  # of this module alone: the generator is the caller's
 
     @property
     def value_range(self) -> ValueRange | None:
-        """The range of the pixels, as the generator that is held declares it; None where it does not."""
+        """The range of the pixels that the generator declares; None where it declares none."""
         return declared_range(self.generator)
-
-
-def check_eval(module: Any, what: str) -> None:
-    """Refuse a module in training mode.
-
-    Raises:
-        GeneratorError: it is, or a part of it.
-    """
-    if training_parts(module):
-        raise GeneratorError(
-            f"{what} ({type(module).__name__}) is in training mode: call .eval() on it before it is adapted"
-        )

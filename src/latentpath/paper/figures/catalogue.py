@@ -6,14 +6,13 @@ green, as in the paper, and paths orange.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..._io import write_json
 from ...errors import InputError
-from ...models.pretrained import replace
 from ...viz.plots.style import house_style, save
 from ..config import DIGITS, FACES, WAE
 from ..results import ModelResult
@@ -176,7 +175,7 @@ def draw(number: int, results: Mapping[str, ModelResult], folder: str | os.PathL
         "about": {name: what for name, what in _UNITS.items() if _has(records[0], name)},
         "models": records,
     }
-    replace(files[-1], (json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n").encode())
+    write_json(files[-1], content, indent=None)
     return files
 
 

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..._io import finite
 from ...errors import InputError
-from ...evaluate import finite
 from ...models.sampling import draw
 from ...value_range import Bytes, pixels
 from ...viz.plots.plane import plane_coordinates

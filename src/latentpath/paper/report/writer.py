@@ -6,7 +6,6 @@ The text is in ``templates/report.md.j2``, around tables and sentences that foll
 from __future__ import annotations
 
 import base64
-import json
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -16,9 +15,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ... import __version__
+from ..._io import to_json, write_file
 from ..._words import listed
-from ...evaluate import finite
-from ...models.pretrained import replace
 from ..claims.sections import Section, counts
 from ..config import Config
 from ..figures.catalogue import FIGURES, caption
@@ -64,10 +62,10 @@ def write(content: Content, out: Path) -> list[Path]:
     """
     templates = _environment()
     text = _markdown(templates, content)
-    numbers = json.dumps(finite(_numbers(content)), indent=1, ensure_ascii=False) + "\n"
+    numbers = to_json(_numbers(content), indent=1) + "\n"
     contents = {"report.md": text, "report.html": _page(templates, text, out), "report.json": numbers}
     for name, each in contents.items():
-        replace(out / name, each.encode())
+        write_file(out / name, each)
     return [out / name for name in contents]
 
 

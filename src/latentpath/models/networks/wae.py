@@ -16,9 +16,9 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from ..errors import InputError
+from ...errors import InputError
+from .base import Pretrained
 from .convolutions import SIDES, upwards, widths_from
-from .pretrained import Pretrained
 
 __all__ = ["WAE", "LatentDiscriminator", "WAEDecoder", "WAEEncoder", "mmd"]
 
@@ -41,7 +41,7 @@ class WAEEncoder(nn.Module):
         self.head = nn.Linear(widths[-1] * SIDES[size] ** 2, latent_dim)
 
     def features(self, images: Tensor) -> Tensor:
-        """What the last layer sees, averaged over the image: ``(N, 8 width)`` at 64 pixels, ``(N, 2 width)`` at 28."""
+        """Computes the last maps, averaged over the image: ``(N, 8 width)`` at 64 pixels, ``(N, 2 width)`` at 28."""
         maps: Tensor = self.body[:-1](images)
         return maps.mean((-2, -1))
 
@@ -135,7 +135,7 @@ def mmd(latents: Tensor, drawn: Tensor, variance: float | Tensor = 1.0) -> Tenso
 
     Example:
         >>> import torch
-        >>> from latentpath.models.wae import mmd
+        >>> from latentpath.models.networks.wae import mmd
         >>> _ = torch.manual_seed(0)
         >>> x, y = torch.randn(2, 500, 3)
         >>> bool(mmd(x, y).abs() < 0.02), bool(mmd(x, y + 1) > 0.1)
@@ -143,7 +143,7 @@ def mmd(latents: Tensor, drawn: Tensor, variance: float | Tensor = 1.0) -> Tenso
     """
     if latents.ndim != 2 or drawn.ndim != 2 or latents.shape[1] != drawn.shape[1] or min(len(latents), len(drawn)) < 2:
         raise InputError(
-            f"mmd compares (n, D) with (m, D), at least two rows each, got {tuple(latents.shape)}, {tuple(drawn.shape)}"
+            f"mmd compares (n, D) with (m, D), at least two rows each; got {tuple(latents.shape)}, {tuple(drawn.shape)}"
         )
     base = 2 * latents.shape[1] * variance
 

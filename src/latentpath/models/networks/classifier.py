@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from .pretrained import Pretrained
+from .base import Pretrained
 
 __all__ = ["FEATURES", "DigitClassifier"]
 
@@ -19,7 +19,7 @@ class DigitClassifier(Pretrained):
 
     Example:
         >>> import torch
-        >>> from latentpath.models.classifier import DigitClassifier
+        >>> from latentpath.models.networks.classifier import DigitClassifier
         >>> DigitClassifier().eval()(torch.zeros(2, 1, 28, 28)).shape
         torch.Size([2, 10])
     """

@@ -1,4 +1,4 @@
-"""Generators that take something beside the latent: a condition, noise. Here it is held, the same for every point."""
+"""Generators with an input beside the latent, a condition or noise, which is the same for every point."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ from ...callables import out_of_memory
 from ...errors import GeneratorError, InputError
 from .wrapper import Wrapper
 
-__all__ = ["Held", "conditional", "fixed_noise"]
+__all__ = ["SideInput", "conditional", "fixed_noise"]
 
 
-class HeldError(GeneratorError, RuntimeError):
-    """The generator failed with what is held: for callers of PyTorch a `RuntimeError`, as it was."""
+class SideInputError(GeneratorError, RuntimeError):
+    """The failure of a generator on its side input; also a `RuntimeError`, as PyTorch's own error."""
 
 
-class Held(Wrapper):
-    """``z -> generator(z, held)``; see `conditional` and `fixed_noise`.
+class SideInput(Wrapper):
+    """``z -> generator(z, value)``; see `conditional` and `fixed_noise`.
 
-    What is held is a buffer without a batch dimension, expanded over the batch.
+    Each value is a buffer without a batch dimension, expanded over the batch.
     """
 
-    def __init__(self, generator: Callable[..., Tensor], held: Any, name: str, keyword: str | None) -> None:
+    def __init__(self, generator: Callable[..., Tensor], value: Any, name: str, keyword: str | None) -> None:
         super().__init__(generator)
         if keyword is not None and not (isinstance(keyword, str) and keyword.isidentifier()):
-            raise InputError(f"as_ must be the name of a parameter of the generator, or None, got {keyword!r}")
-        self.several = isinstance(held, list | tuple)
-        self.name, self.keyword, self.count = name, keyword, len(held) if self.several else 1
-        for i, value in enumerate(held if self.several else [held]):
-            self.register_buffer(f"held_{i}", _tensor(value, name))
+            raise InputError(f"as_ must be the name of a parameter of the generator, or None; got {keyword!r}")
+        self.several = isinstance(value, list | tuple)
+        self.name, self.keyword, self.count = name, keyword, len(value) if self.several else 1
+        for i, one in enumerate(value if self.several else [value]):
+            self.register_buffer(f"value_{i}", _tensor(one, name))
 
     def forward(self, latents: Tensor) -> Tensor:
         """Latents ``(N, D)`` to data ``(N, ...)``."""
-        values = [self.get_buffer(f"held_{i}") for i in range(self.count)]
+        values = [self.get_buffer(f"value_{i}") for i in range(self.count)]
         if latents.dtype in (torch.float16, torch.bfloat16):  # as the generator takes them
             values = [value.to(latents.dtype) if value.is_floating_point() else value for value in values]
         expanded = [value.expand(len(latents), *value.shape) for value in values]
-        held = expanded if self.several else expanded[0]
-        rest, by_name = ((), {self.keyword: held}) if self.keyword else ((held,), {})
+        given = expanded if self.several else expanded[0]
+        rest, by_name = ((), {self.keyword: given}) if self.keyword else ((given,), {})
         try:
             data: Tensor = self.generator(latents, *rest, **by_name)
         except NotImplementedError:  # PyTorch's, of a derivative that it lacks
@@ -50,7 +50,7 @@ class Held(Wrapper):
             if out_of_memory(error):
                 raise
             shapes = ", ".join(str(tuple(value.shape)) for value in expanded)
-            raise HeldError(
+            raise SideInputError(
                 f"the generator failed on latents {tuple(latents.shape)} with {self.name} {shapes}: {error}. Give the "
                 f"{self.name} of one point, without a batch dimension: it is expanded here"
             ) from error
@@ -61,12 +61,12 @@ def _tensor(value: Any, name: str) -> Tensor:
     try:
         return value.detach() if isinstance(value, Tensor) else torch.as_tensor(value)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise InputError(f"{name} must be a tensor or a number, got {type(value).__name__}: {error}") from None
+        raise InputError(f"{name} must be a tensor or a number; got {type(value).__name__}: {error}") from None
 
 
 def conditional(
     generator: Callable[..., Tensor], condition: Tensor | float | Sequence[Any], *, as_: str | None = None
-) -> Held:
+) -> SideInput:
     """A conditional generator with its condition held: ``z -> generator(z, condition)``.
 
     Args:
@@ -86,12 +86,12 @@ def conditional(
         >>> generator(torch.zeros(5, 2)).shape
         torch.Size([5, 2])
     """
-    return Held(generator, _tensor(condition, "condition"), "condition", as_)
+    return SideInput(generator, _tensor(condition, "condition"), "condition", as_)
 
 
 def fixed_noise(
     generator: Callable[..., Tensor], noise: Tensor | Sequence[Tensor], *, as_: str | None = "noise"
-) -> Held:
+) -> SideInput:
     """A generator with its noise inputs held fixed: ``z -> generator(z, noise=noise)``, for StyleGAN and its kin.
 
     A generator that draws its noise itself is random, and no path means anything; hand it the noise.
@@ -112,5 +112,5 @@ def fixed_noise(
         tensor([[4., 5.]])
     """
     if isinstance(noise, list | tuple) and not noise:
-        raise InputError("noise must be a tensor or a list of tensors, got an empty list")
-    return Held(generator, noise, "noise", as_)
+        raise InputError("noise must be a tensor or a list of tensors; got an empty list")
+    return SideInput(generator, noise, "noise", as_)

@@ -1,10 +1,10 @@
-"""Models from everywhere: shipped, a folder, the Hub, or code of your own. `load` tells them apart by their name.
+"""Loading of models by name: shipped, from a folder, from the Hub, or from code of your own.
 
 ======================== =========================================== ===================================================
-name                     what it is                                  what may run
+name                     source                                      code that may run
 ======================== =========================================== ===================================================
-``mnist-classifier``     a shipped model, see `available`            nothing but this package
-``runs/faces``           a folder that is there: of a training run,  nothing but this package: its weights are
+``mnist-classifier``     a shipped model, see `available`            only this package
+``runs/faces``           an existing folder: of a training run,      only this package: its weights are
                          or of ``save_pretrained``                   safetensors, its network one of `ARCHITECTURES`
 ``package.module:attr``  an object of yours                          the module, which you named
 ``org/name``             a repository of the Hub, saved by           as for a folder
@@ -37,14 +37,17 @@ from torch import nn
 from torch.distributions import Distribution
 
 from .._validate import file_path, whole_number
-from ..callables import training_parts
-from ..errors import GeneratorError, InputError, MissingDataError
-from .classifier import DigitClassifier
+from ..callables import check_eval, training_parts
+from ..errors import InputError, MissingDataError
+from .files import REFUSED, WEIGHTS_FILE, pickles_of
+from .folders import ARCHITECTURES, as_model, read_model
 from .hub import fetch
 from .model import Model
-from .named import is_code, is_factory, made, named
-from .pretrained import REFUSED, WEIGHTS_FILE, Pretrained, pickles_of
-from .registry import WEIGHTS, as_model, available, named_prior, read_model, stored_prior
+from .networks.base import Pretrained
+from .networks.classifier import DigitClassifier
+from .object_reference import call_factory, is_factory, is_reference, resolve
+from .prior_names import named_prior, stored_prior
+from .registry import WEIGHTS, available
 
 __all__ = ["load"]
 
@@ -54,7 +57,7 @@ _HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 def load(
     name: str | os.PathLike[str], *, prior: Distribution | str | None = None, latent_dim: SupportsIndex | None = None
 ) -> Model:
-    """The model called ``name``: shipped, in a folder, ``package.module:attr``, or "org/name" on the Hub.
+    """Returns the model called ``name``: shipped, in a folder, ``package.module:attr``, or "org/name" on the Hub.
 
     Args:
         name: see the table above. A path is a folder.
@@ -67,10 +70,10 @@ def load(
         A `Model`, in eval mode.
 
     Raises:
-        InputError: nothing is called so, the name is no text and no path, code cannot be imported or makes something
-            else, or the prior is missing or over vectors of another length.
+        InputError: an unknown name, a name that is neither text nor path, code that cannot be imported or makes
+            something else, or a prior that is missing or over vectors of another length.
         GeneratorError: a network of yours that is in training mode.
-        MissingDataError: a folder or a file of it is not there, or the Hub does not give it.
+        MissingDataError: a folder or a file of it is not there, or the Hub cannot be reached.
         DataError: its files are damaged, not of latentpath, or name a prior that is code.
 
     Warns:
@@ -93,10 +96,10 @@ def load(
         model = read_model(folder / "model" if run else folder, prior)
         if run:
             _warn_if_outdated(folder, model)
-    elif is_code(name):
+    elif is_reference(name):
         model = _from_code(text, prior, latent_dim)
     elif isinstance(name, str) and _HUB_ID.fullmatch(text) and not folder.exists():
-        model = read_model(fetch(text), prior)
+        model = read_model(fetch(text, ARCHITECTURES), prior)
         model = model if model.card else replace(model, name=text)
     else:
         raise _nothing(text, folder)
@@ -113,7 +116,7 @@ def load(
 
 
 def _warn_if_outdated(run: Path, model: Model) -> None:
-    """Say so where the training run in a folder has gone on since its model was made."""
+    """Warns where the training run in a folder has taken steps since its model was made."""
     made = model.card.get("steps")
     try:
         with safe_open(run / "state.safetensors", "pt") as file:
@@ -145,30 +148,27 @@ def _nothing(name: str, folder: Path) -> InputError | MissingDataError:
 
 
 def _from_code(name: str, prior: Distribution | str | None, dim: int | None) -> Model:
-    value, fresh = named(name), False
+    value, fresh = resolve(name), False
     if is_factory(value):
-        value, fresh = made(name, value), True
+        value, fresh = call_factory(name, value), True
     model = _as_model(name, value, prior, dim)
     for part in (model.generator, model.encoder, model.discriminator):
-        if isinstance(part, nn.Module) and training_parts(part):
-            if not fresh:
-                raise GeneratorError(
-                    f"{name}: {type(part).__name__} is in training mode: call .eval() on it in that module, or name a "
-                    "function that makes it"
-                )
+        if fresh and isinstance(part, nn.Module) and training_parts(part):
             part.eval()
+        advice = "call .eval() on it in that module, or name a function that makes it"
+        check_eval(part, f"{name}: {type(part).__name__}", advice)
     return model
 
 
 def _as_model(name: str, value: Any, prior: Distribution | str | None, dim: int | None) -> Model:
-    """The model that an object of the user's stands for, with ``prior`` instead of its own."""
+    """Makes a model of an object of the user's, with ``prior`` instead of its own."""
     own: Any = None
     if isinstance(value, tuple) and len(value) == 2:
         value, own = value
     if isinstance(value, type) or not (isinstance(value, Model) or callable(value)):
         raise InputError(
             f"{name} must be a latentpath.Model, a generator, a pair (generator, prior), or a function that needs no "
-            f"argument and makes one of these, got {value!r}"
+            f"argument and makes one of these; got {value!r}"
         )
     if isinstance(value, Model):
         dim = dim or _latent_dim(value.generator, value.prior)
@@ -187,7 +187,7 @@ def _prior(prior: Any, dim: int | None) -> Any:
 
 
 def _latent_dim(generator: Any, prior: Any) -> int | None:
-    """The length of a latent, where the prior that comes with a generator says it, or the generator itself."""
+    """Returns the length of a latent from the prior or an attribute of the generator; None where neither has it."""
     if isinstance(prior, Distribution) and len(prior.event_shape) == 1:
         return prior.event_shape[0]
     for holder in (generator, getattr(generator, "config", None)):

@@ -220,14 +220,14 @@ def test_a_damaged_orientation_is_refused_with_the_name(tmp_path: Path, monkeypa
 
 
 def test_sizes_channels_and_crops_that_mean_nothing(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="size must be at least 1 pixel, got 0 x 0"):
+    with pytest.raises(InputError, match="size must be at least 1 pixel; got 0 x 0"):
         read_images([], 0, 3)
     with pytest.raises(InputError, match="got 8 x -1"):
         read_images([], (8, -1), 3)
-    with pytest.raises(InputError, match=r"channels must be 1 \(grey\) or 3 \(RGB\), got 4"):
+    with pytest.raises(InputError, match=r"channels must be 1 \(grey\) or 3 \(RGB\); got 4"):
         read_images([], 8, 4)
     for crop in (0.0, -1.0, 1.5, float("nan")):
         with pytest.raises(InputError, match="crop is a fraction of the width"):
             read_images([], 8, 3, crop)
-    with pytest.raises(InputError, match=r"sequence of paths, got one: write \['a.png'\]"):
+    with pytest.raises(InputError, match=r"sequence of paths; got one: write \['a.png'\]"):
         read_images("a.png", 8, 3)

@@ -22,8 +22,8 @@ from torch import Tensor
 from latentpath.cli.package import package_run
 from latentpath.errors import DataError, InputError, MissingDataError, TrainingError
 from latentpath.models import load
-from latentpath.models.dcgan import DCGANGenerator
-from latentpath.models.registry import read_model
+from latentpath.models.folders import read_model
+from latentpath.models.networks.dcgan import DCGANGenerator
 from latentpath.priors import semicircle, standard_normal
 from latentpath.training import (
     ClassifierConfig,
@@ -167,7 +167,7 @@ def test_works_outside_the_main_thread(tmp_path: Path) -> None:
 
 
 def test_progress_may_end_the_run_without_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "_REPORT_EVERY", 2)
+    monkeypatch.setattr(loop, "REPORT_EVERY", 2)
 
     def progress(step: int, numbers: dict[str, float]) -> None:
         assert set(numbers) == {"loss_d", "loss_g", "seconds_per_step"}
@@ -180,7 +180,7 @@ def test_progress_may_end_the_run_without_loss(tmp_path: Path, monkeypatch: pyte
 
 
 def test_the_log_has_each_step_once_after_a_resume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "_REPORT_EVERY", 1)
+    monkeypatch.setattr(loop, "REPORT_EVERY", 1)
     train_dcgan(TINY, pictures(), PRIOR, tmp_path)
     lines = (tmp_path / "log.jsonl").read_text()
     torn = '{"step": 9, "loss_d": 1.0}\n{}\n[1]\n{"step": "x"}\n\n{"step": 10, "lo'
@@ -193,7 +193,7 @@ def test_the_log_has_each_step_once_after_a_resume(tmp_path: Path, monkeypatch: 
 def test_progress_comes_after_some_seconds_and_the_log_stays_as_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "_REPORT_SECONDS", 0.0)
+    monkeypatch.setattr(loop, "REPORT_SECONDS", 0.0)
     told: list[int] = []
     train_dcgan(TINY, pictures(), PRIOR, tmp_path, progress=lambda step, numbers: told.append(step))
     assert told == [1, 2, 3, 4, 5, 6]
@@ -248,7 +248,7 @@ def test_the_folder_holds_the_configuration_and_the_samples(whole: Path) -> None
     assert read_config(whole) == TINY
     with PIL.Image.open(whole / "samples.png") as sheet:
         assert sheet.size == (2 * (8 * 29 + 1), 2 * (8 * 29 + 1))
-    assert not list(whole.glob("*.partial"))
+    assert not list(whole.glob("*partial*"))
 
 
 def test_the_generator_comes_from_the_folder_as_from_the_run(tmp_path: Path) -> None:
@@ -291,7 +291,7 @@ def test_a_full_disk_leaves_the_last_checkpoint(tmp_path: Path, monkeypatch: pyt
     original, written = Path.write_bytes, iter(range(100))
 
     def full(path: Path, content: bytes) -> int:
-        if path.name != "state.partial" or next(written) < 1:
+        if "state" not in path.name or next(written) < 1:
             return original(path, content)
         original(path, content[:100])
         raise OSError(28, "No space left on device")
@@ -300,7 +300,7 @@ def test_a_full_disk_leaves_the_last_checkpoint(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(TrainingError, match="No space left"):
         train_dcgan(TINY, pictures(), PRIOR, tmp_path, checkpoint_every=2)
     assert read_checkpoint(tmp_path)[1] == 2
-    assert not list(tmp_path.glob("*.partial"))
+    assert not list(tmp_path.glob("*partial*"))
 
 
 def test_losses_that_are_not_finite_end_the_run_with_the_last_good_checkpoint(
@@ -323,7 +323,7 @@ def test_what_does_not_fit_is_refused_at_the_door(tmp_path: Path) -> None:
         train_dcgan(TINY, pictures()[:, :, 1:], PRIOR, tmp_path)
     with pytest.raises(InputError, match="vectors of length 4"):
         train_dcgan(TINY, pictures(), standard_normal(5), tmp_path)
-    with pytest.raises(InputError, match="at least as many images, got 5"):
+    with pytest.raises(InputError, match="at least as many images; got 5"):
         train_dcgan(TINY, pictures(5), PRIOR, tmp_path)
     assert not list(tmp_path.iterdir())
     for wrong in ({"steps": 0}, {"batch": 1}, {"seed": -1}, {"learning_rate": -1.0}, {"width": 0}):
@@ -415,7 +415,7 @@ def test_a_full_disk_leaves_the_model_that_was_there(whole: Path, monkeypatch: p
 def test_tensorboard_can_read_what_a_run_wrote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    monkeypatch.setattr(loop, "_REPORT_EVERY", 2)
+    monkeypatch.setattr(loop, "REPORT_EVERY", 2)
     train_wae(AUTO, pictures(), PRIOR, tmp_path, checkpoint_every=3)
     events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
     assert set(events.Tags()["scalars"]) == {"loss_error", "loss_divergence", "seconds_per_step"}

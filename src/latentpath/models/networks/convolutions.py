@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from torch import nn
 
-from ..errors import InputError
+from ...errors import InputError
 
 __all__ = ["SIDES", "upwards", "widths_from"]
 
@@ -21,7 +21,7 @@ def widths_from(width: int, size: int) -> list[int]:
         InputError: a size that is not 28 or 64.
     """
     if size not in SIDES:
-        raise InputError(f"the networks here work on images of side 28 or 64, got size={size}")
+        raise InputError(f"the networks here work on images of side 28 or 64; got size={size}")
     return [width * 2**i for i in range((size // SIDES[size]).bit_length() - 1)]
 
 

@@ -20,9 +20,9 @@ from torch import nn
 
 import latentpath as lp
 from latentpath.errors import DataError, GeneratorError, InputError, MissingDataError
-from latentpath.models import DCGAN, WAE, DCGANGenerator, Model
-from latentpath.models.named import is_code, is_factory, named
-from latentpath.models.registry import WEIGHTS, named_prior, read_model
+from latentpath.models import DCGAN, WAE, DCGANGenerator, Model, named_prior, read_model
+from latentpath.models.object_reference import is_factory, is_reference, resolve
+from latentpath.models.registry import WEIGHTS
 
 SHIPPED = "mnist-dcgan-semicircle"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -135,7 +135,7 @@ def test_shipped_models_come_by_name_and_another_prior_takes_the_place_of_theirs
     assert lp.load("mnist-classifier").prior is None
     with pytest.raises(InputError, match=r"latent_dim is 3, but the prior of mnist-.* is over vectors \(20,\)"):
         lp.load(SHIPPED, latent_dim=3)
-    with pytest.raises(InputError, match=r"prior must be over vectors \(20,\), as .* was trained, got \(3,\)"):
+    with pytest.raises(InputError, match=r"prior must be over vectors \(20,\), as .* was trained; got \(3,\)"):
         lp.load(SHIPPED, prior=lp.priors.standard_normal(3))
 
 
@@ -252,17 +252,17 @@ def test_pickles_in_a_folder_are_refused_unread(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a:b", "a.b:c.d", "torch.nn:Module", "_x1:_y"])
 def test_code_is_named_by_module_and_attribute(name: str) -> None:
-    assert is_code(name)
+    assert is_reference(name)
 
 
 @pytest.mark.parametrize(
     "name", ["a", "a:", ":b", "a:b:c", "a b:c", "a/b:c", "1a:b", "a..b:c", "C:\\x", "a:b()", 3, None]
 )
 def test_other_names_are_no_code(name: object) -> None:
-    assert not is_code(name)
+    assert not is_reference(name)
     if isinstance(name, str):
         with pytest.raises(InputError, match='code is named "package.module:attr"'):
-            named(name)
+            resolve(name)
 
 
 def test_what_an_attribute_may_be(mine: str) -> None:
@@ -286,12 +286,12 @@ def test_what_an_attribute_may_be(mine: str) -> None:
     wae = of("wae")
     assert wae.encode(torch.zeros(2, 1, 28, 28)).shape == (2, 6)
     assert wae.prior.event_shape == (6,)  # type: ignore[union-attr]
-    assert isinstance(named(f"{mine}:wae"), WAE)
+    assert isinstance(resolve(f"{mine}:wae"), WAE)
 
 
 def test_factories_are_called_once_and_their_networks_put_into_eval_mode(mine: str) -> None:
     model = lp.load(f"{mine}:make", prior="normal")
-    assert named(f"{mine}:CALLS") == ["make"]
+    assert resolve(f"{mine}:CALLS") == ["make"]
     assert isinstance(model.generator, nn.Module)
     assert not any(part.training for part in model.generator.modules())
     assert all(parameter.requires_grad for parameter in model.generator.parameters())
@@ -318,11 +318,11 @@ def test_what_is_a_factory() -> None:
 @pytest.mark.parametrize(
     ("attr", "error", "message"),
     [
-        ("busy", GeneratorError, r"Net is in training mode: call \.eval\(\) on it in that module, or name a function"),
+        ("busy", GeneratorError, r"Net is in training mode .*call \.eval\(\) on it in that module, or name a function"),
         ("plain", InputError, "mine.nets:plain has no prior: give one with prior="),
-        ("Needs", InputError, "must be a latentpath.Model, a generator, .*, got <class 'mine.nets.Needs'>"),
-        ("number", InputError, "must be a latentpath.Model, a generator, .*, got 3"),
-        ("make_nothing", InputError, "must be a latentpath.Model, a generator, .*, got None"),
+        ("Needs", InputError, "must be a latentpath.Model, a generator, .*; got <class 'mine.nets.Needs'>"),
+        ("number", InputError, "must be a latentpath.Model, a generator, .*; got 3"),
+        ("make_nothing", InputError, "must be a latentpath.Model, a generator, .*; got None"),
         ("fails", InputError, "was called to make something, and raised KeyError: 'weights'"),
         ("coded", DataError, "says that the prior is 'os:system'. That is code"),
         ("plane", InputError, r"mine.nets was imported, but has no 'plane' \(no 'plane'\); did you mean 'plain'\?"),
@@ -371,21 +371,21 @@ def test_the_current_folder_is_not_added_to_the_path(tmp_path: Path, monkeypatch
 
 
 def test_priors_of_the_users_own(mine: str) -> None:
-    assert named_prior(f"{mine}:gauss", 3) is named(f"{mine}:gauss")
+    assert named_prior(f"{mine}:gauss", 3) is resolve(f"{mine}:gauss")
     assert named_prior(f"{mine}:gauss", None).event_shape == (3,)
     for name in ("ball", "ball_by_latent_dim"):
         assert named_prior(f"{mine}:{name}", 7).event_shape == (7,)
     assert named_prior("latentpath.priors:standard_normal", 4).event_shape == (4,)
     given = lp.load(f"{mine}:ready", prior=f"{mine}:gauss")
-    assert given.prior is named(f"{mine}:gauss")
+    assert given.prior is resolve(f"{mine}:gauss")
 
 
 @pytest.mark.parametrize(
     ("attr", "message"),
     [
-        ("gauss", r"must be, or make, a .*Distribution over vectors \(5,\), got Independent with .*event shape \(3,\)"),
-        ("scalar", r"over vectors \(5,\), got Normal with batch shape \(\) and event shape \(\)"),
-        ("make", r"over vectors \(5,\), got Net$"),
+        ("gauss", r"must be, or make, a .*Distribution over vectors \(5,\); got Independent with .*event shape \(3,\)"),
+        ("scalar", r"over vectors \(5,\); got Normal with batch shape \(\) and event shape \(\)"),
+        ("make", r"over vectors \(5,\); got Net$"),
         ("number", "is a int; a factory is called without arguments, or only dim or latent_dim"),
         ("needs_more", "a factory is called without arguments, or only dim or latent_dim: missing .*'radius'"),
         ("fails", "raised KeyError"),

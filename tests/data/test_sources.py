@@ -312,7 +312,7 @@ def test_what_may_not_be_read(tmp_path: Path, load: Load, monkeypatch: pytest.Mo
 
 def test_numbers_that_mean_nothing(digits: Path, load: Load) -> None:
     for hold_out in (12, 13):
-        with pytest.raises(InputError, match=rf"hold_out must leave images.*mnist \(train\) has 12, got {hold_out}"):
+        with pytest.raises(InputError, match=rf"hold_out must leave images.*mnist \(train\) has 12; got {hold_out}"):
             load(digits, hold_out=hold_out)
     with pytest.raises(InputError, match="hold_out.* -1"):
         load(digits, hold_out=-1)
@@ -322,7 +322,7 @@ def test_numbers_that_mean_nothing(digits: Path, load: Load) -> None:
         load(digits, channels=2)
     with pytest.raises(InputError, match="crop is a fraction"):
         load(digits, crop=0.0)
-    with pytest.raises(InputError, match='MNIST has the splits "train" and "test", got \'val\''):
+    with pytest.raises(InputError, match='MNIST has the splits "train" and "test"; got \'val\''):
         load(digits, split="val")
 
 

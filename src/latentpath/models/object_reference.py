@@ -1,7 +1,7 @@
-"""What ``package.module:attr`` names: an object of the user's own, imported from where Python finds it.
+"""References ``package.module:attr`` to objects of the user's own code.
 
-A name given by the user is the user's say to run that code. So nothing here is ever given a name that was read from a
-file, and nothing is added to Python's path: what ``import package.module`` does not find is not found.
+A reference that the user gives permits running that code. A reference read from a file does not, and never comes here.
+Nothing is added to Python's path: the module must be importable by ``import package.module``.
 """
 
 from __future__ import annotations
@@ -17,35 +17,35 @@ from torch import nn
 from ..callables import out_of_memory
 from ..errors import InputError
 
-__all__ = ["is_code", "is_factory", "made", "named"]
+__all__ = ["call_factory", "is_factory", "is_reference", "resolve"]
 
 _DOTTED = r"[^\W\d]\w*(?:\.[^\W\d]\w*)*"
-_CODE = re.compile(f"({_DOTTED}):({_DOTTED})")
+_REFERENCE = re.compile(f"({_DOTTED}):({_DOTTED})")
 
 
-def is_code(name: object) -> bool:
-    r"""Whether ``name`` reads ``package.module:attr``; both sides may have dots.
+def is_reference(name: object) -> bool:
+    r"""Tells whether ``name`` has the form ``package.module:attr``; both sides may have dots.
 
     Example:
-        >>> is_code("torch.nn:Module"), is_code("mnist-dcgan-semicircle"), is_code(r"C:\models")
+        >>> is_reference("torch.nn:Module"), is_reference("mnist-dcgan-semicircle"), is_reference(r"C:\models")
         (True, False, False)
     """
-    return isinstance(name, str) and _CODE.fullmatch(name) is not None
+    return isinstance(name, str) and _REFERENCE.fullmatch(name) is not None
 
 
-def named(name: str) -> Any:
-    """The object that ``package.module:attr`` names. The module is imported, that is, its code is run.
+def resolve(name: str) -> Any:
+    """Returns the object that ``package.module:attr`` names. The module is imported, that is, its code is run.
 
     Raises:
         InputError: there is no such module, its own code fails, or it has no such attribute.
 
     Example:
-        >>> named("math:pi")
+        >>> resolve("math:pi")
         3.14...
     """
-    found = _CODE.fullmatch(name)
+    found = _REFERENCE.fullmatch(name)
     if found is None:
-        raise InputError(f'code is named "package.module:attr", got {name!r}')
+        raise InputError(f'code is named "package.module:attr"; got {name!r}')
     module_name, path = found.groups()
     value: Any = _module(module_name, name)
     for step in path.split("."):
@@ -74,7 +74,7 @@ def _module(module: str, name: str) -> Any:
 
 
 def is_factory(value: Any) -> bool:
-    """Whether ``value`` makes something when called: a class or function that needs no argument, but no network."""
+    """Tells whether ``value`` is a class or function that needs no argument, and not a network."""
     if not callable(value) or isinstance(value, nn.Module):
         return False
     try:
@@ -84,11 +84,11 @@ def is_factory(value: Any) -> bool:
     return True
 
 
-def made(name: str, factory: Any, **offered: Any) -> Any:
-    """What ``factory`` makes, given those of ``offered`` that it has a parameter for.
+def call_factory(name: str, factory: Any, **offered: Any) -> Any:
+    """Calls ``factory`` with those of ``offered`` that it has a parameter for, and returns its product.
 
     Raises:
-        InputError: it is no factory, needs more than that, or fails.
+        InputError: it is no factory, needs other arguments, or fails.
     """
     try:
         parameters = inspect.signature(factory).parameters

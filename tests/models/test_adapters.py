@@ -168,7 +168,7 @@ def test_a_condition_that_does_not_fit_is_explained() -> None:
         adapters.conditional(network, 2, as_="class_labels")(torch.zeros(5, 3))
     with pytest.raises(InputError, match="as_ must be the name of a parameter"):
         adapters.conditional(network, 2, as_="class labels")
-    with pytest.raises(InputError, match="condition must be a tensor or a number, got list: expected sequence"):
+    with pytest.raises(InputError, match="condition must be a tensor or a number; got list: expected sequence"):
         adapters.conditional(network, [[1.0], [1.0, 2.0]])  # type: ignore[list-item]
 
 
@@ -244,7 +244,7 @@ def test_only_callables_in_eval_mode_are_adapted() -> None:
     for adapt in made:
         with pytest.raises(InputError, match="must be a callable"):
             adapt(nn.Tanh)
-        with pytest.raises(GeneratorError, match=r"\(Sequential\) is in training mode: call \.eval\(\)"):
+        with pytest.raises(GeneratorError, match=r"\(Sequential\) is in training mode .*call \.eval\(\)"):
             adapt(nn.Sequential(nn.Tanh()))
     with pytest.raises(GeneratorError, match=r"the autoencoder \(AutoencoderKL\) is in training mode"):
         adapters.diffusers_autoencoder(autoencoder().train())
@@ -301,7 +301,7 @@ def test_shapes_of_an_autoencoder_that_do_not_fit_are_refused() -> None:
     for shape in ((3, 4, 4), (4, 4), (4, 0, 4), (4, 4.0, 4), (4, 4, 4, 4)):
         with pytest.raises(InputError, match=r"latent_shape.*\(C, h, w\)"):
             adapters.diffusers_autoencoder(network, shape)  # type: ignore[arg-type]
-    with pytest.raises(InputError, match=r"prior must be over vectors \(64,\), C h w = \(4, 4, 4\), got \(9,\)"):
+    with pytest.raises(InputError, match=r"prior must be over vectors \(64,\), C h w = \(4, 4, 4\); got \(9,\)"):
         adapters.diffusers_autoencoder(network, prior=priors.standard_normal(9))
     model = adapters.diffusers_autoencoder(network, SHAPE)
     with pytest.raises(InputError, match=r"images \(3, 16, 16\) have latents \(4, 8, 8\).*resize the images"):
@@ -381,7 +381,7 @@ def test_a_context_is_held() -> None:
 
 
 def test_flows_that_are_none_or_lack_their_context_are_refused() -> None:
-    with pytest.raises(InputError, match="flow must be a zuko.flows.Flow or a zuko NormalizingFlow, got Linear"):
+    with pytest.raises(InputError, match="flow must be a zuko.flows.Flow or a zuko NormalizingFlow; got Linear"):
         adapters.zuko_flow(nn.Linear(2, 2))
     with pytest.raises(InputError, match="the flow fails without a context"):
         adapters.zuko_flow(flow("MAF", context=2))

@@ -1,15 +1,11 @@
-"""Saving networks and getting them back: ``save_pretrained``, ``from_pretrained``, a folder or the Hub, no pickles.
+"""The base of all networks: ``save_pretrained`` and ``from_pretrained``, to a folder or the Hub, without pickles.
 
-Every network of this package is a `Pretrained`: what it was built with is its ``config``, a plain dictionary, written
-to ``config.json`` beside ``model.safetensors`` together with the name of its class. So a folder says what is in it.
+The arguments of a network are its ``config``, a plain dictionary, written to ``config.json`` beside
+``model.safetensors`` together with the name of its class.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
-from collections.abc import Iterable
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,20 +14,14 @@ from huggingface_hub import PyTorchModelHubMixin
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
-from torch import Tensor, nn
+from torch import nn
 
-from ..errors import DataError, LatentPathError, MissingDataError
+from ..._io import write_file, write_json
+from ...errors import DataError, LatentPathError
+from ..files import CONFIG_FILE, REFUSED, WEIGHTS_FILE, as_stored, in_float32, read_files, weights_in
+from ..hub import unreachable
 
-__all__ = ["CONFIG_FILE", "REFUSED", "WEIGHTS_FILE", "Pretrained", "as_stored", "replace"]
-
-CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
-
-_PICKLES = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
-REFUSED = (
-    "is a pickle, which can run any code when it is read, and is not loaded. Where you trust it, convert it: "
-    "safetensors.torch.save_file(torch.load(FILE, weights_only=True), 'model.safetensors')"
-)
-"""What is wrong with a pickle, after its name, and the way out."""
+__all__ = ["Pretrained"]
 
 T = TypeVar("T", bound="Pretrained")
 
@@ -63,20 +53,18 @@ class Pretrained(
 
     @classmethod
     def from_pretrained(cls: type[T], pretrained_model_name_or_path: str | Path, **options: Any) -> T:
-        """The network in a folder, or in a repository of the Hub, in eval mode.
+        """Returns the network in a folder, or in a repository of the Hub, in eval mode.
 
         Args:
             pretrained_model_name_or_path: a folder that ``save_pretrained`` wrote, or ``"org/name"``.
             options: those of `huggingface_hub.PyTorchModelHubMixin.from_pretrained`.
 
         Raises:
-            MissingDataError: no such folder, a folder that is not complete, or a Hub that does not give it.
+            MissingDataError: no such folder, an incomplete folder, or an unreachable repository.
             DataError: damaged files, those of another network, or pickled weights.
         """
         place = Path(pretrained_model_name_or_path)
         if place.is_dir():
-            from .registry import read_files
-
             named = read_files(place)[0]["class"]
             if named != cls.__name__:
                 raise DataError(f"{place} holds a {named}, not a {cls.__name__}")
@@ -87,22 +75,19 @@ class Pretrained(
                 raise
             if place.is_dir():
                 raise DataError(f"{place / CONFIG_FILE} describes no {cls.__name__} ({error})") from error
-            from .hub import unreachable
-
             raise unreachable(str(pretrained_model_name_or_path), error) from error
         return found
 
     @property
     def config(self) -> dict[str, Any]:
-        """What the network was built with."""
+        """The arguments that the network was built with."""
         assert isinstance(self._hub_mixin_config, dict)
         return dict(self._hub_mixin_config)
 
     def write(self, folder: Path, dtype: torch.dtype | None = None) -> None:
-        """Write weights (parameters in ``dtype``; None: as they are) and ``config.json``, each whole or not at all."""
-        replace(folder / WEIGHTS_FILE, save_tensors(as_stored(self, dtype)))
-        text = json.dumps({"class": type(self).__name__, **self.config}, indent=2) + "\n"
-        replace(folder / CONFIG_FILE, text.encode())
+        """Writes weights (parameters in ``dtype``; None: as they are) and ``config.json``, each whole or not at all."""
+        write_file(folder / WEIGHTS_FILE, save_tensors(as_stored(self, dtype)))
+        write_json(folder / CONFIG_FILE, {"class": type(self).__name__, **self.config})
 
     def _save_pretrained(self, save_directory: Path) -> None:
         self.write(save_directory)
@@ -130,60 +115,3 @@ class Pretrained(
     @classmethod
     def _load_as_pickle(cls, model: T, model_file: str, map_location: str, strict: bool) -> T:  # type: ignore[override]
         raise DataError(f"{model_file} {REFUSED}")
-
-
-def weights_in(folder: Path) -> Path:
-    """The file of the weights in ``folder``.
-
-    Raises:
-        MissingDataError: there is none; pickles that lie there instead are named.
-    """
-    path = folder / WEIGHTS_FILE
-    if path.is_file():
-        return path
-    raise without_weights(folder, [file.name for file in sorted(folder.iterdir())])
-
-
-def without_weights(where: str | Path, names: Iterable[str]) -> MissingDataError:
-    """The error for a folder or a repository without `WEIGHTS_FILE`; the pickles among its files are named."""
-    pickles = pickles_of(names)
-    instead = f"; {', '.join(pickles)} {REFUSED}" if pickles else ""
-    return MissingDataError(f"{where} is not complete: {WEIGHTS_FILE} is not in it{instead}")
-
-
-def pickles_of(names: Iterable[str]) -> list[str]:
-    """The files that are pickles, by their names."""
-    return [name for name in names if any(fnmatch(name, pattern) for pattern in _PICKLES)]
-
-
-def in_float32(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Stored tensors as networks use them: whatever floats in float32."""
-    return {key: value.float() if value.is_floating_point() else value for key, value in tensors.items()}
-
-
-def as_stored(network: nn.Module, dtype: torch.dtype | None = torch.float16) -> dict[str, Tensor]:
-    """The weights of ``network`` as they are stored: parameters in ``dtype`` (None: theirs), statistics as they are."""
-    parameters = dict(network.named_parameters())
-    return {
-        key: value.detach().to(dtype if dtype is not None and key in parameters else value.dtype).contiguous()
-        for key, value in network.state_dict().items()
-    }
-
-
-def replace(path: Path, content: bytes) -> None:
-    """Write a file, whole or not at all.
-
-    Raises:
-        DataError: it cannot be written; what was there before is unharmed.
-    """
-    partial = path.with_name(path.name + ".partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(content)
-        partial.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
-        raise DataError(
-            f"cannot write {path} ({error.strerror or error}); what was there before is unharmed"
-        ) from error

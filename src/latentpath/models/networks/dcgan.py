@@ -16,8 +16,8 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from .base import Pretrained
 from .convolutions import SIDES, upwards, widths_from
-from .pretrained import Pretrained
 
 __all__ = ["DCGAN", "DCGANDiscriminator", "DCGANGenerator"]
 

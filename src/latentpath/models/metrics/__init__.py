@@ -1,0 +1,1 @@
+"""Metrics of generators: Fréchet and kernel distance, precision and recall, nearest neighbours, and quality."""

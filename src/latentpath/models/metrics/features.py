@@ -1,0 +1,78 @@
+"""Feature networks, in whose outputs the metrics compare images; numbers of different networks do not compare."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from ...data import to_unit_range
+from ...errors import InputError
+from ...stages import Stage, each, silent
+from ..loading import load
+from ..model import Model
+from ..registry import available
+
+__all__ = ["CHUNK", "IMAGES", "Features", "check_features", "feature_network", "over"]
+
+Features = Callable[[Tensor], Tensor]
+"""Images ``(N, C, H, W)`` in [-1, 1] to vectors ``(N, F)``."""
+
+CHUNK, IMAGES = 500, 250
+"""Rows of features that are compared, and images that a network computes, at a time."""
+
+_SHIPPED: dict[tuple[int, ...], str] = {(1, 28, 28): "mnist-classifier", (3, 64, 64): "celeba-wae"}
+
+
+def feature_network(model: Model, shape: tuple[int, ...], name: str | None = None) -> tuple[Features, str]:
+    """Returns the network in whose features images are compared, and the name of its model.
+
+    Args:
+        model: the generator of the images.
+        shape: of an image, ``(C, H, W)``.
+        name: the model whose classifier or encoder is used; None for the shipped classifier where images are
+            (1, 28, 28), the shipped auto-encoder where they are (3, 64, 64), and otherwise the model's own encoder.
+
+    Returns:
+        Images ``(N, C, H, W)`` in [-1, 1] to features ``(N, F)``; and the name. The model's own encoder is not an
+        independent judge.
+
+    Raises:
+        InputError: there is no feature network for such images.
+
+    Example:
+        >>> import torch
+        >>> from latentpath.models import load
+        >>> from latentpath.models.metrics.features import feature_network
+        >>> network, name = feature_network(load("mnist-dcgan-semicircle"), (1, 28, 28))
+        >>> name, tuple(network(torch.zeros(2, 1, 28, 28)).shape)
+        ('mnist-classifier', (2, 64))
+    """
+    shipped = _SHIPPED.get(shape)
+    if name is None and shipped in available():
+        name = shipped
+    judge = model if name is None else load(name)
+    for network in (judge.generator if judge.prior is None else None, judge.encoder):
+        if network is not None:
+            return getattr(network, "features", network), judge.name
+    raise InputError(
+        f"there is no feature network for images {shape}: name a model with an encoder, or a classifier (--features)"
+    )
+
+
+def over(network: Callable[[Tensor], Tensor], images: Tensor, stage: Stage = silent, what: str = "images") -> Tensor:
+    """Computes ``network`` on images or latents in chunks; ``uint8`` images are scaled to [-1, 1] first."""
+    with torch.no_grad():
+        chunks = (to_unit_range(c) if c.dtype == torch.uint8 else c for c in each(images.split(IMAGES), what, stage))
+        return torch.cat([network(chunk) for chunk in chunks])
+
+
+def check_features(features1: Tensor, features2: Tensor) -> None:
+    """Refuses features that are not ``(N, F)`` and ``(M, F)`` with at least two rows each."""
+    for features in (features1, features2):
+        if features.ndim != 2 or len(features) < 2 or features.shape[1] != features1.shape[1]:
+            raise InputError(
+                "features must be (N, F) and (M, F) with at least two rows each; "
+                f"got {tuple(features1.shape)} and {tuple(features2.shape)}"
+            )

@@ -1,0 +1,1 @@
+"""Networks: DCGAN, Wasserstein auto-encoder, and a classifier of digits."""
