@@ -186,7 +186,7 @@ def test_chords_have_no_gradient_at_distance_0():
 
 
 @pytest.mark.parametrize(
-    "measure", [lp.energy, lp.cost, lambda z, g, i: lp.length(z, g)], ids=["energy", "cost", "length"]
+    "measure", [lp.energy, lp.discrete_cost, lambda z, g, i: lp.length(z, g)], ids=["energy", "cost", "length"]
 )
 def test_what_is_not_a_number_is_not_hidden(measure):
     line = lp.lerp(torch.zeros(2, dtype=F64), torch.ones(2, dtype=F64), 4)
@@ -223,7 +223,7 @@ def test_embed_chooses_the_space_in_which_lengths_are_measured():
     torch.testing.assert_close(
         lp.energy(line, never, bowl, embed="latent"), lp.energy(line, lambda z: z, bowl), rtol=1e-14, atol=0
     )
-    for measure in (lp.energy, lp.cost, lambda z, g, i, **k: lp.length(z, g, **k), lp.metric_tensor):
+    for measure in (lp.energy, lp.discrete_cost, lambda z, g, i, **k: lp.length(z, g, **k), lp.metric_tensor):
         torch.testing.assert_close(
             measure(line, image, bowl, embed=features),
             measure(line, lambda z: features(image(z)), bowl),

@@ -1,13 +1,11 @@
-"""Reproducible draws, and contact sheets."""
+"""Reproducible draws."""
 
 from __future__ import annotations
 
-import pytest
 import torch
 
 import latentpath as lp
-from latentpath.errors import InputError
-from latentpath.models.sampling import contact_sheet, draw
+from latentpath.models.sampling import draw
 
 
 def test_drawing_repeats_itself_and_leaves_the_random_state_alone() -> None:
@@ -18,20 +16,6 @@ def test_drawing_repeats_itself_and_leaves_the_random_state_alone() -> None:
     torch.manual_seed(99)
     assert torch.equal(one, draw(prior, 10, torch.Generator().manual_seed(5)))
     assert not torch.equal(one, draw(prior, 10, torch.Generator().manual_seed(6)))
-
-
-def test_a_contact_sheet_has_each_image_in_its_place() -> None:
-    import numpy as np
-
-    values = torch.linspace(-1, 1, 6)
-    images = values[:, None, None, None].expand(6, 3, 4, 5)
-    pixels = np.asarray(contact_sheet(images, columns=3, zoom=2, gap=1))
-    assert pixels.shape == (2 * (2 * 5 + 1), 2 * (3 * 6 + 1), 3)
-    for i, value in enumerate(values.tolist()):
-        top, left = 2 * (1 + 5 * (i // 3)), 2 * (1 + 6 * (i % 3))
-        assert np.all(pixels[top : top + 8, left : left + 10] == round((value + 1) * 127.5))
-    with pytest.raises(InputError, match=r"\(0, 1, 4, 4\)"):
-        contact_sheet(torch.zeros(0, 1, 4, 4))
 
 
 def test_threads_that_draw_at_the_same_time_get_what_each_gets_alone() -> None:

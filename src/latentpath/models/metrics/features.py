@@ -7,9 +7,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from ..._progress import Stage, each, silent
 from ...data import to_unit_range
 from ...errors import InputError
-from ...stages import Stage, each, silent
 from ..loading import load
 from ..model import Model
 from ..registry import available

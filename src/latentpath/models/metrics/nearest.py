@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from ..._batching import blocks
+from ..._progress import Stage, each, silent
 from ...data import to_unit_range
-from ...stages import Stage, each, silent
 from .features import CHUNK
 
 __all__ = ["nearest_distances"]
