@@ -66,7 +66,7 @@ class Method:
 
 def methods() -> list[Method]:
     """All methods that the installed library has."""
-    found = [_library(f"adam-{rate}", "Adam", solvers.Adam, rate=rate) for rate in (0.01, 0.03, 0.1)]
+    found = [_library(f"adam-{rate}", "Adam", solvers.Adam, lr=rate) for rate in (0.01, 0.03, 0.1)]
     found += [
         _library("gradient-descent", "gradient descent", solvers.GradientDescent),
         Method("torch-lbfgs", "torch L-BFGS", {"line_search": "strong_wolfe", "history": 10}, _torch_lbfgs),

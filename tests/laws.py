@@ -15,7 +15,7 @@ from latentpath.solvers import LBFGS, Adam, GradientDescent, Multilevel, Objecti
 SOLVERS: dict[str, Callable[[float], Solver[Any]]] = {
     "multilevel": Multilevel,
     "lbfgs": LBFGS,
-    "adam": lambda tol: Adam(tol, rate=0.02),
+    "adam": lambda tol: Adam(tol, lr=0.02),
     "gradient descent": GradientDescent,
 }
 

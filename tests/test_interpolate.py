@@ -421,7 +421,7 @@ def test_identical_endpoints_cost_nothing_and_do_not_disturb_the_others():
 def test_float32_agrees_with_float64():
     prior = priors.standard_normal(2)
     path = solve(prior=prior, start=START.float(), end=END.float(), strict=True)
-    for fact in (path.latents, path.cost, path.energy, path.ri, path.steps, path.length, path.gap):
+    for fact in (path.latents, path.cost, path.energy, path.ri, path.step_lengths, path.length, path.gap):
         assert fact.dtype == torch.float32
     assert torch.equal(path.start[0], START.float())
     assert torch.equal(path.end[0], END.float())
@@ -603,7 +603,7 @@ def test_nothing_is_left_on_the_generator():
         assert parameter.requires_grad
         assert parameter.grad is None
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
-    for fact in (path.latents, path.energy, path.cost, path.steps, path.ri, path.gain, path.frames(3)):
+    for fact in (path.latents, path.energy, path.cost, path.step_lengths, path.ri, path.gain, path.frames(3)):
         assert not fact.requires_grad
     torch.testing.assert_close(solve(model().requires_grad_(False)).latents, path.latents, rtol=0, atol=1e-12)
 

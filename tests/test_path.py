@@ -19,7 +19,7 @@ from latentpath.errors import DataError, InputError, MissingDataError
 F64 = torch.float64
 INDEX = lp.RealismIndex(priors.standard_normal(2, dtype=F64))
 SPACINGS = ["metric", "data", "latent"]
-TENSORS = ["latents", "ri", "steps", "evaluations", "gain"]
+TENSORS = ["latents", "ri", "step_lengths", "evaluations", "gain"]
 FACTS = [f.name for f in fields(lp.Audit)]
 
 
@@ -89,10 +89,10 @@ def test_facts_agree_with_the_functionals(path):
     torch.testing.assert_close(path.length, facts.length)
     torch.testing.assert_close(path.gap, path.cost / (2 * path.energy).sqrt() - 1)
     torch.testing.assert_close(path.ri, INDEX(z))
-    torch.testing.assert_close(path.steps.sum(-1), lp.length(z, picture))
+    torch.testing.assert_close(path.step_lengths.sum(-1), lp.length(z, picture))
     for i in range(3):
         frames = picture(z[i]).flatten(1)
-        torch.testing.assert_close(path.steps[i], (frames[1:] - frames[:-1]).norm(dim=-1))
+        torch.testing.assert_close(path.step_lengths[i], (frames[1:] - frames[:-1]).norm(dim=-1))
     assert torch.equal(path.tunnels, facts.tunnels)
     assert torch.equal(path.start, z[:, 0])
     assert torch.equal(path.end, z[:, -1])

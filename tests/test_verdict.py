@@ -69,7 +69,7 @@ def assert_belongs(path: lp.Path, tol: float = TOL, gain: float = config().conve
         if field.name not in ("tunnels", "settled", "decoded", "gap"):
             torch.testing.assert_close(getattr(path.audit, field.name), getattr(facts, field.name), **close)
     torch.testing.assert_close(path.ri, source.ri(path.latents), **close)
-    assert len(path) == len(path.outcome) == len(path.gain) == len(path.evaluations) == len(path.seen)
+    assert len(path) == len(path.outcome) == len(path.gain) == len(path.evaluations) == len(path.discrete_segment_cost)
     for i, outcome in enumerate(path.outcome):
         if outcome is lp.Outcome.CONVERGED:
             assert not bool(path.tunnels[i].any())
@@ -112,14 +112,16 @@ def test_joined_legs_are_judged_at_their_new_points(seed, closed, smooth, spacin
     options = {"closed": closed, "segments": 10, "spacing": spacing, "smooth": smooth, "max_evaluations": 60}
     path = lp.interpolate_through(generator, prior, stops, **options)
     assert_belongs(path, gain=config().convergence.creeping_gain * TOL if smooth is None else math.inf)
-    torch.testing.assert_close(path.gain, gain_of_curve(path.latents, path.source, path.joints))
+    torch.testing.assert_close(path.gain, gain_of_curve(path.latents, path.source, path.keyframe_indices))
     one = path[[1]]
     assert_belongs(one, gain=math.inf)
     if smooth is not None:
         for name in ("before", "after", "rise"):
             assert one.settings["smoothed"][name] == path.settings["smoothed"][name][1:]
     back = path.reversed()
-    torch.testing.assert_close(gain_of_curve(back.latents, back.source, back.joints), path.gain, rtol=1e-4, atol=1e-12)
+    torch.testing.assert_close(
+        gain_of_curve(back.latents, back.source, back.keyframe_indices), path.gain, rtol=1e-4, atol=1e-12
+    )
 
 
 def test_a_path_of_a_network_with_too_few_points_is_not_called_converged():

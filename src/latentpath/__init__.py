@@ -14,15 +14,16 @@ from .audit import Audit, audit
 from .curves import lerp, slerp
 from .energy import discrete_cost, energy, length
 from .errors import LatentPathError
-from .evaluate import Report, Source
 from .index import ClassifierIndex, DiscriminatorIndex, KNNIndex, RealismIndex, ScoreIndex, TypicalityIndex
 from .interpolate import interpolate
 from .inversion import Inversion, invert
 from .jacobian import metric_tensor
+from .keyframes import interpolate_through
 from .models import Model
 from .path import Path
+from .report import Report
 from .solvers import Outcome, Progress, Restarts
-from .through import interpolate_through
+from .source import Source
 from .viz import film, strip
 
 if TYPE_CHECKING:

@@ -50,7 +50,7 @@ class Audit:
             below 0 where the speed along the path is uneven; 0 where cost and energy are both 0.
         segment_cost: of each segment, ``(..., K)``.
         segment_length: of each decoded segment, ``(..., K)``.
-        steps: the distance of its two ends, ``(..., K)``.
+        step_lengths: the distance of its two decoded ends, ``(..., K)``.
         tunnels: True where a segment hides, behind its endpoints, more than 1 % of the path's cost and more than a
             quarter of what it seems to cost, ``(..., K)``.
         decoded: the points that the audit had the generator decode, ``(...)``.
@@ -66,7 +66,7 @@ class Audit:
     gap: Float[Tensor, "*batch"]
     segment_cost: Float[Tensor, "*batch K"]
     segment_length: Float[Tensor, "*batch K"]
-    steps: Float[Tensor, "*batch K"]
+    step_lengths: Float[Tensor, "*batch K"]
     tunnels: Bool[Tensor, "*batch K"]
     settled: Bool[Tensor, "*batch"]
     decoded: Float[Tensor, "*batch"]
@@ -77,7 +77,7 @@ class Audit:
         """Returns an audit of polylines ``(..., K+1, D)`` with all zeros: before it is made, or of an empty batch."""
         by_path, by_segment = latents.new_zeros(latents.shape[:-2]), latents.new_zeros(latents.shape[:-1])[..., 1:]
         marks = {"tunnels": by_segment.bool(), "settled": by_path.bool(), "limited": by_path.bool()}
-        of_segments = dict.fromkeys(("segment_cost", "segment_length", "steps"), by_segment)
+        of_segments = dict.fromkeys(("segment_cost", "segment_length", "step_lengths"), by_segment)
         of_paths = dict.fromkeys(("cost", "length", "energy", "gap", "decoded"), by_path)
         return cls(**marks, **of_segments, **of_paths)
 
@@ -307,7 +307,7 @@ def audit(
             gap=torch.where(total == seen, 0, total / seen - 1),
             segment_cost=segment_cost,
             segment_length=segment_length,
-            steps=steps,
+            step_lengths=steps,
             tunnels=is_tunnelling(segment_cost, apparent),
             settled=~(rough | coarse).reshape(*batch, segments).any(-1),
             decoded=decoded.reshape(*batch, segments).sum(-1),

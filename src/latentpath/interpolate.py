@@ -1,4 +1,4 @@
-r"""The front door: check what came in, draw a line, lower its energy, audit it, return a `Path`."""
+"""The main entry: validates, draws straight lines, lowers their energy, audits, and returns a `Path`."""
 
 from __future__ import annotations
 
@@ -18,8 +18,7 @@ from .callables import without_autocast
 from .curves import lerp
 from .decoding import Embed, Generator
 from .errors import InputError, SolveError
-from .evaluate import Source
-from .interpolate_arguments import check_endpoints, check_generator, checked_index
+from .interpolate_arguments import GenerativeModel, check_endpoints, check_generator, checked_index, split_model
 from .path import Path
 from .solvers import (
     LBFGS,
@@ -27,8 +26,8 @@ from .solvers import (
     Callback,
     Coordinates,
     GradientDescent,
-    Minima,
     Multilevel,
+    Multistart,
     Objective,
     Outcome,
     Progress,
@@ -39,6 +38,7 @@ from .solvers import (
     solve_audited,
     solve_bounded,
 )
+from .source import Source
 
 __all__ = ["check_options", "insist", "interpolate"]
 
@@ -53,10 +53,10 @@ _BUDGET, _CPU_POINTS, _GPU_POINTS, _VALUES = 1000, 512, 4096, 2**26
 
 
 def interpolate(
-    generator: Generator,
-    prior: Any,
-    start: Tensor,
-    end: Tensor,
+    generator: Generator | GenerativeModel,
+    prior: Any = None,
+    start: Tensor | None = None,
+    end: Tensor | None = None,
     *,
     segments: SupportsIndex = 50,
     alpha: float | None = None,
@@ -71,7 +71,10 @@ def interpolate(
     callback: Callback | None = None,
     progress: bool | None = None,
 ) -> Path:
-    r"""Find the path along which a generator keeps producing realistic things (paper, Section 5).
+    r"""Finds the path along which a generator keeps producing realistic things (paper, Section 5).
+
+    Call it as ``interpolate(generator, prior, start, end)``, or as ``interpolate(model, start, end)`` with a
+    `latentpath.Model`, which knows its prior.
 
     Minimises the energy of equation 3 over the interior points, from the straight line, and so the length in the metric
     :math:`\log^2(\alpha\,ri)\,J^T J` of Theorem 1; audits what came out. All pairs of the batch are solved together.
@@ -133,6 +136,7 @@ def interpolate(
         >>> path.latents.shape, str(path.outcome[0])
         (torch.Size([1, 51, 2]), 'converged')
     """
+    generator, prior, (start, end) = split_model(generator, prior, (start, end), "start, end")
     segments, tol, max_evaluations, max_points = check_options(
         segments=segments, tol=tol, max_evaluations=max_evaluations, max_points=max_points
     )
@@ -147,60 +151,70 @@ def interpolate(
         start, end = check_endpoints(start, end, index)
         chosen = _solver(solver, tol)
         values = check_generator(generator, embed, start, end, max_points)
-        if max_points is None:
-            max_points = points_at_once(start.device, values)
-        source = Source(generator, index, embed, max_points)
-        objective = Objective(generator, index, embed, max_points)
-        budget = _BUDGET if max_evaluations is None else max_evaluations
-        line = lerp(start, end, segments)
-        callback = _reporting(report, callback)
-
-        def solve(
-            objective: Objective, begin: Tensor, audit: Callable[[Tensor], Audit], index: Any, callback: Callback | None
-        ) -> tuple[State, Audit, Minima | None]:
-            if plan.most == 1:
-                return *solve_audited(chosen, objective, begin, audit, max_evaluations=budget, callback=callback), None
-            limits = {"max_evaluations": budget, "max_total": max_evaluations}
-            return search(chosen, objective, begin, audit, plan, index, **limits, callback=callback)
-
-        coordinates = Coordinates.of(index)
-        if coordinates is None:
-            state, facts, minima = solve(objective, line, source.audit, index, callback)
-        else:
-            state, facts, minima = solve_bounded(
-                coordinates,
-                solve,
-                chosen,
-                objective,
-                line,
-                source.audit,
-                max_total=max_evaluations,
-                callback=callback,
-            )
-        settings = {
-            "segments": segments,
-            "alpha": getattr(index, "alpha", None),
-            "embed": embed if embed is None or isinstance(embed, str) else _name(embed),
-            "solver": type(chosen).__name__,
-            "tol": getattr(chosen, "tol", None),
-            "max_evaluations": budget,
-        }
-        if minima is not None:
-            settings["restarts"] = asdict(plan)
-        path = Path.measured(
-            state.latents,
-            source,
-            facts,
-            state.segment_cost,
-            outcome=Outcome.from_codes(state.outcome),
-            evaluations=state.evaluations,
-            gain=state.gain,
-            settings=settings,
-            minima=minima,
-        )
+        most = points_at_once(start.device, values) if max_points is None else max_points
+        source, line = Source(generator, index, embed, most), lerp(start, end, segments)
+        path = _solved(source, line, chosen, plan, max_evaluations, _reporting(report, callback))
     if strict:
         insist(path)
     return path
+
+
+def _solved(
+    source: Source,
+    line: Tensor,
+    solver: Solver[Any],
+    plan: Restarts,
+    max_evaluations: float | None,
+    callback: Callback,
+) -> Path:
+    """Solves from straight lines ``(B, K+1, D)``, in coordinates of the prior's support where that is bounded."""
+    index, embed = source.index, source.embed
+    objective = Objective(source.generator, index, embed, source.max_points)
+    budget = _BUDGET if max_evaluations is None else max_evaluations
+
+    def solve(
+        objective: Objective, begin: Tensor, audit: Callable[[Tensor], Audit], index: Any, callback: Callback | None
+    ) -> tuple[State, Audit, Multistart | None]:
+        if plan.most == 1:
+            return *solve_audited(solver, objective, begin, audit, max_evaluations=budget, callback=callback), None
+        limits = {"max_evaluations": budget, "max_total": max_evaluations}
+        return search(solver, objective, begin, audit, plan, index, **limits, callback=callback)
+
+    coordinates = Coordinates.of(index)
+    if coordinates is None:
+        state, facts, found = solve(objective, line, source.audit, index, callback)
+    else:
+        state, facts, found = solve_bounded(
+            coordinates,
+            solve,
+            solver,
+            objective,
+            line,
+            source.audit,
+            max_total=max_evaluations,
+            callback=callback,
+        )
+    settings = {
+        "segments": line.shape[1] - 1,
+        "alpha": getattr(index, "alpha", None),
+        "embed": embed if embed is None or isinstance(embed, str) else _name(embed),
+        "solver": type(solver).__name__,
+        "tol": getattr(solver, "tol", None),
+        "max_evaluations": budget,
+    }
+    if found is not None:
+        settings["restarts"] = asdict(plan)
+    return Path.measured(
+        state.latents,
+        source,
+        facts,
+        state.segment_cost,
+        outcome=Outcome.from_codes(state.outcome),
+        evaluations=state.evaluations,
+        gain=state.gain,
+        settings=settings,
+        multistart=found,
+    )
 
 
 def _reporting(report: Report, callback: Callback | None) -> Callback:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +19,7 @@ from .index.prior_adapter import can_be_prior
 from .probe import check_callable, probe
 from .segment_cost import LOG_INDEX_ROUNDING
 
-__all__ = ["check_endpoints", "check_generator", "checked_index"]
+__all__ = ["GenerativeModel", "check_endpoints", "check_generator", "checked_index", "split_model"]
 
 _PAIRS = 3
 """The pairs of endpoints at which a generator and an index between them are tried."""
@@ -28,6 +28,44 @@ _BETWEEN = 16
 """The segments of the line between two endpoints on which an index is tried."""
 
 _ALPHA = 0.9
+
+
+@runtime_checkable
+class GenerativeModel(Protocol):
+    """A generator together with the prior of its latents, such as `latentpath.Model`."""
+
+    @property
+    def generator(self) -> Generator:
+        """Latents ``(N, D)`` to data ``(N, ...)``."""
+
+    @property
+    def prior(self) -> Any:
+        """The density of the latents; None for a model that generates nothing."""
+
+
+def split_model(
+    generator: Generator | GenerativeModel, prior: Any, latents: Sequence[Any], names: str
+) -> tuple[Generator, Any, tuple[Any, ...]]:
+    """Returns generator, prior and latents, given (generator, prior, *latents) or (model, *latents).
+
+    A prior or index beside a model is used in place of the model's.
+
+    Raises:
+        InputError: an argument is missing, or the model has no prior.
+    """
+    if isinstance(generator, nn.Module) or not isinstance(generator, GenerativeModel):
+        if any(value is None for value in (prior, *latents)):
+            raise InputError(f"expected (generator, prior, {names}), or (model, {names}); got too few arguments.")
+        return generator, prior, tuple(latents)
+    given = [value for value in (prior, *latents) if value is not None]
+    if len(given) == len(latents):
+        prior, given = generator.prior, [None, *given]
+    if len(given) != len(latents) + 1:
+        raise InputError(f"expected (model, {names}) or (model, index, {names}); got {len(given)} further arguments.")
+    if prior is None:
+        name = getattr(generator, "name", type(generator).__name__)
+        raise InputError(f"{name!r} has no generator of a prior's latents. Choose a model that generates.")
+    return generator.generator, prior, tuple(given[1:])
 
 
 def checked_index(prior: Any, alpha: float | None) -> PriorIndex | Callable[[Tensor], Tensor]:

@@ -2,36 +2,33 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, SupportsIndex
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 
-from ._io import replacement
-from ._validate import chosen_rows, describe, file_path, whole_number
+from ._validate import chosen_rows, describe, whole_number
 from ._words import counted, plural
 from .audit import Audit, is_tunnelling
 from .callables import without_autocast
 from .curves import spaced
 from .decoding import chords
 from .energy import energy
-from .errors import DataError, InputError, MissingDataError
-from .evaluate import Judge, Report, Source, Spacing, baseline_polylines, compare
+from .errors import InputError
 from .index import as_log_index
-from .segment_cost import discrete_segment_cost
-from .solvers import Minima, Outcome
-from .solvers.multistart import spread
+from .path_file import read_path, write_path
+from .report import Judge, Report, baseline_polylines, compare
+from .segment_cost import discrete_segment_cost as price_discretely
+from .solvers import Multistart, Outcome
+from .source import Source, Spacing
 from .verdict import TOL, gain_of_curve, outcome_of_points
 
 __all__ = ["Path", "Spacing"]
 
-_FORMAT = "latentpath-path-1"
 _SAME = 1e-3  # relative: by how much an energy may differ from device to device, with one source
 
 
@@ -41,31 +38,32 @@ class Path:
 
     Attributes:
         latents: ``(B, K+1, D)``; first and last points are bit-identical to the endpoints asked for.
-        audit: the `Audit`, which compares with equation 3 at the path's own points.
-        seen: the cost of each segment as the solver saw it, ``(B, K)``: as equation 3 does, or more finely where that
-            hides something (`latentpath.solvers.Quadrature`). ``energy``, ``gap`` and ``tunnels`` are those of this.
+        audit: the `Audit`, which compares with equation 3 at the points of the path.
+        discrete_segment_cost: the cost of each segment in the solver's energy, ``(B, K)``: by equation 3, or more
+            finely where that hides cost (see `latentpath.solvers.quadrature`). ``energy``, ``gap`` and ``tunnels``
+            belong to it.
         ri: the realism index at every point, ``(B, K+1)``, in [0, 1] (without alpha).
         outcome: an `Outcome` for every path.
         evaluations: path evaluations spent, ``(B,)``: one is a forward and a backward pass over all points of a path.
         gain: the relative gain in cost that one more step is predicted to bring, ``(B,)``; NaN where it is not known.
         settings: how the path was made.
         source: generator, index and embedding; None after `load`, until `bind`.
-        found: the `Minima` that a search from several starts found; None for a single start.
-        joints: which points are keyframes, ``(B, N)``, the ends among them; None where there are only the ends (see
-            `latentpath.interpolate_through`).
+        multistart: the result of a search from several starts; None for a single start.
+        keyframe_indices: the indices of the points that are keyframes, ``(B, N)``, the ends among them; None where
+            there are only the ends (see `latentpath.interpolate_through`).
     """
 
     latents: Tensor
     audit: Audit
-    seen: Tensor
+    discrete_segment_cost: Tensor
     ri: Tensor
     outcome: tuple[Outcome, ...]
     evaluations: Tensor
     gain: Tensor
     settings: dict[str, Any] = field(default_factory=dict)
     source: Source | None = field(default=None, repr=False)
-    found: Minima | None = None
-    joints: Tensor | None = None
+    multistart: Multistart | None = None
+    keyframe_indices: Tensor | None = None
 
     def __post_init__(self) -> None:
         """Calls no path converged that tunnels, wherever it comes from: a file, an older version, `replace`."""
@@ -83,40 +81,52 @@ class Path:
         latents: Tensor,
         source: Source,
         audit: Audit | None = None,
-        seen: Tensor | None = None,
+        discrete_segment_cost: Tensor | None = None,
         *,
         outcome: tuple[Outcome, ...],
         evaluations: Tensor,
         gain: Tensor,
         settings: dict[str, Any],
-        minima: Minima | None = None,
-        joints: Tensor | None = None,
+        multistart: Multistart | None = None,
+        keyframe_indices: Tensor | None = None,
     ) -> Path:
-        """A path from its polylines ``(B, K+1, D)``: audited unless it has been, and ``ri`` measured.
+        """Builds a path from its polylines ``(B, K+1, D)``: measures ``ri``, and audits unless ``audit`` is given.
 
-        Unless it is said how they were ``seen`` ``(B, K)``, that is as equation 3 does.
+        ``discrete_segment_cost`` ``(B, K)`` defaults to equation 3's.
         """
         facts = audit or source.audit(latents)
-        with torch.no_grad():
-            plain = discrete_segment_cost(as_log_index(source.index)(latents), facts.steps) if seen is None else seen
+        if discrete_segment_cost is None:
+            with torch.no_grad():
+                log_index = as_log_index(source.index)(latents)
+                discrete_segment_cost = price_discretely(log_index, facts.step_lengths)
         return cls(
             latents,
             facts,
-            plain,
+            discrete_segment_cost,
             source.ri(latents),
             outcome,
             evaluations,
             gain,
             settings,
             source,
-            minima,
-            joints,
+            multistart,
+            keyframe_indices,
         )
 
     @property
     def energy(self) -> Tensor:
-        r"""What the solver minimised, :math:`\tfrac12 K \sum_i c_i^2` with the costs ``seen``, ``(B,)``."""
-        return 0.5 * self.segments * self.seen.square().sum(-1)
+        r"""The energy that the solver minimised, :math:`\tfrac12 K \sum_i c_i^2`, ``(B,)``."""
+        return 0.5 * self.segments * self.discrete_segment_cost.square().sum(-1)
+
+    @property
+    def discrete_cost(self) -> Tensor:
+        r"""The cost :math:`\sum_i c_i` as the solver's energy sees it, ``(B,)``; ``cost`` is the audited one."""
+        return self.discrete_segment_cost.sum(-1)
+
+    @property
+    def converged(self) -> Tensor:
+        """Marks the paths whose outcome is ``Outcome.CONVERGED``, ``(B,)``."""
+        return torch.tensor([outcome is Outcome.CONVERGED for outcome in self.outcome], dtype=torch.bool)
 
     @property
     def cost(self) -> Tensor:
@@ -129,9 +139,9 @@ class Path:
         return -self.audit.cost
 
     @property
-    def steps(self) -> Tensor:
+    def step_lengths(self) -> Tensor:
         """The distance of consecutive decoded points, ``(B, K)``, in units of the measured space."""
-        return self.audit.steps
+        return self.audit.step_lengths
 
     @property
     def length(self) -> Tensor:
@@ -154,25 +164,7 @@ class Path:
 
         Those of equation 3 at the same points are ``audit.tunnels``: a thin barrier that nothing leads around is there.
         """
-        return is_tunnelling(self.audit.segment_cost, self.seen)
-
-    @property
-    def minima(self) -> Tensor | None:
-        """The coarse costs that the starts led to, sorted, over the lowest, ``(B, n)``; None for a single start.
-
-        Infinite for starts that were dropped (across a wall), NaN for those that were not tried.
-        """
-        return None if self.found is None else self.found.relative
-
-    @property
-    def lowered(self) -> Tensor | None:
-        """By how much of the single start's cost every path is below it, ``(B,)``; None for a single start."""
-        return None if self.found is None else self.found.lowered
-
-    @property
-    def spread(self) -> Tensor | None:
-        """How far apart the local minima lay: highest over lowest coarse cost, less 1, ``(B,)``; None for one start."""
-        return None if self.found is None else spread(self.found.relative)
+        return is_tunnelling(self.audit.segment_cost, self.discrete_segment_cost)
 
     @property
     def segments(self) -> int:
@@ -191,10 +183,10 @@ class Path:
 
     @property
     def keyframes(self) -> Tensor:
-        """The latents that every path was asked to go through, ``(B, N, D)``; without joints its two ends."""
-        if self.joints is None:
+        """The latents that every path was asked to go through, ``(B, N, D)``; without keyframe_indices its two ends."""
+        if self.keyframe_indices is None:
             return self.latents[:, [0, -1]]
-        return self.latents.gather(1, self.joints[..., None].expand(-1, -1, self.latents.shape[-1]))
+        return self.latents.gather(1, self.keyframe_indices[..., None].expand(-1, -1, self.latents.shape[-1]))
 
     @property
     def closed(self) -> bool:
@@ -206,13 +198,13 @@ class Path:
         """The baselines ``(B, K+1, D)`` by name: between the same ends, through the same keyframes at the same points.
 
         Raises:
-            InputError: a name that is not one of ``latentpath.evaluate.BASELINES``.
+            InputError: a name that is not one of ``latentpath.report.BASELINES``.
         """
         chosen = (names,) if isinstance(names, str) else tuple(names)
-        if self.joints is None:
+        if self.keyframe_indices is None:
             return baseline_polylines(chosen, self.start, self.end, self.segments)
         found: dict[str, list[Tensor]] = {name: [] for name in chosen}
-        for stops, places in zip(self.keyframes, self.joints.tolist(), strict=True):
+        for stops, places in zip(self.keyframes, self.keyframe_indices.tolist(), strict=True):
             legs = [
                 baseline_polylines(chosen, stops[i], stops[i + 1], places[i + 1] - places[i])
                 for i in range(len(places) - 1)
@@ -245,15 +237,76 @@ class Path:
             self,
             latents=self.latents[chosen],
             audit=self.audit.rows(chosen),
-            seen=self.seen[chosen],
+            discrete_segment_cost=self.discrete_segment_cost[chosen],
             ri=self.ri[chosen],
             outcome=tuple(self.outcome[row] for row in chosen),
             evaluations=self.evaluations[chosen],
             gain=self.gain[chosen],
-            found=None if self.found is None else self.found.rows(chosen),
-            joints=None if self.joints is None else self.joints[chosen],
+            multistart=None if self.multistart is None else self.multistart.rows(chosen),
+            keyframe_indices=None if self.keyframe_indices is None else self.keyframe_indices[chosen],
             settings=settings,
         )
+
+    @classmethod
+    def cat(cls, paths: Sequence[Path]) -> Path:
+        """Joins batches of paths of as many segments into one batch.
+
+        The source is kept where it is the same object in all, the settings where they are equal, and the results of
+        searches where all have as many starts.
+
+        Raises:
+            InputError: no batch, or batches of different segments, dimensions, dtypes, devices or keyframes.
+
+        Example:
+            >>> import torch, latentpath as lp
+            >>> prior = lp.priors.standard_normal(2)
+            >>> one = lp.interpolate(lambda z: z, prior, torch.ones(2), -torch.ones(2), segments=10)
+            >>> len(lp.Path.cat([one, one.reversed()]))
+            2
+        """
+        if not isinstance(paths, list | tuple) or not paths or not all(isinstance(path, Path) for path in paths):
+            raise InputError(f"paths must be a list of at least one latentpath.Path; got {describe(paths)}.")
+        kinds = {_kind(path) for path in paths}
+        if len(kinds) > 1:
+            raise InputError(f"paths must have one shape, dtype and device; got {sorted(map(str, kinds))}.")
+        first = paths[0]
+        audit = Audit(*(torch.cat([getattr(path.audit, f.name) for path in paths]) for f in fields(Audit)))
+        joined = {
+            name: torch.cat([getattr(path, name) for path in paths])
+            for name in ("latents", "discrete_segment_cost", "ri", "evaluations", "gain")
+        }
+        if first.keyframe_indices is not None:
+            joined["keyframe_indices"] = torch.cat([path.keyframe_indices for path in paths])
+        return cls(
+            audit=audit,
+            outcome=tuple(outcome for path in paths for outcome in path.outcome),
+            settings=first.settings if all(path.settings == first.settings for path in paths) else {},
+            source=first.source if all(path.source is first.source for path in paths) else None,
+            multistart=Multistart.cat([path.multistart for path in paths]),
+            **joined,
+        )
+
+    def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Path:
+        """Returns the path on another device or in another dtype of its floating-point tensors.
+
+        A source belongs to the device and dtype of its generator, so that the result has none: `bind` another one.
+
+        Raises:
+            InputError: ``dtype`` is not float32 or float64.
+        """
+        if dtype not in (None, torch.float32, torch.float64):
+            raise InputError(f"dtype must be torch.float32 or torch.float64; got {describe(dtype)}.")
+
+        def moved(value: Any) -> Any:
+            if isinstance(value, Tensor):
+                return value.to(device=device, dtype=dtype if value.is_floating_point() else None)
+            if isinstance(value, Audit | Multistart):
+                return replace(value, **{f.name: moved(getattr(value, f.name)) for f in fields(value)})
+            return value
+
+        found = replace(self, **{f.name: moved(getattr(self, f.name)) for f in fields(self) if f.name != "source"})
+        same = found.latents.dtype == self.latents.dtype and found.latents.device == self.latents.device
+        return found if same else replace(found, source=None)
 
     def __repr__(self) -> str:
         count, points, dim = self.latents.shape
@@ -294,10 +347,10 @@ class Path:
             )
         if torch.allclose(found, self.audit.energy.to(found), rtol=_SAME, atol=0, equal_nan=True):
             return replace(self, source=source)
-        return self._judged_anew(self.latents, source, self.settings, self.joints)
+        return self._judged_anew(self.latents, source, self.settings, self.keyframe_indices)
 
     def _judged_anew(
-        self, latents: Tensor, source: Source, settings: dict[str, Any], joints: Tensor | None = None
+        self, latents: Tensor, source: Source, settings: dict[str, Any], keyframe_indices: Tensor | None = None
     ) -> Path:
         """The path with other points, or under another source: all that depends on them is measured again."""
         with torch.inference_mode(False):  # the gain takes a gradient, whatever the caller has switched off
@@ -307,13 +360,15 @@ class Path:
                 source,
                 outcome=self.outcome,
                 evaluations=self.evaluations,
-                gain=gain_of_curve(latents, source, joints),
+                gain=gain_of_curve(latents, source, keyframe_indices),
                 settings=settings,
-                minima=self.found,
-                joints=joints,
+                multistart=self.multistart,
+                keyframe_indices=keyframe_indices,
             )
             tol = self.settings.get("tol") or TOL
-            outcome = outcome_of_points(self.outcome, self.cost, path.audit, path.seen, path.gain, tol, tol)
+            outcome = outcome_of_points(
+                self.outcome, self.cost, path.audit, path.discrete_segment_cost, path.gain, tol, tol
+            )
             return replace(path, outcome=outcome)
 
     def _bound(self, purpose: str) -> Source:
@@ -338,7 +393,7 @@ class Path:
         if spacing == "latent":
             return spaced(self.latents, points, chords)
         source = self._bound(f'spacing="{spacing}"')
-        return spaced(self.latents, points, lambda fine: source.steps(fine, spacing))
+        return spaced(self.latents, points, lambda fine: source.step_lengths(fine, spacing))
 
     def frames(self, n: SupportsIndex, spacing: Spacing = "data") -> Tensor:
         """``n`` decoded points along every path, ``(B, n, *frame)``, evenly spaced (see `at`), endpoints included.
@@ -354,7 +409,7 @@ class Path:
 
         ``gain`` is that of the new points. A path that had converged is unresolved if its new points are too few: where
         they cost more than the old ones by more than the tolerance, or equation 3 hides more than 2 % there or tunnels.
-        Keyframes between the ends are no longer among the points, except by chance, so ``joints`` are None.
+        Keyframes between the ends are no longer among the points, except by chance, so ``keyframe_indices`` are None.
 
         Raises:
             InputError: ``segments < 1``, or a path without a source.
@@ -371,9 +426,9 @@ class Path:
             self,
             latents=self.latents.flip(1),
             audit=Audit(**facts),
-            seen=self.seen.flip(-1),
+            discrete_segment_cost=self.discrete_segment_cost.flip(-1),
             ri=self.ri.flip(-1),
-            joints=None if self.joints is None else self.segments - self.joints.flip(1),
+            keyframe_indices=None if self.keyframe_indices is None else self.segments - self.keyframe_indices.flip(1),
             settings=_without(self.settings, "smoothed"),
         )
 
@@ -381,7 +436,7 @@ class Path:
         """Compare with the baselines between the same endpoints; ``gap`` and ``tunnels`` are those of the path.
 
         Args:
-            baselines: names from ``latentpath.evaluate.BASELINES``.
+            baselines: names from ``latentpath.report.BASELINES``.
             judges: independent judges of the decoded points, by name: each maps frames ``(N, ...)`` to numbers
                 ``(N,)``.
 
@@ -399,75 +454,37 @@ class Path:
             evaluations={"path": self.evaluations},
             judges=judges,
         )
-        searched = "" if self.found is None else str(self.found)
+        searched = "" if self.multistart is None else str(self.multistart)
         return Report(rows, dict(Counter(map(str, self.outcome))), searched)
 
     def save(self, file: str | os.PathLike[str]) -> None:
-        """Write the path as safetensors, whole or not at all; the generator and the index are not saved.
+        """Writes the path as safetensors, whole or not at all; the generator and the index are not saved.
 
         Raises:
             MissingDataError: the folder does not exist.
             InputError: ``file`` is a folder itself, or no path.
         """
-        from safetensors.torch import save
-
-        target = file_path("file", file)
-        tensors = {f"audit.{f.name}": getattr(self.audit, f.name) for f in fields(Audit)}
-        tensors |= {name: getattr(self, name) for name in ("latents", "seen", "ri", "evaluations", "gain")}
-        if self.joints is not None:
-            tensors["joints"] = self.joints
-        if self.found is not None:
-            tensors |= {f"found.{f.name}": getattr(self.found, f.name) for f in fields(Minima)}
-        about = {"outcome": [outcome.name for outcome in self.outcome], "settings": self.settings}
-        metadata = {"format": _FORMAT, "about": json.dumps(about)}
-        content = save({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, metadata)
-        if not target.parent.is_dir():
-            raise MissingDataError(f"cannot save to {target}: the folder {target.parent} does not exist")
-        if target.is_dir():
-            raise InputError(f"cannot save to {target}: it is a folder, give the name of a file in it")
-        with replacement(target) as partial:
-            partial.write_bytes(content)
+        names = ("latents", "discrete_segment_cost", "ri", "evaluations", "gain", "keyframe_indices")
+        tensors = {name: getattr(self, name) for name in names}
+        write_path(file, tensors, self.audit, self.multistart, self.outcome, self.settings)
 
     @classmethod
     def load(cls, file: str | os.PathLike[str], source: Source | None = None) -> Path:
-        """Read a path that `save` wrote; with a ``source`` it can be decoded and reported on.
+        """Reads a path that `save` wrote; with a ``source`` it can be decoded and reported on.
 
         Raises:
             InputError: ``file`` is no path.
             MissingDataError: no such file.
             DataError: the file is damaged, or is not a saved path.
         """
-        from safetensors import safe_open
-
-        target = file_path("file", file)
-        if not target.is_file():
-            raise MissingDataError(f"no path file at {target}")
-        try:
-            with safe_open(target, "pt") as content:
-                metadata = content.metadata() or {}
-                if metadata.get("format") != _FORMAT:
-                    raise DataError(f"{target} is a safetensors file, but not a path saved by latentpath")
-                tensors = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118
-            about = json.loads(metadata["about"])
-            tensors.setdefault(
-                "audit.limited", torch.zeros_like(tensors["audit.settled"])
-            )  # files of before it was told
-            facts = {f.name: tensors.pop(f"audit.{f.name}") for f in fields(Audit)}
-            minima = {f.name: tensors.pop(f"found.{f.name}") for f in fields(Minima) if f"found.{f.name}" in tensors}
-            outcome = tuple(Outcome[name] for name in about["outcome"])
-            if any(len(value) != len(outcome) for value in [*facts.values(), *minima.values(), *tensors.values()]):
-                raise DataError(f"{target} is damaged: its parts are of different batch sizes")
-            return cls(
-                audit=Audit(**facts),
-                outcome=outcome,
-                settings=about["settings"],
-                source=source,
-                found=Minima(**minima) if minima else None,
-                **tensors,
-            )
-        except (SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
-            raise DataError(f"{target} is damaged or not a path saved by latentpath ({error})") from error
+        return cls(**read_path(file), source=source)
 
 
 def _without(settings: dict[str, Any], name: str) -> dict[str, Any]:
     return {key: value for key, value in settings.items() if key != name}
+
+
+def _kind(path: Path) -> tuple[object, ...]:
+    """Returns the properties in which batches that are joined must agree."""
+    keyframes = None if path.keyframe_indices is None else path.keyframe_indices.shape[1]
+    return (*path.latents.shape[1:], path.latents.dtype, path.latents.device, keyframes)

@@ -27,11 +27,11 @@ import torch
 from torch import Tensor
 
 from .audit import Audit, is_tunnelling
-from .evaluate import Source
 from .segment_cost import price_times_length
 from .solvers import Objective, Outcome, State
 from .solvers.configuration import config
 from .solvers.quadrature import Quadrature
+from .source import Source
 
 __all__ = ["TOL", "gain_of_curve", "outcome_of_points"]
 
@@ -41,13 +41,13 @@ TOL = 1e-3
 _LEAST_SHARE = 1e-3  # of the mean share of time: a segment that costs nothing would weigh infinitely much
 
 
-def gain_of_curve(latents: Tensor, source: Source, joints: Tensor | None = None) -> Tensor:
+def gain_of_curve(latents: Tensor, source: Source, keyframe_indices: Tensor | None = None) -> Tensor:
     """The relative gain in cost, ``(B,)``, that one more step is predicted to bring polylines ``(B, K+1, D)``.
 
     Args:
         latents: the polylines.
         source: generator, index and embedding.
-        joints: the places of the points that must stay, ``(B, N)``, the ends among them; None for the ends alone.
+        keyframe_indices: the points that must stay, ``(B, N)``, the ends among them; None for the ends alone.
 
     Returns:
         ``(B,)``: from all legs, weighted by their cost; NaN where the cost is not finite or the generator has no
@@ -56,7 +56,7 @@ def gain_of_curve(latents: Tensor, source: Source, joints: Tensor | None = None)
     objective = Objective(source.generator, source.index, source.embed, source.max_points)
     if not _differentiable(objective, latents):
         return torch.full_like(latents[:, 0, 0], torch.nan)
-    stays = [[0, latents.shape[1] - 1]] * len(latents) if joints is None else joints.tolist()
+    stays = [[0, latents.shape[1] - 1]] * len(latents) if keyframe_indices is None else keyframe_indices.tolist()
     legs: dict[int, list[tuple[int, int]]] = {}
     for row, places in enumerate(stays):
         for start, stop in pairwise(places):

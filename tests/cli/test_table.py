@@ -10,7 +10,7 @@ from rich.console import Console
 
 import latentpath as lp
 from latentpath.cli.table import heading, table
-from latentpath.evaluate import Report, Row
+from latentpath.report import Report, Row
 
 
 def row(name: str, cost: list[float], tunnels: list[int]) -> Row:

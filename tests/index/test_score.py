@@ -205,7 +205,7 @@ def test_the_audit_of_a_decoding_index_agrees_with_a_fine_sum():
 def test_restarts_report_save_load_and_bind(tmp_path):
     index, start, end = index_of("discriminator"), draw(2, 67), draw(2, 68)
     path = lp.interpolate(GENERATOR, index, start, end, segments=8, restarts=3)
-    assert str(path.found).startswith("3 starts")
+    assert str(path.multistart).startswith("3 starts")
     path.save(tmp_path / "path.safetensors")
     back = lp.Path.load(tmp_path / "path.safetensors").bind(lp.Source(GENERATOR, index))
     assert torch.equal(back.latents, path.latents)

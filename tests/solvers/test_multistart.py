@@ -19,7 +19,6 @@ from closed_forms import flat, identity, normal_index, polar, tensor
 from latentpath.errors import InputError, MissingDependencyError
 from latentpath.solvers import Objective, Progress, graph_paths
 from latentpath.solvers.initial_paths import _shares, bends, resampled_by_cost
-from latentpath.solvers.multistart import spread
 
 
 def two_valleys(z: Tensor) -> Tensor:
@@ -69,9 +68,9 @@ def test_the_lower_of_two_valleys() -> None:
     assert one.latents[0, 25, 1] < 0, "the straight line leads to the dear valley"
     assert many.latents[0, 25, 1] > 0.3
     assert float(one.cost) >= below > 1.1 * float(many.cost)
-    assert many.found is not None
-    assert float(many.found.lowered) == pytest.approx(1 - float(many.cost / one.cost))
-    assert float(spread(many.found.relative)) > 0.05
+    assert many.multistart is not None
+    assert float(many.multistart.lowered) == pytest.approx(1 - float(many.cost / one.cost))
+    assert float(many.multistart.spread) > 0.05
     assert many.settings["restarts"]["starts"] == 4
     assert "4 starts: 1 of 1 pair improved, by " in str(many.report())
 
@@ -82,8 +81,8 @@ def test_one_start_is_what_it_always_was() -> None:
     for restarts in (1, None, lp.Restarts(starts=1)):
         path = lp.interpolate(identity, normal_index(2), *ends, restarts=restarts)
         assert torch.equal(path.latents, plain.latents)
-        assert path.minima is None
-        assert path.spread is None
+        assert path.multistart is None
+        assert path.multistart is None
         assert "start" not in str(path.report())
 
 
@@ -96,17 +95,17 @@ def test_deterministic_for_a_seed_and_the_global_state_is_left_alone() -> None:
     assert torch.equal(torch.get_rng_state(), state)
     other = lp.interpolate(identity, normal_index(2), polar(2, 0), polar(2, 80), restarts=6, seed=6)
     assert torch.equal(one.latents, two.latents)
-    assert one.minima is not None
-    assert two.minima is not None
-    assert other.minima is not None
-    assert torch.equal(one.minima, two.minima)
-    assert not torch.equal(one.minima, other.minima)
+    assert one.multistart is not None
+    assert two.multistart is not None
+    assert other.multistart is not None
+    assert torch.equal(one.multistart.relative, two.multistart.relative)
+    assert not torch.equal(one.multistart.relative, other.multistart.relative)
 
 
 def test_a_seed_is_the_same_wherever_it_is_given() -> None:
     ends = polar(2, 0), polar(2, 80)
     found = [
-        lp.interpolate(identity, normal_index(2), *ends, segments=12, **options).minima
+        lp.interpolate(identity, normal_index(2), *ends, segments=12, **options).multistart.relative
         for options in (
             {"restarts": 4, "seed": 5},
             {"restarts": lp.Restarts(4, seed=5)},
@@ -184,9 +183,9 @@ def test_auto_tries_nothing_where_nothing_can_be_lower() -> None:
     generator = lambda z: z @ tensor(1, 2, -1, 0, 1, 3).view(2, 3)  # noqa: E731
     ends = tensor(0.1, 0.1), tensor(0.9, 0.9)
     path = lp.interpolate(generator, prior, *ends, restarts="auto")
-    assert str(path.found) == "no other start was tried"
+    assert str(path.multistart) == "no other start was tried"
     bent = lp.interpolate(lambda z: torch.cat([z, z.square()], -1), prior, *ends, restarts="auto")
-    assert "16 starts" in str(bent.found)
+    assert "16 starts" in str(bent.multistart)
 
 
 @pytest.mark.parametrize("budget", [30, 60, 90, 120, 200])
@@ -212,8 +211,8 @@ def test_single_precision_under_a_default_of_double_precision() -> None:
     finally:
         torch.set_default_dtype(before)
     assert path.latents.dtype == torch.float32
-    assert path.minima is not None
-    assert path.minima.shape == (1, 5)
+    assert path.multistart is not None
+    assert path.multistart.relative.shape == (1, 5)
 
 
 def test_never_worse_and_a_batch_is_a_loop() -> None:
@@ -232,9 +231,9 @@ def test_never_worse_and_a_batch_is_a_loop() -> None:
     assert (batch.evaluations > single.evaluations).all()
     alone = lp.interpolate(generator, index, start[1], end[1], segments=10, restarts=5)
     assert float(alone.cost) == pytest.approx(float(batch.cost[1]), rel=1e-4)
-    assert batch.minima is not None
-    assert alone.minima is not None
-    assert torch.allclose(alone.minima[0], batch.minima[1], rtol=1e-4)
+    assert batch.multistart is not None
+    assert alone.multistart is not None
+    assert torch.allclose(alone.multistart.relative[0], batch.multistart.relative[1], rtol=1e-4)
 
 
 def test_around_a_wall_that_the_straight_line_crosses() -> None:
@@ -246,18 +245,18 @@ def test_around_a_wall_that_the_straight_line_crosses() -> None:
     assert math.isinf(float(one.cost))
     around = -math.log(0.9) * (2 * math.dist((0.8, -0.5), (0.3, 0.4)) + 0.6)
     assert around <= float(many.cost) < 1.15 * around
-    assert many.found is not None
-    assert many.found.lowered.tolist() == [1.0]
-    assert math.isinf(float(many.found.relative[0, -1])), "the straight line was dropped"
+    assert many.multistart is not None
+    assert many.multistart.lowered.tolist() == [1.0]
+    assert math.isinf(float(many.multistart.relative[0, -1])), "the straight line was dropped"
 
 
 def test_there_is_nothing_lower_in_a_ball() -> None:
     prior = lp.priors.uniform_ball(3, dtype=torch.float64)
     path = lp.interpolate(identity, prior, tensor(0.9, 0.3, 0), tensor(-0.2, 0.95, 0), restarts=8)
-    assert path.found is not None
-    assert path.found.lowered.tolist() == [0.0]
+    assert path.multistart is not None
+    assert path.multistart.lowered.tolist() == [0.0]
     assert torch.allclose(path.latents[0], lp.lerp(tensor(0.9, 0.3, 0), tensor(-0.2, 0.95, 0)))
-    assert "8 starts: found nothing lower" in str(path.found)
+    assert "8 starts: found nothing lower" in str(path.multistart)
 
 
 def test_a_graph_over_a_flat_plane_gives_the_straight_line() -> None:
@@ -312,18 +311,18 @@ def test_bends_come_in_opposite_pairs_and_scale_with_the_distance() -> None:
 def test_a_search_survives_a_file(tmp_path: Path) -> None:
     ends = torch.stack([polar(2, 0), polar(1, 10)]), torch.stack([polar(2, 90), polar(2, 50)])
     path = lp.interpolate(identity, normal_index(2), *ends, restarts="auto")
-    assert path.found is not None
-    assert path.minima is not None
-    assert path.minima.shape == (2, 16)
+    assert path.multistart is not None
+    assert path.multistart is not None
+    assert path.multistart.relative.shape == (2, 16)
     path.save(tmp_path / "path.safetensors")
     loaded = lp.Path.load(tmp_path / "path.safetensors")
-    assert loaded.found is not None
-    assert torch.equal(loaded.found.lowered, path.found.lowered)
-    assert torch.allclose(loaded.found.relative, path.minima, rtol=0, atol=0, equal_nan=True)
+    assert loaded.multistart is not None
+    assert torch.equal(loaded.multistart.lowered, path.multistart.lowered)
+    assert torch.allclose(loaded.multistart.relative, path.multistart.relative, rtol=0, atol=0, equal_nan=True)
     assert loaded.settings["restarts"] == {"starts": "auto", "graph": None, "samples": 256, "seed": 0}
-    assert path[1].minima is not None
-    assert torch.allclose(path[1].minima, path.minima[1:], equal_nan=True)
-    assert path.resample(10).found is path.found
+    assert path[1].multistart is not None
+    assert torch.allclose(path[1].multistart.relative, path.multistart.relative[1:], equal_nan=True)
+    assert path.resample(10).found is path.multistart
     single = lp.interpolate(identity, normal_index(2), *ends)
     single.save(tmp_path / "single.safetensors")
     assert lp.Path.load(tmp_path / "single.safetensors").found is None
@@ -341,7 +340,7 @@ def test_a_true_answer_stops_the_search_and_keeps_the_best() -> None:
     assert told[-1].latents.shape == (4, 13, 2)
     assert sum(len(progress.latents) == 4 for progress in told) == 1
     assert torch.equal(path.latents, single.latents)
-    assert path.minima is not None
+    assert path.multistart is not None
 
 
 @pytest.mark.parametrize("budget", [5, 20, 60, 200])
@@ -401,8 +400,8 @@ def test_a_graph_needs_a_prior_and_scipy(monkeypatch: pytest.MonkeyPatch) -> Non
     with pytest.raises(MissingDependencyError, match=r"pip install .*\[search\]'"):
         lp.interpolate(identity, normal_index(2), *ends, restarts=asked)
     path = lp.interpolate(identity, normal_index(2), *ends, restarts=4)  # nobody asked for the graph
-    assert path.minima is not None
-    assert path.minima.isfinite().all()
+    assert path.multistart is not None
+    assert path.multistart.relative.isfinite().all()
 
 
 @pytest.mark.parametrize("starts", [6, 8, 16, 32])
@@ -424,4 +423,4 @@ def test_a_search_that_was_stopped_at_once_says_so() -> None:
         restarts=4,
         callback=lambda progress: True,
     )
-    assert str(path.found) == "no other start was tried"
+    assert str(path.multistart) == "no other start was tried"

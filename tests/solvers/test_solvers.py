@@ -416,7 +416,7 @@ def test_first_order_methods_need_many_times_the_work() -> None:
                 case.generator, case.index, case.start, case.end, solver=solver, max_evaluations=600
             ).evaluations
         )
-        for solver in (Multilevel(), Adam(rate=0.02), GradientDescent())
+        for solver in (Multilevel(), Adam(lr=0.02), GradientDescent())
     }
     assert spent["Multilevel"] < 20
     assert spent["Adam"] > 5 * spent["Multilevel"]

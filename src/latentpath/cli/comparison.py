@@ -22,12 +22,13 @@ from .._io import to_json
 from ..curves import lerp, slerp
 from ..energy import energy
 from ..errors import InputError, SolveError
-from ..evaluate import LABELS, Judge, Report, Source
 from ..index import RealismIndex
 from ..interpolate import interpolate, points_at_once
 from ..interpolate_arguments import check_endpoints, check_generator
 from ..models import Model, load
 from ..path import Path
+from ..report import LABELS, Judge, Report
+from ..source import Source
 from .console import solving
 from .drawings import drawings
 from .output import REPORT, attempt, files_in, save_paths, unwritten

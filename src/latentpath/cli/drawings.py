@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from ..decoding import chords, decode
-from ..evaluate import LABELS, Report, Source
 from ..models import Model
 from ..models.sampling import draw
 from ..path import Path
+from ..report import LABELS, Report
+from ..source import Source
 from ..viz import film, plots
 
 __all__ = ["drawings"]

@@ -6,7 +6,7 @@ from rich.text import Text
 
 from .._tables import aligned
 from .._words import counted
-from ..evaluate import LABELS, Report
+from ..report import LABELS, Report
 
 __all__ = ["CONFIDENCE", "heading", "legend", "table"]
 

@@ -27,7 +27,6 @@ from torch import Tensor
 
 from ..audit import Audit
 from ..curves import lerp, slerp
-from ..evaluate import Source
 from ..index import ClassifierIndex, DiscriminatorIndex, KNNIndex, RealismIndex, TypicalityIndex
 from ..interpolate import interpolate, points_at_once
 from ..models import Model
@@ -35,6 +34,7 @@ from ..models.metrics.features import feature_network
 from ..models.registry import digit_classifier
 from ..path import Path
 from ..solvers import GradientDescent, Objective, Outcome
+from ..source import Source
 from .config import Config
 from .results import KINDS, LINE, PATH, SHORTEST, SLERP
 
@@ -96,7 +96,7 @@ def _measured(source: Source, latents: Tensor, audit: Audit | None = None) -> di
     return {
         "latents": latents,
         "ri": source.ri(latents),
-        "steps": audit.steps,
+        "steps": audit.step_lengths,
         "cost": audit.cost,
         "length": audit.length,
         "gap": audit.gap,

@@ -6,7 +6,7 @@ from .coordinates import Coordinates
 from .gradient_descent import GradientDescent
 from .lbfgs import LBFGS
 from .multilevel import Multilevel
-from .multistart import Minima, Restarts, search
+from .multistart import Multistart, Restarts, search
 from .objective import Objective
 from .outcome import Outcome
 from .protocol import Callback, Progress, Solver, State, solve
@@ -19,8 +19,8 @@ __all__ = [
     "Callback",
     "Coordinates",
     "GradientDescent",
-    "Minima",
     "Multilevel",
+    "Multistart",
     "Objective",
     "Outcome",
     "Progress",

@@ -32,15 +32,15 @@ class AdamState(State):
         slope: the gradient there, ``(B, K-1, D)``.
         first: the running mean of the gradient, ``(B, K-1, D)``.
         second: the running mean of its square, ``(B, K-1, D)``.
-        rate: the step size, ``(B,)``.
-        since: steps since the last new best, or the last change of the rate, ``(B,)``.
+        step_size: ``(B,)``.
+        since: steps since the last new best, or the last change of the step size, ``(B,)``.
     """
 
     moving: Tensor
     slope: Tensor
     first: Tensor
     second: Tensor
-    rate: Tensor
+    step_size: Tensor
     since: Tensor
 
 
@@ -49,7 +49,7 @@ class Adam(Base[AdamState]):
 
     Args:
         tol: the predicted relative gain in cost below which a path has converged.
-        rate: the first step size, in latent units.
+        lr: the first step size, in latent units.
         betas: the memories of the two moments, each at least 0 and below 1.
 
     Raises:
@@ -64,20 +64,20 @@ class Adam(Base[AdamState]):
         ...     torch.tensor([2.0, 0.0]),
         ...     torch.tensor([0.0, 2.0]),
         ...     segments=10,
-        ...     solver=lp.solvers.Adam(rate=0.02),
+        ...     solver=lp.solvers.Adam(lr=0.02),
         ... )
         >>> str(path.outcome[0])
         'converged'
     """
 
     def __init__(
-        self, tol: SupportsFloat = 1e-3, rate: SupportsFloat = 0.02, betas: tuple[float, float] = (0.9, 0.999)
+        self, tol: SupportsFloat = 1e-3, lr: SupportsFloat = 0.02, betas: tuple[float, float] = (0.9, 0.999)
     ) -> None:
         pair = isinstance(betas, tuple | list) and len(betas) == 2
         if not pair or not all(isinstance(beta, int | float) and 0 <= beta < 1 for beta in betas):
             raise InputError(f"`betas` must be two numbers of at least 0 and below 1; got {betas!r}.")
         self.tol = real_number("tol", tol, above=0, below=math.inf)
-        self.rate, self.betas = real_number("rate", rate, above=0, below=math.inf), betas
+        self.lr, self.betas = real_number("lr", lr, above=0, below=math.inf), betas
 
     def init(self, objective: Objective, latents: Tensor) -> AdamState:
         base = State.begin(objective, latents)
@@ -90,7 +90,7 @@ class Adam(Base[AdamState]):
             slope=base.gradient.clone(),
             first=torch.zeros_like(base.gradient),
             second=torch.zeros_like(base.gradient),
-            rate=torch.full_like(base.energy, self.rate),
+            step_size=torch.full_like(base.energy, self.lr),
             since=torch.zeros_like(base.outcome),
         )
 
@@ -102,7 +102,7 @@ class Adam(Base[AdamState]):
         state.first[rows] = b1 * state.first[rows] + (1 - b1) * slope
         state.second[rows] = b2 * state.second[rows] + (1 - b2) * slope.square()
         scaled = state.first[rows] / (1 - b1**time) / ((state.second[rows] / (1 - b2**time)).sqrt() + 1e-12)
-        moved = state.moving[rows] - state.rate[rows, None, None] * scaled
+        moved = state.moving[rows] - state.step_size[rows, None, None] * scaled
         trial = with_interior(state.latents[rows], moved)
         found = state.evaluate(objective, rows, trial)
         state.iteration = time
@@ -115,6 +115,6 @@ class Adam(Base[AdamState]):
         state.judge(state.keep(rows, better, trial, found), config().convergence.gain_share * self.tol)
 
         late = rows[(state.since[rows] >= config().baselines.adam_patience) | ~finite]
-        state.rate[late], state.since[late] = 0.5 * state.rate[late], 0
-        state.outcome[late[state.rate[late] < config().baselines.adam_negligible * self.rate]] = Outcome.STALLED.code
+        state.step_size[late], state.since[late] = 0.5 * state.step_size[late], 0
+        state.outcome[late[state.step_size[late] < config().baselines.adam_negligible * self.lr]] = Outcome.STALLED.code
         return state

@@ -29,7 +29,7 @@ from ..index import PriorIndex
 from .configuration import config
 from .coordinates import Coordinates
 from .multilevel import Multilevel
-from .multistart import Listener, Minima, adopt_cheaper, affordable
+from .multistart import Listener, Multistart, adopt_cheaper, affordable
 from .objective import Evaluation, Objective
 from .outcome import Outcome
 from .protocol import Callback, Solver, State, with_interior
@@ -95,7 +95,7 @@ class _CoordinateObjective(Objective):
 
 
 Solve = Callable[
-    [Objective, Tensor, Callable[[Tensor], Audit], Any, Callback | None], tuple[State, Audit, Minima | None]
+    [Objective, Tensor, Callable[[Tensor], Audit], Any, Callback | None], tuple[State, Audit, Multistart | None]
 ]
 """A solve of a objective from polylines, by an audit and an index, told to a callback; the minima that it found."""
 
@@ -110,7 +110,7 @@ def solve_bounded(
     *,
     max_total: float | None = None,
     callback: Callback | None = None,
-) -> tuple[State, Audit, Minima | None]:
+) -> tuple[State, Audit, Multistart | None]:
     """``solve`` in unconstrained coordinates, from the straight lines ``line`` ``(B, K+1, D)``; the state in latents.
 
     Args:

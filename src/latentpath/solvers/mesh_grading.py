@@ -92,7 +92,7 @@ class MeshGrading:
 
 def wasted(objective: Objective, latents: Tensor, facts: Audit) -> Tensor:
     """The cost of each segment beyond its chord at the lower price of its ends, ``(b, K)``; at least 0."""
-    return (facts.segment_cost - _lowest(objective, latents, facts.steps)).clamp_min(0)
+    return (facts.segment_cost - _lowest(objective, latents, facts.step_lengths)).clamp_min(0)
 
 
 def _flagged(waste: Tensor, facts: Audit) -> Tensor:

@@ -39,7 +39,7 @@ start of infinite cost, across a wall, is dropped.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -59,7 +59,7 @@ from .protocol import Callback, Listener, Solver, State
 from .refinement import solve_audited
 from .start_candidates import Candidates, has_scipy
 
-__all__ = ["Listener", "Minima", "Restarts", "adopt_cheaper", "affordable", "search", "spread"]
+__all__ = ["Listener", "Multistart", "Restarts", "adopt_cheaper", "affordable", "search"]
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Restarts:
         >>> index = lp.RealismIndex(lp.priors.standard_normal(2), alpha=1.0)
         >>> ends = torch.tensor([2.0, 0.0]), torch.tensor([0.0, 2.0])
         >>> path = lp.interpolate(lambda z: z, index, *ends, restarts=lp.Restarts(4, samples=64))
-        >>> round(float(path.cost), 2), str(path.found)[:8]  # 8 / 3, through the origin
+        >>> round(float(path.cost), 2), str(path.multistart)[:8]  # 8 / 3, through the origin
         (2.67, '4 starts')
     """
 
@@ -139,7 +139,7 @@ class Restarts:
 
 
 @dataclass(frozen=True)
-class Minima:
+class Multistart:
     """What a search found for ``B`` pairs.
 
     Attributes:
@@ -152,9 +152,22 @@ class Minima:
     relative: Float[Tensor, "B n"]
     lowered: Float[Tensor, " B"]
 
-    def rows(self, rows: list[int]) -> Minima:
-        """That of some of the pairs."""
-        return Minima(self.relative[rows], self.lowered[rows])
+    @property
+    def spread(self) -> Float[Tensor, " B"]:
+        """The distance of the local minima of every pair: the highest over the lowest, less 1; 0 for a single one."""
+        return torch.where(self.relative.isfinite(), self.relative - 1, 0).amax(-1)
+
+    @staticmethod
+    def cat(searches: Sequence[Multistart | None]) -> Multistart | None:
+        """Joins the searches of batches; None where one has none, or another number of starts."""
+        found = [search for search in searches if search is not None]
+        if len(found) < len(searches) or len({search.relative.shape[1] for search in found}) > 1:
+            return None
+        return Multistart(torch.cat([each.relative for each in found]), torch.cat([each.lowered for each in found]))
+
+    def rows(self, rows: list[int]) -> Multistart:
+        """Selects some of the pairs."""
+        return Multistart(self.relative[rows], self.lowered[rows])
 
     def __str__(self) -> str:
         pairs, starts = len(self.lowered), (~self.relative.isnan()).sum(-1).tolist()
@@ -169,12 +182,7 @@ class Minima:
             verdict = (
                 f"{len(better)} of {pairs} {plural(pairs, 'pair')} improved, by {float(better.mean()):.1%} on average"
             )
-        return f"{tried}: {verdict}; local minima lay up to {float(spread(self.relative).max()):.0%} apart"
-
-
-def spread(relative: Float[Tensor, "B n"]) -> Float[Tensor, " B"]:
-    """How far apart the local minima of every pair were: the highest over the lowest, less 1; 0 for a single one."""
-    return torch.where(relative.isfinite(), relative - 1, 0).amax(-1)
+        return f"{tried}: {verdict}; local minima lay up to {float(self.spread.max()):.0%} apart"
 
 
 def search(
@@ -188,7 +196,7 @@ def search(
     max_evaluations: float | None = None,
     max_total: float | None = None,
     callback: Callback | None = None,
-) -> tuple[State, Audit, Minima]:
+) -> tuple[State, Audit, Multistart]:
     """`solve_audited`, then from other starts too: the cheapest of what was found.
 
     Args:
@@ -226,7 +234,7 @@ def search(
     lowered = torch.where(facts.cost < single, torch.where(single.isfinite(), 1 - facts.cost / single, 1), 0)
     ranked = starts.costs.sort(-1).values
     relative = torch.where(ranked == ranked[:, :1], torch.where(ranked.isinf(), torch.inf, 1), ranked / ranked[:, :1])
-    return state, facts, Minima(torch.where(ranked.isnan(), torch.nan, relative), lowered)
+    return state, facts, Multistart(torch.where(ranked.isnan(), torch.nan, relative), lowered)
 
 
 def _refine(

@@ -63,7 +63,7 @@ def film(
         fps: frames a second; at most 50 in a GIF, 90 in a WebP and 240 in an MP4.
         spacing: where along the curves the frames lie evenly, as for `Path.at`.
         side_by_side: the curves to the left of the path, each spaced like it: names from
-            ``latentpath.evaluate.BASELINES``, or other paths by caption, as many as there are in ``path``.
+            ``latentpath.report.BASELINES``, or other paths by caption, as many as there are in ``path``.
         loop: "bounce" plays to the end and back; "repeat" plays to the end, then from the start (where a path ends at
             its start, bit for bit, that frame is shown once a round); None plays once. An MP4 holds the order of the
             frames only.

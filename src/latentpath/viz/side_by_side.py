@@ -11,8 +11,9 @@ from torch import Tensor
 
 from .._validate import describe
 from ..errors import InputError
-from ..evaluate import LABELS, Source
 from ..path import Path
+from ..report import LABELS
+from ..source import Source
 from ..value_range import Bytes, ValueRange, declared_range, inferred_range, pixels
 
 __all__ = ["BLOCK_VALUES", "MAX_BLOCK", "Beside", "Curve", "curves_of", "decode", "value_ranges"]

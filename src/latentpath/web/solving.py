@@ -12,9 +12,9 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..interpolate import interpolate
+from ..keyframes import interpolate_through
 from ..path import Path
 from ..solvers import Progress
-from ..through import interpolate_through
 from .choices import Choices
 from .sessions import Keyframe, Session
 from .studio import Studio

@@ -16,10 +16,10 @@ from torch import Tensor
 
 from .._words import counted
 from ..curves import lerp, slerp
-from ..evaluate import LABELS
 from ..models import Model
 from ..models.sampling import draw
 from ..path import Path as Curve
+from ..report import LABELS
 from ..value_range import pixels
 from ..viz import film, plots, strip
 from ..viz.grid import pixel_side, tile
@@ -73,7 +73,7 @@ def profile(path: Curve, file: Path) -> None:
     assert path.source is not None
     curves = _curves(path)
     ri = {name: path.source.ri(latents) for name, latents in curves.items()}
-    steps = {name: path.source.steps(latents, "data") for name, latents in curves.items()}
+    steps = {name: path.source.step_lengths(latents, "data") for name, latents in curves.items()}
     plots.save(plots.profiles(ri, steps), file)
 
 

@@ -42,7 +42,7 @@ def test_in_a_flat_metric_it_is_the_polygon_evenly_spaced(spacing: str) -> None:
     path = lp.interpolate_through(twice, flat, SQUARE, closed=True, segments=20, spacing=spacing)
     assert path.latents.shape == (1, 81, 2)
     # 30 + 10 + 30 + 10 segments, each of a tenth: legs of 3 and 1
-    assert path.joints.tolist() == [[0, 30, 40, 70, 80]]
+    assert path.keyframe_indices.tolist() == [[0, 30, 40, 70, 80]]
     torch.testing.assert_close(path.latents[0].diff(dim=0).norm(dim=1), torch.full((80,), 0.1, dtype=torch.float64))
     assert float(path.cost) == pytest.approx(16.0)
     assert path.closed
@@ -83,16 +83,16 @@ def test_a_batch_is_its_paths() -> None:
     both = lp.interpolate_through(bent, prior, stops, **how)
     for i in range(2):
         alone = lp.interpolate_through(bent, prior, stops[i], **how)
-        assert torch.equal(alone.joints[0], both.joints[i])
+        assert torch.equal(alone.keyframe_indices[0], both.keyframe_indices[i])
         torch.testing.assert_close(alone.latents[0], both.latents[i], rtol=1e-5, atol=1e-6)
         assert alone.settings["smoothed"]["rise"][0] == pytest.approx(both.settings["smoothed"]["rise"][i], rel=1e-3)
 
 
 def test_points_lie_evenly_across_the_joints() -> None:
     path = lp.interpolate_through(bent, lp.priors.standard_normal(2), drawn(5, 3), segments=40, spacing="data")
-    steps = path.steps[0]
+    steps = path.step_lengths[0]
     # legs get whole numbers of points: half a step of the shortest leg's is the most that rounding moves
-    fewest = int(path.joints[0].diff().min())
+    fewest = int(path.keyframe_indices[0].diff().min())
     assert float(steps.max() / steps.min()) < (1 + 0.5 / fewest) ** 2 / (1 - 0.5 / fewest) ** 2
 
 
@@ -101,7 +101,7 @@ def test_the_first_keyframe_of_a_closed_path_is_one_like_any_other() -> None:
     one = lp.interpolate_through(bent, prior, stops, closed=True, segments=24)
     other = lp.interpolate_through(bent, prior, stops.roll(1, 0), closed=True, segments=24)
     assert float(one.cost) == pytest.approx(float(other.cost), rel=1e-3)
-    shift = int(other.joints[0, 1])
+    shift = int(other.keyframe_indices[0, 1])
     torch.testing.assert_close(one.latents[0, 0], other.latents[0, shift])
 
 
@@ -121,7 +121,7 @@ def test_a_smooth_corner_is_within_the_bound_and_its_price_is_the_one_reported(b
 def test_a_tighter_bound_costs_more_and_none_costs_nothing() -> None:
     stops, prior = drawn(4, 5), lp.priors.standard_normal(2)
     costs = [
-        float(lp.interpolate_through(bent, prior, stops, segments=40, smooth=smooth, most_rise=5.0).cost)
+        float(lp.interpolate_through(bent, prior, stops, segments=40, smooth=smooth, max_cost_increase=5.0).cost)
         for smooth in (None, 1.9, 1.0, 0.4)
     ]
     assert costs[0] < costs[1] < costs[2] < costs[3]
@@ -133,7 +133,7 @@ def test_a_tighter_bound_costs_more_and_none_costs_nothing() -> None:
 
 def test_no_joint_costs_more_than_allowed() -> None:
     there_and_back = torch.tensor([[0.0, 0.0], [2.0, 0.0], [0.0, 0.0]], dtype=torch.float64)
-    path = lp.interpolate_through(twice, flat, there_and_back, segments=40, smooth=0.1, most_rise=0.01)
+    path = lp.interpolate_through(twice, flat, there_and_back, segments=40, smooth=0.1, max_cost_increase=0.01)
     facts = path.settings["smoothed"]
     assert facts["before"][0] == pytest.approx([2.0])
     assert facts["after"][0][0] <= 2.0 + 1e-12
@@ -152,9 +152,9 @@ def test_it_can_be_saved_cut_reversed_and_compared(tmp_path: FilePath) -> None:
     lines = path.baselines(["lerp"])["lerp"]
     assert lines.shape == path.latents.shape
     for b in range(2):
-        for i, at in enumerate(path.joints[b].tolist()):
+        for i, at in enumerate(path.keyframe_indices[b].tolist()):
             assert torch.equal(lines[b, at], stops[b, i])
-    middle = int(path.joints[0, 1])
+    middle = int(path.keyframe_indices[0, 1])
     torch.testing.assert_close(lines[0, : middle + 1], lp.lerp(stops[0, 0], stops[0, 1], middle))
     assert path.report(["lerp", "slerp"])["lerp"].cost[0] > 0
 
@@ -177,7 +177,7 @@ def test_equal_neighbours_are_a_leg_of_no_length() -> None:
         (torch.rand(3, 2), {"segments": 1}, "segments"),
         (torch.rand(3, 2), {"smooth": 2.0}, "smooth"),
         (torch.rand(3, 2), {"smooth": True}, "smooth"),
-        (torch.rand(3, 2), {"smooth": 0.5, "most_rise": 0.0}, "most_rise"),
+        (torch.rand(3, 2), {"smooth": 0.5, "max_cost_increase": 0.0}, "max_cost_increase"),
     ],
 )
 def test_what_cannot_be_done_is_said(keyframes: Tensor, options: dict[str, object], said: str) -> None:

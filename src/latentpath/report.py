@@ -1,7 +1,7 @@
-"""Comparing paths: what each costs, how realistic its points are, and what independent judges say of its frames.
+"""The report on paths: the cost of each, the realism of its points, and what independent judges say of its frames.
 
-A `Source` is where a path came from (generator, index, the space lengths are measured in); `compare` measures several
-polylines between the same endpoints against one source; a `Report` is the table, for people and for programs.
+`compare` measures several polylines between the same endpoints against one `latentpath.Source`; a `Report` is the
+table, for people and for programs.
 """
 
 from __future__ import annotations
@@ -9,26 +9,25 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from ._batching import blocks
 from ._io import to_json
 from ._tables import aligned
 from ._validate import describe
 from ._words import counted
-from .audit import Audit, audit
-from .callables import any_precision, without_autocast
+from .audit import Audit
 from .curves import lerp, slerp
-from .decoding import Embed, Generator, chords, decoded_chords
-from .errors import InputError
-from .index import PriorIndex, as_log_index
-from .segment_cost import Index, discrete_segment_cost
+from .errors import InputError, missing
 from .solvers import Outcome
+from .source import Source
 
-__all__ = ["BASELINES", "LABELS", "Judge", "Report", "Row", "Source", "Spacing", "compare"]
+if TYPE_CHECKING:
+    import pandas
+
+__all__ = ["BASELINES", "LABELS", "Judge", "Report", "Row", "compare"]
 
 BASELINES: Mapping[str, Callable[[Tensor, Tensor, int], Tensor]] = {"lerp": lerp, "slerp": slerp}
 """The baselines by name: ``(start, end, segments) -> (B, K+1, D)``."""
@@ -44,69 +43,6 @@ _ENDED = {
 
 Judge = Callable[[Tensor], Tensor]
 """Decoded frames ``(N, ...)`` to one number each ``(N,)``, for example a classifier's confidence."""
-
-
-Spacing = Literal["metric", "data", "latent"]
-"""Where points lie evenly: in the metric of Theorem 1, in the data space, or in the latent space."""
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where a path came from, and so what can decode, measure and extend it.
-
-    Attributes:
-        generator: ``(N, D) -> (N, ...)``.
-        index: a `RealismIndex`, or a callable that gives ``log(alpha * ri)``.
-        embed: the space in which lengths are measured (see `latentpath.energy`).
-        max_points: the most points the generator is given in one call.
-    """
-
-    generator: Generator
-    index: Index
-    embed: Embed = None
-    max_points: int | None = None
-
-    def audit(self, latents: Tensor) -> Audit:
-        """`latentpath.audit` of polylines ``(B, K+1, D)``."""
-        return audit(latents, self.generator, self.index, embed=self.embed, max_points=self.max_points)
-
-    @torch.no_grad()
-    @without_autocast()
-    def ri(self, latents: Tensor) -> Tensor:
-        """The realism index at points ``(..., D)``; for a callable log index, its exponential."""
-        if isinstance(self.index, PriorIndex):
-            return self.index(latents)
-        return as_log_index(self.index)(latents).exp()
-
-    @torch.no_grad()
-    @without_autocast()
-    def steps(self, latents: Tensor, spacing: Spacing) -> Tensor:
-        """The lengths ``(..., K)`` of the segments of polylines ``(..., K+1, D)`` in a spacing.
-
-        In the metric, curves through a wall have no length, and ones that are free of charge have none either: there
-        these are measured in the data instead.
-
-        Raises:
-            InputError: an unknown spacing.
-        """
-        if spacing not in ("data", "metric", "latent"):
-            raise InputError(f'spacing must be "metric", "data" or "latent", got {spacing!r}')
-        if spacing == "latent":
-            return chords(latents)
-        size = decoded_chords(latents, self.generator, self.embed, self.max_points)
-        if spacing == "data":
-            return size
-        paid = discrete_segment_cost(as_log_index(self.index)(latents), size)
-        return torch.where(paid.sum(-1, keepdim=True).isfinite(), paid, size)
-
-    @torch.no_grad()
-    @without_autocast()
-    def frames(self, latents: Tensor) -> Tensor:
-        """The decoded points ``(..., *frame)`` of latents ``(..., D)``; half-precision ones in the dtype of these."""
-        flat = latents.reshape(-1, latents.shape[-1])
-        decode = any_precision(self.generator)
-        data = torch.cat([decode(flat[block]) for block in [*blocks(len(flat), self.max_points)] or [slice(0)]])
-        return data.reshape(*latents.shape[:-1], *data.shape[1:])
 
 
 @dataclass(frozen=True)
@@ -244,6 +180,35 @@ class Report:
             "rows": [asdict(row) for row in self.rows],
             "means": {r.name: r.means() for r in self.rows},
         }
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """Returns a table with a line for each kind of path and pair: ``name``, ``pair``, and the columns of the rows.
+
+        Raises:
+            MissingDependencyError: pandas is not installed.
+
+        Example:
+            >>> import torch, latentpath as lp
+            >>> prior = lp.priors.standard_normal(2)
+            >>> path = lp.interpolate(lambda z: z, prior, torch.ones(2), -torch.ones(2), segments=10)
+            >>> sorted(path.report().to_pandas()["name"])
+            ['lerp', 'path', 'slerp']
+        """
+        try:
+            import pandas
+        except ImportError as error:
+            raise missing("pandas", "data", "Report.to_pandas") from error
+
+        lines = []
+        for row in self.rows:
+            columns = {field.name: getattr(row, field.name) for field in fields(Row)}
+            columns = {name: value for name, value in columns.items() if name not in ("name", "judged")}
+            columns |= row.judged
+            lines += [
+                {"name": row.name, "pair": pair, **{name: each[pair] for name, each in columns.items()}}
+                for pair in range(len(row.cost))
+            ]
+        return pandas.DataFrame(lines)
 
     def to_json(self) -> str:
         """`to_dict` as JSON text; a number that is not finite is written as null."""

@@ -1,0 +1,103 @@
+"""The file of a saved path: safetensors, with outcomes and settings as JSON in its metadata."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from ._io import replacement
+from ._validate import file_path
+from .audit import Audit
+from .errors import DataError, InputError, MissingDataError
+from .solvers import Multistart, Outcome
+
+__all__ = ["read_path", "write_path"]
+
+_FORMAT = "latentpath-path-1"
+
+_NAMES = {"discrete_segment_cost": "seen", "keyframe_indices": "joints"}
+"""Attributes of a path by the names that they have in a file."""
+
+_AUDIT_NAMES = {"step_lengths": "steps"}
+"""Attributes of an audit by the names that they have in a file."""
+
+
+def write_path(
+    file: str | os.PathLike[str],
+    tensors: Mapping[str, Tensor | None],
+    audit: Audit,
+    multistart: Multistart | None,
+    outcome: Sequence[Outcome],
+    settings: Mapping[str, Any],
+) -> None:
+    """Writes the facts of a path, whole or not at all.
+
+    Raises:
+        MissingDataError: the folder does not exist.
+        InputError: ``file`` is a folder itself, or no path.
+    """
+    from safetensors.torch import save
+
+    target = file_path("file", file)
+    content = {_NAMES.get(name, name): value for name, value in tensors.items() if value is not None}
+    content |= {f"audit.{_AUDIT_NAMES.get(f.name, f.name)}": getattr(audit, f.name) for f in fields(Audit)}
+    if multistart is not None:
+        content |= {f"found.{f.name}": getattr(multistart, f.name) for f in fields(Multistart)}
+    about = {"outcome": [each.name for each in outcome], "settings": settings}
+    metadata = {"format": _FORMAT, "about": json.dumps(about)}
+    stored = save({name: value.detach().cpu().contiguous() for name, value in content.items()}, metadata)
+    if not target.parent.is_dir():
+        raise MissingDataError(f"cannot save to {target}: the folder {target.parent} does not exist")
+    if target.is_dir():
+        raise InputError(f"cannot save to {target}: it is a folder, give the name of a file in it")
+    with replacement(target) as partial:
+        partial.write_bytes(stored)
+
+
+def read_path(file: str | os.PathLike[str]) -> dict[str, Any]:
+    """Reads the facts of a path, by the names of its attributes.
+
+    Raises:
+        InputError: ``file`` is no path.
+        MissingDataError: no such file.
+        DataError: the file is damaged, or is not a saved path.
+    """
+    from safetensors import safe_open
+
+    target = file_path("file", file)
+    if not target.is_file():
+        raise MissingDataError(f"no path file at {target}")
+    try:
+        with safe_open(target, "pt") as content:
+            metadata = content.metadata() or {}
+            if metadata.get("format") != _FORMAT:
+                raise DataError(f"{target} is a safetensors file, but not a path saved by latentpath")
+            tensors = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118
+        return _facts(tensors, json.loads(metadata["about"]))
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{target} is damaged or not a path saved by latentpath ({error})") from error
+
+
+def _facts(tensors: dict[str, Tensor], about: Mapping[str, Any]) -> dict[str, Any]:
+    """Sorts the tensors of a file; a ValueError where they do not belong together."""
+    outcome = tuple(Outcome[name] for name in about["outcome"])
+    if any(len(value) != len(outcome) for value in tensors.values()):
+        raise ValueError("its parts are of different batch sizes")
+    tensors.setdefault("audit.limited", torch.zeros_like(tensors["audit.settled"]))  # older files lack it
+    audit = {f.name: tensors.pop(f"audit.{_AUDIT_NAMES.get(f.name, f.name)}") for f in fields(Audit)}
+    search = {f.name: tensors.pop(f"found.{f.name}") for f in fields(Multistart) if f"found.{f.name}" in tensors}
+    mine = {stored: name for name, stored in _NAMES.items()}
+    return {
+        **{mine.get(name, name): value for name, value in tensors.items()},
+        "audit": Audit(**audit),
+        "multistart": Multistart(**search) if search else None,
+        "outcome": outcome,
+        "settings": about["settings"],
+    }

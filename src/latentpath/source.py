@@ -1,0 +1,80 @@
+"""The source of a path: the generator, index and embedding that decode, measure and extend it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from ._batching import blocks
+from .audit import Audit, audit
+from .callables import any_precision, without_autocast
+from .decoding import Embed, Generator, chords, decoded_chords
+from .errors import InputError
+from .index import PriorIndex, as_log_index
+from .segment_cost import Index, discrete_segment_cost
+
+__all__ = ["Source", "Spacing"]
+
+Spacing = Literal["metric", "data", "latent"]
+"""The space in which points are evenly spaced: the metric of Theorem 1, the data space, or the latent space."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """The origin of a path, which can decode, measure and extend it.
+
+    Attributes:
+        generator: ``(N, D) -> (N, ...)``.
+        index: a `RealismIndex`, or a callable that gives ``log(alpha * ri)``.
+        embed: the space in which lengths are measured (see `latentpath.decoding`).
+        max_points: the most points the generator is given in one call.
+    """
+
+    generator: Generator
+    index: Index
+    embed: Embed = None
+    max_points: int | None = None
+
+    def audit(self, latents: Tensor) -> Audit:
+        """`latentpath.audit` of polylines ``(B, K+1, D)``."""
+        return audit(latents, self.generator, self.index, embed=self.embed, max_points=self.max_points)
+
+    @torch.no_grad()
+    @without_autocast()
+    def ri(self, latents: Tensor) -> Tensor:
+        """The realism index at points ``(..., D)``; for a callable log index, its exponential."""
+        if isinstance(self.index, PriorIndex):
+            return self.index(latents)
+        return as_log_index(self.index)(latents).exp()
+
+    @torch.no_grad()
+    @without_autocast()
+    def step_lengths(self, latents: Tensor, spacing: Spacing) -> Tensor:
+        """The lengths ``(..., K)`` of the segments of polylines ``(..., K+1, D)`` in a spacing.
+
+        In the metric, curves through a wall have no length; they are measured in the data instead.
+
+        Raises:
+            InputError: an unknown spacing.
+        """
+        if spacing not in ("data", "metric", "latent"):
+            raise InputError(f'spacing must be "metric", "data" or "latent", got {spacing!r}')
+        if spacing == "latent":
+            return chords(latents)
+        size = decoded_chords(latents, self.generator, self.embed, self.max_points)
+        if spacing == "data":
+            return size
+        paid = discrete_segment_cost(as_log_index(self.index)(latents), size)
+        return torch.where(paid.sum(-1, keepdim=True).isfinite(), paid, size)
+
+    @torch.no_grad()
+    @without_autocast()
+    def frames(self, latents: Tensor) -> Tensor:
+        """The decoded points ``(..., *frame)`` of latents ``(..., D)``; half-precision ones in the dtype of these."""
+        flat = latents.reshape(-1, latents.shape[-1])
+        decode = any_precision(self.generator)
+        data = torch.cat([decode(flat[block]) for block in [*blocks(len(flat), self.max_points)] or [slice(0)]])
+        return data.reshape(*latents.shape[:-1], *data.shape[1:])
