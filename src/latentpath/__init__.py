@@ -1,6 +1,6 @@
 """latentpath: paths between latents of a generative model along which it keeps producing realistic things.
 
-Models and adapters, which need the Hub's client, load on first use.
+Models, adapters, inversion, keyframes and films load on first use.
 """
 
 import importlib
@@ -16,19 +16,18 @@ from .energy import discrete_cost, energy, length
 from .errors import LatentPathError
 from .index import ClassifierIndex, DiscriminatorIndex, KNNIndex, RealismIndex, ScoreIndex, TypicalityIndex
 from .interpolate import interpolate
-from .inversion import Inversion, invert
 from .jacobian import metric_tensor
-from .keyframes import interpolate_through
-from .models import Model
 from .path import Path
 from .report import Report
 from .solvers import Outcome, Progress, Restarts
 from .source import Source
-from .viz import film, strip
 
 if TYPE_CHECKING:
-    from . import adapters
-    from .models import load
+    from . import adapters, viz
+    from .inversion import Inversion, invert
+    from .keyframes import interpolate_through
+    from .models import Model, load
+    from .viz import film, strip
 
 __version__ = "0.1.0"
 
@@ -67,14 +66,27 @@ __all__ = [
     "slerp",
     "solvers",
     "strip",
+    "viz",
 ]
 
 
+_ON_FIRST_USE = {
+    "Inversion": "inversion",
+    "Model": "models",
+    "film": "viz",
+    "interpolate_through": "keyframes",
+    "invert": "inversion",
+    "load": "models",
+    "strip": "viz",
+}
+"""The homes of names that are not needed to solve a path."""
+
+
 def __getattr__(name: str) -> Any:
-    if name == "adapters":
-        return importlib.import_module(".adapters", __name__)
-    if name == "load":
-        return importlib.import_module(".models.loading", __name__).load
+    if name in ("adapters", "viz"):
+        return importlib.import_module(f".{name}", __name__)
+    if name in _ON_FIRST_USE:
+        return getattr(importlib.import_module(f".{_ON_FIRST_USE[name]}", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

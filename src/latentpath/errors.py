@@ -9,15 +9,10 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import shlex
 import shutil
 import sys
-import tomllib
-from importlib import metadata
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 __all__ = [
     "EXTRAS",
@@ -129,6 +124,10 @@ def install_command(extra: str) -> str:
 
     A package that was installed from a clone must be installed from there again, since no index may have it.
     """
+    from importlib import metadata
+    from urllib.parse import urlsplit
+    from urllib.request import url2pathname
+
     pip = _pip()
     tree = Path(__file__).resolve().parents[2]
     if _is_clone(tree):
@@ -148,11 +147,15 @@ def install_command(extra: str) -> str:
 
 
 def _from_clone(pip: str, tree: Path, extra: str, *, editable: bool) -> str:
+    from shlex import quote
+
     locked = "-c constraints.lock " * (tree / "constraints.lock").is_file()
-    return f"cd {shlex.quote(str(tree))} && {pip} install {locked}{'-e ' * editable}'.[{extra}]'"
+    return f"cd {quote(str(tree))} && {pip} install {locked}{'-e ' * editable}'.[{extra}]'"
 
 
 def _is_clone(tree: Path) -> bool:
+    import tomllib
+
     try:
         with (tree / "pyproject.toml").open("rb") as file:
             return bool(tomllib.load(file).get("project", {}).get("name") == "latentpath")
@@ -162,7 +165,9 @@ def _is_clone(tree: Path) -> bool:
 
 def _pip() -> str:
     """Returns ``pip`` if it belongs to this Python, else this Python's own."""
+    from shlex import quote
+
     found = shutil.which("pip")
     if found is not None and Path(found).absolute().parent == Path(sys.executable).parent:
         return "pip"
-    return f"{shlex.quote(sys.executable)} -m pip"
+    return f"{quote(sys.executable)} -m pip"
