@@ -12,7 +12,6 @@ finds latents far outside, where no path should begin. `docs/models.md` has its 
 **Method.** 1,000 latents are drawn from the prior and decoded; the search of each image starts at the ``starts``
 nearest ones, and at the encoder's latent where there is one. All images and starts descend together by L-BFGS
 (`latentpath.solvers.point_descent`). Every 40 steps the worse half of each image's starts is dropped.
->>>>>>> index/main:src/latentpath/inversion.py
 """
 
 from __future__ import annotations

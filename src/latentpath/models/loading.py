@@ -55,7 +55,10 @@ _HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
 
 def load(
-    name: str | os.PathLike[str], *, prior: Distribution | str | None = None, latent_dim: SupportsIndex | None = None
+    name: str | os.PathLike[str] | Any,
+    *,
+    prior: Distribution | str | None = None,
+    latent_dim: SupportsIndex | None = None,
 ) -> Model:
     """Returns the model called ``name``: shipped, in a folder, ``package.module:attr``, or "org/name" on the Hub.
 

@@ -130,7 +130,8 @@ class Multilevel(Base[MultilevelState]):
         latents, spent = self._spread(state, finer), state.evaluations
         found = objective.evaluate(latents)
         if finer == segments:
-            worse = (~(found.energy < objective.energy(state.initial))).nonzero().squeeze(-1)
+            tie = 1 + 64 * torch.finfo(latents.dtype).eps
+            worse = (~(found.energy <= tie * objective.energy(state.initial))).nonzero().squeeze(-1)
             latents[worse] = state.initial[worse]
             found = found.with_rows(worse, objective.evaluate(latents[worse]))
             spent = spent + weight / 2  # a forward pass alone
