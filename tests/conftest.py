@@ -94,7 +94,10 @@ def plain() -> ModuleType:
     watched, finders = {name: sys.modules.pop(name) for name in names}, list(sys.meta_path)
     sys.meta_path[:] = [f for f in finders if not type(f).__module__.startswith("jaxtyping")]
     try:
-        return importlib.import_module("latentpath")
+        package = importlib.import_module("latentpath")
+        for name in package.__all__:  # those that load on first use, too
+            getattr(package, name)
+        return package
     finally:
         sys.meta_path[:] = finders
         for name in [name for name in sys.modules if name == "latentpath" or name.startswith("latentpath.")]:

@@ -277,7 +277,7 @@ def test_even_in_the_metric_the_energy_tells_the_cost(path):
 
 
 def test_even_in_the_data_the_steps_are_even(path):
-    steps = path.resample(40, "data").steps
+    steps = path.resample(40, "data").step_lengths
     assert bool(((steps / steps.mean(-1, keepdim=True) - 1).abs() < 0.1).all())
 
 

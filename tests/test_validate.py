@@ -215,7 +215,7 @@ def test_paths_are_chosen_as_numpy_chooses_rows(which):
     some = path[which]
     assert len(some) == len(rows) == len(some.outcome) == len(some.gain) == len(some.cost)
     for k, row in enumerate(rows):
-        for name in ("latents", "cost", "gain", "evaluations", "seen", "ri"):
+        for name in ("latents", "cost", "gain", "evaluations", "discrete_segment_cost", "ri"):
             assert torch.equal(getattr(some, name)[k], getattr(path, name)[row])
         assert some.outcome[k] is path.outcome[row]
 
@@ -285,7 +285,7 @@ def test_what_is_no_tensor_of_points_is_refused(plain, latents):
     index = plain.RealismIndex(plain.priors.standard_normal(2))
     asked = [
         lambda: plain.energy(latents, bent, index),
-        lambda: plain.cost(latents, bent, index),
+        lambda: plain.discrete_cost(latents, bent, index),
         lambda: plain.length(latents, bent),
         lambda: plain.audit(latents, bent, index),
         lambda: plain.metric_tensor(latents, bent, index),
@@ -314,7 +314,12 @@ def test_tensors_without_values_are_refused():
 
 def test_a_point_is_no_polyline(plain):
     index, point = plain.RealismIndex(plain.priors.standard_normal(2)), torch.zeros(2)
-    for functional in (plain.energy, plain.cost, plain.audit, lambda z, generator, _: plain.length(z, generator)):
+    for functional in (
+        plain.energy,
+        plain.discrete_cost,
+        plain.audit,
+        lambda z, generator, _: plain.length(z, generator),
+    ):
         for latents in (point, point[0]):
             with pytest.raises(plain.errors.InputError, match="latents must"):
                 functional(latents, bent, index)

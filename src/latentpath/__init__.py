@@ -85,9 +85,10 @@ _ON_FIRST_USE = {
 def __getattr__(name: str) -> Any:
     if name in ("adapters", "viz"):
         return importlib.import_module(f".{name}", __name__)
-    if name in _ON_FIRST_USE:
-        return getattr(importlib.import_module(f".{_ON_FIRST_USE[name]}", __name__), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _ON_FIRST_USE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = getattr(importlib.import_module(f".{_ON_FIRST_USE[name]}", __name__), name)
+    return globals()[name]
 
 
 def __dir__() -> list[str]:

@@ -55,13 +55,15 @@ def split_model(
     """
     if isinstance(generator, nn.Module) or not isinstance(generator, GenerativeModel):
         if any(value is None for value in (prior, *latents)):
-            raise InputError(f"expected (generator, prior, {names}), or (model, {names}); got too few arguments.")
+            raise InputError(f"The arguments must be (generator, prior, {names}) or (model, {names}); got too few.")
         return generator, prior, tuple(latents)
     given = [value for value in (prior, *latents) if value is not None]
     if len(given) == len(latents):
         prior, given = generator.prior, [None, *given]
     if len(given) != len(latents) + 1:
-        raise InputError(f"expected (model, {names}) or (model, index, {names}); got {len(given)} further arguments.")
+        raise InputError(
+            f"The arguments must be (model, {names}) or (model, index, {names}); got {len(given)} beside the model."
+        )
     if prior is None:
         name = getattr(generator, "name", type(generator).__name__)
         raise InputError(f"{name!r} has no generator of a prior's latents. Choose a model that generates.")

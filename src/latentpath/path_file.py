@@ -22,8 +22,17 @@ __all__ = ["read_path", "write_path"]
 
 _FORMAT = "latentpath-path-1"
 
-_NAMES = {"discrete_segment_cost": "seen", "keyframe_indices": "joints"}
-"""Attributes of a path by the names that they have in a file."""
+_NAMES = {
+    "latents": "latents",
+    "discrete_segment_cost": "seen",
+    "ri": "ri",
+    "evaluations": "evaluations",
+    "gain": "gain",
+}
+"""Attributes of every path, and the names that they have in a file."""
+
+_KEYFRAMES = {"keyframe_indices": "joints"}
+"""An attribute of paths through keyframes, and its name in a file."""
 
 _AUDIT_NAMES = {"step_lengths": "steps"}
 """Attributes of an audit by the names that they have in a file."""
@@ -46,7 +55,8 @@ def write_path(
     from safetensors.torch import save
 
     target = file_path("file", file)
-    content = {_NAMES.get(name, name): value for name, value in tensors.items() if value is not None}
+    names = _NAMES | _KEYFRAMES
+    content = {names[name]: value for name, value in tensors.items() if value is not None}
     content |= {f"audit.{_AUDIT_NAMES.get(f.name, f.name)}": getattr(audit, f.name) for f in fields(Audit)}
     if multistart is not None:
         content |= {f"found.{f.name}": getattr(multistart, f.name) for f in fields(Multistart)}
@@ -93,9 +103,9 @@ def _facts(tensors: dict[str, Tensor], about: Mapping[str, Any]) -> dict[str, An
     tensors.setdefault("audit.limited", torch.zeros_like(tensors["audit.settled"]))  # older files lack it
     audit = {f.name: tensors.pop(f"audit.{_AUDIT_NAMES.get(f.name, f.name)}") for f in fields(Audit)}
     search = {f.name: tensors.pop(f"found.{f.name}") for f in fields(Multistart) if f"found.{f.name}" in tensors}
-    mine = {stored: name for name, stored in _NAMES.items()}
     return {
-        **{mine.get(name, name): value for name, value in tensors.items()},
+        **{name: tensors[stored] for name, stored in _NAMES.items()},
+        **{name: tensors[stored] for name, stored in _KEYFRAMES.items() if stored in tensors},
         "audit": Audit(**audit),
         "multistart": Multistart(**search) if search else None,
         "outcome": outcome,
