@@ -1,8 +1,8 @@
-"""``python -m benchmarks.page``: the page under load, and under inputs that nobody sends by mistake.
+"""``python -m benchmarks.page``: the page under load, and under hostile inputs.
 
-*Load*: so many programs at once, each a visitor of its own, ask the page's endpoint for paths between seeds of their
-own, for two minutes. Each answer is checked: the path that came ends where these seeds are. Memory is what the server's
-process holds, before, at the most, and half a minute after.
+*Load*: several programs at once, each a separate visitor, ask the page's endpoint for paths between seeds of their own,
+for two minutes. Each answer is checked: the ends of the path must be the latents of these seeds. Memory is that of the
+server's process, before, at the most, and half a minute after.
 
 *Hostile inputs*: see `benchmarks.hostile`.
 """

@@ -1,4 +1,4 @@
-"""What the repository says of itself is true: the README's code runs, its commands exist, the versions agree."""
+"""The claims of the README and its neighbours: code that runs, commands and names that exist, versions that agree."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def python_blocks(text: str) -> list[str]:
 
 
 def commands(text: str) -> list[str]:
-    """What the README tells a reader to type: lines of blocks that are no Python, and code within a line."""
+    """Returns the commands of the README: lines of blocks in other languages than Python, and code within a line."""
     blocks = [match["body"] for match in FENCE.finditer(text) if match["language"] not in {"python", "py"}]
     lines = [line for block in blocks for line in block.splitlines()]
     lines += re.findall(r"`([^`\n]+)`", FENCE.sub("", text))
