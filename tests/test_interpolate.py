@@ -102,9 +102,7 @@ def test_strict_refuses_a_path_that_tunnels():
     def barrier(z):  # along the whole plane, and thin: there is no way around
         return -0.1 - 60 * torch.exp(-(((z[..., 0] - 0.77) / 0.004) ** 2))
 
-    error = refused(
-        SolveError, ["strict", "path 0: unresolved, tunnels in segment(s)"], lambda z: z, barrier, strict=True
-    )
+    error = refused(SolveError, ["strict", "unresolved"], lambda z: z, barrier, strict=True)
     assert float(error.path.gap) > 0.1
 
 

@@ -81,7 +81,8 @@ def test_numbers_and_names_out_of_range_are_refused(options, says):
 
 TYPES = {
     "start": ({"start": [2.0, 0.3]}, ["start must be a tensor", "list", "torch.as_tensor"]),
-    "end": ({"end": None}, ["end must be a tensor", "NoneType"]),
+    "end": ({"end": "north"}, ["end must be a tensor", "str"]),
+    "no end": ({"end": None}, ["start, end", "too few"]),
     "segments": ({"segments": 8.0}, ["segments", "whole number", "8.0"]),
     "segments, a truth": ({"segments": True}, ["segments", "whole number", "True"]),
     "max_points": ({"max_points": 100.0}, ["max_points", "whole number", "100.0"]),

@@ -222,7 +222,9 @@ def saved_generator(z):
 )
 def test_paths_of_the_first_format_load(name, costs):
     file = FilePath(__file__).parent / "files" / f"path-format-1{name}.safetensors"
-    loaded = lp.Path.load(file, lp.Source(saved_generator, lp.RealismIndex(priors.standard_normal(2, dtype=F64), 0.9)))
+    loaded = lp.Path.load(
+        file, lp.Source(saved_generator, lp.RealismIndex(priors.standard_normal(2, dtype=F64), alpha=0.9))
+    )
     assert loaded.cost.tolist() == pytest.approx(costs, abs=1e-4)
     assert all(outcome is lp.Outcome.CONVERGED for outcome in loaded.outcome)
     anew = lp.audit(loaded.latents, saved_generator, loaded.source.index)

@@ -81,7 +81,7 @@ def test_what_is_no_tensor_of_points_is_refused(plain, latents):
     index = plain.RealismIndex(plain.priors.standard_normal(2))
     asked = [
         lambda: plain.energy(latents, bent, index),
-        lambda: plain.cost(latents, bent, index),
+        lambda: plain.discrete_cost(latents, bent, index),
         lambda: plain.length(latents, bent),
         lambda: plain.audit(latents, bent, index),
         lambda: plain.metric_tensor(latents, bent, index),

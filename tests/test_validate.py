@@ -211,7 +211,7 @@ def test_paths_are_chosen_as_numpy_chooses_rows(which):
     some = path[which]
     assert len(some) == len(rows) == len(some.outcome) == len(some.gain) == len(some.cost)
     for k, row in enumerate(rows):
-        for name in ("latents", "cost", "gain", "evaluations", "seen", "ri"):
+        for name in ("latents", "cost", "gain", "evaluations", "discrete_segment_cost", "ri"):
             assert torch.equal(getattr(some, name)[k], getattr(path, name)[row])
         assert some.outcome[k] is path.outcome[row]
 

@@ -7,24 +7,12 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 import torch
 from PIL import Image
 
-from latentpath.data import Images, load_images
+from latentpath.data import Images
 
 Load = Callable[..., Images]
-
-
-@pytest.fixture
-def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
-    """`load_images` at 4 x 4 grey, with a cache of its own, and no data sets in the environment."""
-    monkeypatch.delenv("LATENTPATH_DATA", raising=False)
-
-    def load(source: str | Path | None, **options: object) -> Images:
-        return load_images(source, **{"size": 4, "channels": 1, "cache": tmp_path / "cache", **options})  # type: ignore[arg-type]
-
-    return load
 
 
 def picture(value: int, width: int = 6, height: int = 6, kind: str = "PNG") -> bytes:
