@@ -142,7 +142,7 @@ def table(found: dict[str, Any]) -> str:
         wait = now["wait"] or {"median": float("nan"), "longest": float("nan")}
         words = (
             f"*Load*: {now['visitors']} programs at once for {now['seconds']:.0f} s, each a visitor that asks for "
-            "paths between digits of its own seeds and their films, and looks whether that is what came: "
+            "paths between digits of its own seeds and their films, and checks the ends of every answer: "
             f"{answers}; median wait {wait['median']:.0f} s, longest {wait['longest']:.0f} s. Memory of the server: "
             f"{memory['before']:.0f} MB before, {memory['most']:.0f} MB at the most, {memory['after']:.0f} MB half a "
             f"minute after ({memory['after'] / memory['before'] - 1:+.0%})."
