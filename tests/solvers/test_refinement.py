@@ -43,7 +43,7 @@ def test_a_thin_barrier_is_gone_around_and_not_jumped(width: float, height: floa
 
     path = lp.interpolate(identity, index, START, END, restarts=8)
     assert path.outcome[0] in (lp.Outcome.CONVERGED, lp.Outcome.STALLED)
-    assert float(path.cost) < 0.75 * float(jumped.cost)
+    assert float(path.cost) < 0.8 * float(jumped.cost)
     assert float(path.latents[0, :, 1].max()) > 1.2
     # straight to beyond the end of the ridge and back is a path too
     corner = torch.stack([START, tensor(0.013, 1.6), END])[None]
