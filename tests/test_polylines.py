@@ -91,7 +91,7 @@ def test_what_is_no_tensor_of_points_is_refused(plain, latents):
         lambda: plain.interpolate_through(bent, index, latents),
     ]
     for ask in asked:
-        with pytest.raises(plain.errors.InputError, match="must"):
+        with pytest.raises(plain.errors.InputError, match="must|too few"):
             ask()
 
 
@@ -110,7 +110,12 @@ def test_tensors_without_values_are_refused():
 
 def test_a_point_is_no_polyline(plain):
     index, point = plain.RealismIndex(plain.priors.standard_normal(2)), torch.zeros(2)
-    for functional in (plain.energy, plain.cost, plain.audit, lambda z, generator, _: plain.length(z, generator)):
+    for functional in (
+        plain.energy,
+        plain.discrete_cost,
+        plain.audit,
+        lambda z, generator, _: plain.length(z, generator),
+    ):
         for latents in (point, point[0]):
             with pytest.raises(plain.errors.InputError, match="latents must"):
                 functional(latents, bent, index)
