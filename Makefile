@@ -7,10 +7,6 @@ BENCH_ARGS ?=
 REPRODUCE_ARGS ?= --quick
 SERVE_ARGS ?=
 
-# The paths that follow the style check so far.
-STYLED := src/latentpath/index $(addprefix src/latentpath/,_validate.py callables.py curves.py density_fit.py errors.py \
-	interpolate_arguments.py inversion.py priors.py probe.py value_range.py) scripts tests/index tests/test_style.py
-
 VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -44,7 +40,7 @@ check: $(VENV)/.installed-check ## Check format, style, types and layering.
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy --strict src
 	@$(BIN)/lint-imports
-	@$(BIN)/python scripts/style.py $(STYLED)
+	@$(BIN)/python scripts/style.py
 
 clean: ## Remove everything that these targets made.
 	rm -rf $(VENV) out dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage

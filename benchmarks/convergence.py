@@ -1,4 +1,4 @@
-"""How fast each method lowers the energy of each problem, and what the paths it finds truly cost."""
+"""The energy of every method on every problem, by evaluations, and the audited cost of the paths found."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _BARE_PASSES = 3
 
 
 def name_of(problem: Problem, method: Method) -> str:
-    """Of the measurement."""
+    """Returns the name of the measurement."""
     return f"{problem.name}--{method.name}"
 
 
 def key_of(problem: Problem, method: Method, limit: int) -> Record:
-    """What the measurement depends on."""
+    """Returns everything that the measurement depends on."""
     ends = digest(problem.start, problem.end)
     return {
         "problem": {**problem.key, "endpoints": ends},
@@ -35,7 +35,7 @@ def key_of(problem: Problem, method: Method, limit: int) -> Record:
 
 
 def measure(problem: Problem, method: Method, limit: int, report: Callable[[float], None] | None = None) -> Record:
-    """Run the method; the record is per pair."""
+    """Runs the method; the record is per pair."""
     began = time.perf_counter()
     run = method.solve(problem, limit, report)
     seconds, trace = time.perf_counter() - began, run.trace
@@ -64,7 +64,7 @@ def _facts(problem: Problem, latents: Tensor) -> Record:
 
 
 def run(problems: list[Problem], methods: list[Method], limit: int, store: Store, progress: Progress) -> None:
-    """Make the measurements that are not in the store."""
+    """Makes the measurements that are not in the store."""
     todo = [(p, m) for p in problems for m in methods if not _known(store, p, m, limit, progress)]
     seconds = {problem.name: bare_seconds(problem) for problem in {p.name: p for p, _ in todo}.values()}
     progress.plan([_expected(p, m, limit) * seconds[p.name] for p, m in todo])
@@ -91,7 +91,7 @@ def _load(problem: Problem, method: Method, limit: int, store: Store) -> Record 
 
 
 def forget(problem: Problem, method: Method, limit: int, store: Store) -> None:
-    """Measure it again next time."""
+    """Removes the measurement from the store, so that the next run makes it again."""
     store.forget(KIND, name_of(problem, method), key_of(problem, method, limit))
 
 
@@ -102,12 +102,12 @@ def finished(problems: list[Problem], methods: list[Method], limit: int, store: 
 
 
 def _expected(problem: Problem, method: Method, limit: int) -> float:
-    """Path evaluations."""
+    """Returns the path evaluations that the measurement is expected to take."""
     return problem.pairs * (method.effort or limit)
 
 
 def bare_seconds(problem: Problem) -> float:
-    """How long an evaluation of one path takes, roughly."""
+    """Returns the approximate seconds that an evaluation of one path takes."""
     points = problem.line[:10].flatten(0, 1)
     best = float("inf")
     for _ in range(_BARE_PASSES):

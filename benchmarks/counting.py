@@ -1,8 +1,8 @@
-"""How much work a generator does: FLOPs, and *evaluations* made of them.
+"""The work of a generator: FLOPs, and *evaluations* made of them.
 
-One evaluation is one forward and one backward pass of the generator over all K+1 points of one path. What a pass costs
-is counted by PyTorch's `FlopCounterMode`, around the generator and nothing else, so that the solver's own products do
-not count; once for every number of points, since the counter is slow and its answer always the same. A backward pass
+One evaluation is one forward and one backward pass of the generator over all K+1 points of one path. PyTorch's
+`FlopCounterMode` counts a pass, around the generator alone, so that the solver's own products do not count; once for
+every number of points, since the counter is slow and its answer always the same. A backward pass
 counts when a gradient arrives at the generator's input. Forward-mode products are rare and come in many guises
 (``torch.func.jvp``, under ``vmap`` or not): each is counted as it is computed.
 """
@@ -26,13 +26,13 @@ Generator = Callable[[Tensor], Tensor]
 
 @dataclass
 class Call:
-    """One forward pass of a generator, and what came of it.
+    """A forward pass of a generator, and the number of backward passes through it.
 
     Attributes:
         points: N.
-        kind: what the caller wanted, as far as one sees at this time.
+        kind: the derivative that the caller wanted, as far as the call shows.
         flops: of the forward pass.
-        backward: how many backward passes went through it.
+        backward: the number of backward passes through it.
     """
 
     points: int
@@ -42,7 +42,7 @@ class Call:
 
 
 def kind_of(latents: Tensor) -> str:
-    """What the caller of a generator wants from this call."""
+    """Returns the derivative that the caller of a generator wants from this call."""
     try:
         if forward_ad.unpack_dual(latents).tangent is not None:
             return TANGENT
@@ -52,14 +52,14 @@ def kind_of(latents: Tensor) -> str:
 
 
 class Meter:
-    """Counts what a generator does when it is called through ``meter.generator``.
+    """Counts the work of a generator that is called through ``meter.generator``.
 
     Args:
         generator: latents ``(N, D)`` to data ``(N, ...)``.
 
     Attributes:
-        flops: its work so far.
-        calls: all of them, in order.
+        flops: the work so far.
+        calls: all calls, in order.
     """
 
     def __init__(self, generator: Generator) -> None:
@@ -69,7 +69,7 @@ class Meter:
 
     @contextmanager
     def counting(self, wanted: bool) -> Iterator[None]:
-        """Whether what is done in here counts: looking at a path is no work of the method that found it."""
+        """Switches counting on or off: measuring a path is not part of the work of the method that found it."""
         before, self._counting = self._counting, wanted
         try:
             yield
@@ -77,7 +77,7 @@ class Meter:
             self._counting = before
 
     def generator(self, latents: Tensor) -> Tensor:
-        """The generator, counted."""
+        """Calls the generator and counts its work."""
         if not self._counting:
             return self._generator(latents)
         kind = kind_of(latents)
@@ -89,7 +89,7 @@ class Meter:
         forward, backward = self._passes(latents)
         call = Call(len(latents), kind, forward)
         self._count(call)
-        if kind == GRADIENT:  # a tensor of our own: the gradient that arrives there has been through this call only
+        if kind == GRADIENT:  # a new tensor: the gradient that arrives there has been through this call only
             latents = latents.view_as(latents)
             latents.register_hook(lambda _: self._count_back(call, backward))
         return self._generator(latents)
@@ -149,6 +149,6 @@ class Countable(nn.Module):
 
 
 def shown(flops: float) -> str:
-    """FLOPs for people: 3.2 GFLOP."""
+    """Formats FLOPs for a reader: 3.2 GFLOP."""
     step = min(int(math.log10(flops) // 3), 5) if flops >= 1 else 0
     return f"{flops / 1000**step:.3g} {('', 'k', 'M', 'G', 'T', 'P')[step]}FLOP"

@@ -1,7 +1,7 @@
-"""How the work, the time and the memory of a solve grow with the batch, the segments and the dimension.
+"""The growth of work, time and memory of a solve with the batch, the segments and the dimension.
 
-Every measurement has a process of its own (``python -m benchmarks.growth JSON``), so that its peak of memory is
-its own.
+Every measurement runs in a separate process (``python -m benchmarks.growth JSON``), so that its peak of memory is not
+mixed with that of another one.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _BATCH, _DIM, _SEGMENTS = 16, 64, 50
 _MOST = (1000.0, 40.0)  # evaluations of a path: for growth, for memory
 
 
-class Failed(Exception):  # noqa: N818 - it reads well so
-    """A measurement in a process of its own came to a bad end."""
+class Failed(Exception):  # noqa: N818
+    """A measurement in a separate process failed."""
 
 
 def cases(quick: bool, seed: int) -> list[Record]:
-    """What is measured: ``what`` grows, ``value`` is how far; the rest says which problem is solved in which way."""
+    """Returns the cases: the quantity ``what`` has the size ``value``; the other entries name problem and way."""
     base = {"model": "mlp", "pairs": _BATCH, "dim": _DIM, "segments": _SEGMENTS, "seed": seed, "way": "interpolate"}
     rows = {"pairs": (1, 4, 16, 64, 256, 1024), "segments": (25, 50, 100, 200, 400), "dim": (2, 8, 32, 128, 512)}
     if quick:
@@ -40,7 +40,7 @@ def cases(quick: bool, seed: int) -> list[Record]:
 
 
 def memory_cases(quick: bool, seed: int) -> list[Record]:
-    """The same for the peak of memory: what the solver alone takes, and `latentpath.interpolate` with its audit."""
+    """Returns the cases for the peak of memory: the solver alone, and `latentpath.interpolate` with its audit."""
     models = dict.fromkeys(generators(), 4 if quick else 16) | {"mlp": 16 if quick else 64}
     base = {"dim": _DIM, "segments": _SEGMENTS, "seed": seed, "what": "memory"}
     return [
@@ -51,10 +51,12 @@ def memory_cases(quick: bool, seed: int) -> list[Record]:
 
 
 def measure(case: Record) -> Record:
-    """One solve, in this process: nothing else should have been done in it."""
+    """Measures one solve in this process, which must not have done anything else."""
     torch.set_num_threads(case["threads"])
     problem = _problem(case)
-    overhead.solve(problem.pair(0), problem.generator, case["way"], 3.0, MAX_POINTS)  # what is made or loaded once
+    overhead.solve(
+        problem.pair(0), problem.generator, case["way"], 3.0, MAX_POINTS
+    )  # objects that are made or loaded once
     with Peak(torch.device("cpu")) as bare:
         z = problem.line.flatten(0, 1)[:MAX_POINTS].requires_grad_()
         torch.autograd.grad(problem.generator(z).sum(), z)
@@ -81,10 +83,10 @@ def _problem(case: Record) -> Problem:
 
 
 def apart(case: Record) -> Record:
-    """`measure` in a process of its own.
+    """Runs `measure` in a separate process.
 
     Raises:
-        Failed: with what it said.
+        Failed: the process failed; the message holds its standard error.
     """
     command = [sys.executable, "-m", "benchmarks.growth", json.dumps(case)]
     done = subprocess.run(command, cwd=_HOME, capture_output=True, text=True, check=False)
@@ -95,7 +97,7 @@ def apart(case: Record) -> Record:
 
 
 def run(kind: str, cases: list[Record], settings: Record, store: Store, progress: Progress) -> list[Record]:
-    """Make the measurements that are not in the store; returns all."""
+    """Makes the measurements that are not in the store, and returns all."""
     cases = [{**case, **settings} for case in cases]
     known = [store.load(kind, _name(case), case) for case in cases]
     todo = [c for c, record in zip(cases, known, strict=True) if progress.missing(f"{kind}: {_name(c)}", record, kind)]

@@ -1,8 +1,8 @@
-"""Two hundred inputs that nobody sends by mistake, and what becomes of each.
+"""Two hundred hostile inputs to the page, and the answer to each.
 
-Every one is sent as raw HTTP, as a program would that cares for no rule: to the public endpoint, to the events behind
-the page's controls, to the routes for files, and as uploads. Each must be answered with a message (an error in words,
-or a status of 400 to 499), must read nothing from outside, and must leave the server running.
+Each is sent as raw HTTP, outside the page's own client: to the public endpoint, to the events behind the page's
+controls, to the routes for files, and as uploads. The server must answer each with a message (an error in words, or a
+status of 400 to 499), must read nothing outside its work folder, and must keep running.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ import httpx
 __all__ = ["Answer", "Attack", "ask", "attacks", "png_of"]
 
 SECRETS = ("root:", "[project]", "def load(", "import torch")
-"""What the answers must not hold: lines of files outside the work folder that the attacks ask for."""
+"""Texts that no answer may hold: lines of files outside the work folder that the attacks ask for."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back.
+    """An answer of the server.
 
     Attributes:
-        status: of the HTTP response that ended it.
-        text: of everything that came.
-        message: in words, where there is one.
+        status: the status of the last HTTP response.
+        text: the text of all responses.
+        message: the error in words, or empty.
     """
 
     status: int
@@ -41,24 +41,24 @@ class Answer:
 
     @property
     def refused(self) -> bool:
-        """With a message, or a status that says so; and nothing that looks like our own mistake."""
+        """True for a message or a status of 400 to 499, without a traceback."""
         said = bool(self.message) or 400 <= self.status < 500
         return said and "Traceback" not in self.text and self.status < 500
 
     @property
     def leaked(self) -> bool:
-        """Whether it holds something from outside."""
+        """True where the answer holds a line of a file outside the work folder."""
         return any(secret in self.text for secret in SECRETS)
 
 
 @dataclass(frozen=True)
 class Attack:
-    """One input.
+    """A hostile input.
 
     Attributes:
-        kind: of what sort.
-        name: what it is.
-        send: sends it.
+        kind: the group that it belongs to.
+        name: a short description.
+        send: sends it, and returns the answer.
     """
 
     kind: str
@@ -67,7 +67,7 @@ class Attack:
 
 
 def ask(client: httpx.Client, which: int, data: list[Any], event: Any = None, session: str | None = None) -> Answer:
-    """Put an event into the queue, by its number, and wait for what becomes of it."""
+    """Puts an event into the queue, by its number, and waits for the answer."""
     name = session or uuid.uuid4().hex
     body = {"data": data, "event_data": event, "fn_index": which, "session_hash": name, "trigger_id": None}
     joined = client.post("/gradio_api/queue/join", content=_json(body), headers={"content-type": "application/json"})
@@ -90,7 +90,7 @@ def ask(client: httpx.Client, which: int, data: list[Any], event: Any = None, se
 
 
 def _json(body: Any) -> str:
-    """NaN and Infinity as Python's own parser takes them."""
+    """Writes NaN and Infinity as Python's parser reads them."""
     return json.dumps(body, allow_nan=True)
 
 
@@ -106,7 +106,7 @@ def _got(response: httpx.Response) -> Answer:
 
 
 def png_of(width: int, height: int) -> bytes:
-    """A PNG whose header says so, and whose pixels are a few bytes of zeros."""
+    """Returns a PNG with this size in its header and a few bytes of zeros as pixels."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -124,10 +124,10 @@ def _tiff(width: int, height: int) -> bytes:
 
 
 def attacks(config: dict[str, Any], outside: str) -> Iterator[Attack]:
-    """All of them.
+    """Yields all hostile inputs.
 
     Args:
-        config: what the server tells of its page, at ``/config``.
+        config: the description of the page that the server gives at ``/config``.
         outside: an absolute path of a text file outside the work folder.
     """
     events = {each["api_name"] or f"event {each['id']}": each for each in config["dependencies"]}
@@ -183,7 +183,7 @@ _WORDS: tuple[Any, ...] = (
 
 
 def _on_endpoint(which: int, usual: list[Any]) -> Iterator[Attack]:
-    """Every argument of the public endpoint, with every kind of nonsense."""
+    """Yields hostile values for every argument of the public endpoint."""
 
     def with_value(place: int, value: Any) -> Callable[[httpx.Client], Answer]:
         data = [value if i == place else each for i, each in enumerate(usual)]
@@ -207,7 +207,7 @@ def _on_endpoint(which: int, usual: list[Any]) -> Iterator[Attack]:
 
 
 def _on_events(by_target: dict[tuple[int, str], int], ids: dict[str, int]) -> Iterator[Attack]:
-    """The page's own events, with clicks on what is not there."""
+    """Yields clicks on elements that do not exist, for the page's own events."""
     for element in ("samples", "chosen", "map"):
         event = by_target[ids[element], "select"]
         for index in (-1, 10**9, 1.5, "0", None, [0, 1, 2], "../x", float("nan"), [float("nan"), 1], {}):
@@ -220,7 +220,7 @@ def _on_events(by_target: dict[tuple[int, str], int], ids: dict[str, int]) -> It
 
 
 def _on_files(outside: str) -> Iterator[Attack]:
-    """Files that are none of anybody's business."""
+    """Yields requests for files outside the work folder."""
     ways = [
         outside,
         "/etc/passwd",
@@ -250,7 +250,7 @@ def _on_files(outside: str) -> Iterator[Attack]:
 
 
 def _on_uploads(which: int) -> Iterator[Attack]:
-    """Uploads, and then the event that takes them."""
+    """Yields hostile uploads, each followed by the event that takes it."""
     good = png_of(28, 28)
     files = {
         "empty": ("a.png", b""),
@@ -298,7 +298,7 @@ def _on_uploads(which: int) -> Iterator[Attack]:
 
 
 def _on_routes(which: int, usual: list[Any]) -> Iterator[Attack]:
-    """HTTP that no browser sends."""
+    """Yields HTTP requests that no browser sends."""
     join, headers = "/gradio_api/queue/join", {"content-type": "application/json"}
     bodies = (
         b"",
@@ -343,5 +343,5 @@ def _on_routes(which: int, usual: list[Any]) -> Iterator[Attack]:
 
 
 def _requested(method: str, path: str, **more: Any) -> Callable[[httpx.Client], Answer]:
-    """Sends one request, and takes what comes for the answer."""
+    """Returns a function that sends one request and returns its response as the answer."""
     return lambda client: _got(client.request(method, path, **more))

@@ -1,4 +1,4 @@
-"""The most memory that a piece of work took, beyond what was there before it."""
+"""The peak of memory of a piece of work, minus the memory held before it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 class Peak:
-    """The peak of what is held while ``with Peak(device) as peak:`` is open, minus what was held when it was opened.
+    """The peak of memory while ``with Peak(device) as peak:`` is open, minus the memory held when it was opened.
 
-    On a CPU it is the whole process's, so it is to be used in a process that does nothing else. Where the kernel does
-    not say how much is held now (anywhere but on Linux), work that needs less than the start of the process did shows
-    as 0.
+    On a CPU the peak is that of the whole process, which must not do anything else. Outside Linux the kernel does not
+    report the memory held now; work that needs less than the start of the process then shows as 0.
 
     Attributes:
-        bytes: what was found.
+        bytes: the difference.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -34,7 +33,7 @@ class Peak:
             self._before = torch.cuda.memory_allocated(self.device)
         else:
             with contextlib.suppress(OSError, AttributeError):
-                ctypes.CDLL(None).malloc_trim(0)  # what was freed counts as free
+                ctypes.CDLL(None).malloc_trim(0)  # returns freed memory to the operating system
             with contextlib.suppress(OSError):
                 _CLEAR.write_text("5", encoding="ascii")  # the high-water mark starts from here
             self._before = _held("VmRSS")
@@ -49,7 +48,7 @@ class Peak:
 
 
 def _held(field: str) -> int:
-    """A number of the kernel's about this process, in bytes; elsewhere the high-water mark for all of them."""
+    """Returns a field of ``/proc/self/status`` in bytes; outside Linux the high-water mark for every field."""
     try:
         found = re.search(rf"^{field}:\s+(\d+) kB", _STATUS.read_text(encoding="ascii"), re.MULTILINE)
     except OSError:

@@ -23,12 +23,12 @@ NEVER = 1e-12
 """A tolerance that no path reaches: a baseline goes on until it has spent its evaluations."""
 
 RESTARTS = 8
-_WALL = 1e3  # times the first energy: what a line search is told where the energy is infinite
+_WALL = 1e3  # times the first energy: the value given to a line search where the energy is infinite
 
 
 @dataclass(frozen=True)
 class Run:
-    """What a method did: its trace, its own count of evaluations (mean over the pairs), and how its paths ended."""
+    """A run of a method: its trace, its own count of evaluations (mean over the pairs), and its outcomes."""
 
     trace: Trace
     own_count: float
@@ -60,12 +60,12 @@ class Method:
 
     @property
     def family(self) -> str:
-        """What ``--methods`` and ``--fresh`` may call it, too: "adam" for all of its rates."""
+        """A name for several methods in ``--methods`` and ``--fresh``: "adam" for Adam at every learning rate."""
         return self.name.split("-")[0]
 
 
 def methods() -> list[Method]:
-    """All methods that the installed library has."""
+    """Returns all methods that the installed library has."""
     found = [_library(f"adam-{rate}", "Adam", solvers.Adam, lr=rate) for rate in (0.01, 0.03, 0.1)]
     found += [
         _library("gradient-descent", "gradient descent", solvers.GradientDescent),
@@ -80,7 +80,7 @@ def methods() -> list[Method]:
 
 
 class _Plain(solvers.Objective):
-    """The energy for the baselines, whose evaluations count and nothing else.
+    """The energy for the baselines; only its evaluations are counted.
 
     The library's stopping rule, which is out of force here, asks for a preconditioner that is not theirs.
     """
@@ -115,7 +115,7 @@ def _library(name: str, label: str, solver: Callable[..., solvers.Solver[Any]], 
 
 
 def _interpolate(**options: Any) -> Callable[[Problem, int, Report], Run]:
-    """`latentpath.interpolate` as it comes, its audit and all."""
+    """Returns a method that calls `latentpath.interpolate`, its audit included."""
 
     def solve(problem: Problem, limit: int, report: Report) -> Run:
         meter = Meter(problem.generator)
@@ -141,7 +141,7 @@ def _interpolate(**options: Any) -> Callable[[Problem, int, Report], Run]:
 
 
 class _One:
-    """One pair for a minimiser that knows vectors only: the energy of its interior points, and the best so far."""
+    """One pair for a minimiser of vectors: the energy of its interior points, and the best points so far."""
 
     def __init__(self, problem: Problem, meter: Meter, limit: int, report: Report) -> None:
         self.tracer = Tracer(problem, meter, limit, report)
@@ -154,7 +154,7 @@ class _One:
         return self.tracer.latents[0, 1:-1].flatten()
 
     def __call__(self, interior: Tensor) -> tuple[Tensor, Tensor]:
-        """Energy, of no dimension, and gradient, of the shape of ``interior``; raises `Enough` when it is."""
+        """Returns the energy, ``()``, and its gradient, in the shape of ``interior``; raises `Enough` at the limit."""
         if self.calls >= self.tracer.limit:
             raise Enough
         line = self.tracer.latents
@@ -168,7 +168,7 @@ class _One:
 
 
 def _one_by_one(problem: Problem, limit: int, report: Report, minimise: Callable[[_One], str]) -> Run:
-    """Solve one pair after the other."""
+    """Solves one pair after the other."""
     traces, calls, outcomes = [], 0, Counter[str]()
     meter = Meter(problem.generator)
     for row in range(problem.pairs):

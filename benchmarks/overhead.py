@@ -1,4 +1,4 @@
-"""What solving costs beside the generator's own passes, in time.
+"""The time of a solve beside that of the generator's own passes.
 
 The generator's passes of a solve are written down once and run again bare: as many, over as many points, in calls of
 the same size. Both are timed in turns in one process; the overhead is the median of the ratios.
@@ -30,13 +30,13 @@ WAYS = ("solver", "interpolate")
 
 
 def key_of(problem: Problem, way: str, repeats: int, most: float, settings: Record) -> Record:
-    """What a measurement depends on, besides the machine."""
+    """Returns everything that a measurement depends on, besides the machine."""
     ends = digest(problem.start, problem.end)
     return {"problem": {**problem.key, "endpoints": ends}, "way": way, "repeats": repeats, "most": most, **settings}
 
 
 def measure(problem: Problem, way: str, repeats: int, most: float, max_points: int | None = MAX_POINTS) -> Record:
-    """Time a solve of at most ``most`` evaluations of each path, and its bare passes."""
+    """Times a solve of at most ``most`` evaluations of each path, and its bare passes."""
     meter = Meter(problem.generator)
     evaluations = solve(problem, meter.generator, way, most, max_points)
     work = Passes(problem, meter.calls, max_points)
@@ -62,7 +62,7 @@ def measure(problem: Problem, way: str, repeats: int, most: float, max_points: i
 
 
 def solve(problem: Problem, generator: Generator, way: str, most: float, max_points: int | None) -> float:
-    """Solve it the default way; returns the evaluations, as the library counts them."""
+    """Solves the problem with the default solver; returns the evaluations that the library counts."""
     if way == "solver":
         energy = solvers.Objective(generator, problem.index, max_points=max_points)
         state = solvers.solve(solvers.Multilevel(_TOL), energy, problem.line, max_evaluations=most)
@@ -90,7 +90,7 @@ class Passes:
         self.each = sum(passes_flops(problem.generator, self.points[:2])) / 2
 
     def run(self) -> None:
-        """Make them all."""
+        """Makes all passes."""
         for call in self.calls:
             if call.kind == TANGENT:
                 for number in self._pieces(call.flops):
@@ -124,7 +124,7 @@ def _seconds(problem: Problem, work: Callable[[], object]) -> float:
 def run(
     problems: list[Problem], repeats: int, most: float, settings: Record, store: Store, progress: Progress
 ) -> list[Record]:
-    """Make the measurements that are not in the store; returns all."""
+    """Makes the measurements that are not in the store, and returns all."""
     cases = [(p, way, key_of(p, way, repeats, most, settings)) for p in problems for way in WAYS]
     todo = []
     for problem, way, key in cases:

@@ -1,8 +1,8 @@
-"""``python -m benchmarks.page``: the page under load, and under inputs that nobody sends by mistake.
+"""``python -m benchmarks.page``: the page under load, and under hostile inputs.
 
-*Load*: so many programs at once, each a visitor of its own, ask the page's endpoint for paths between seeds of their
-own, for two minutes. Each answer is checked: the path that came ends where these seeds are. Memory is what the server's
-process holds, before, at the most, and half a minute after.
+*Load*: several programs at once, each a separate visitor, ask the page's endpoint for paths between seeds of their own,
+for two minutes. Each answer is checked: the ends of the path must be the latents of these seeds. Memory is that of the
+server's process, before, at the most, and half a minute after.
 
 *Hostile inputs*: see `benchmarks.hostile`.
 """
@@ -142,7 +142,7 @@ def table(found: dict[str, Any]) -> str:
         wait = now["wait"] or {"median": float("nan"), "longest": float("nan")}
         words = (
             f"*Load*: {now['visitors']} programs at once for {now['seconds']:.0f} s, each a visitor that asks for "
-            "paths between digits of its own seeds and their films, and looks whether that is what came: "
+            "paths between digits of its own seeds and their films, and checks the ends of every answer: "
             f"{answers}; median wait {wait['median']:.0f} s, longest {wait['longest']:.0f} s. Memory of the server: "
             f"{memory['before']:.0f} MB before, {memory['most']:.0f} MB at the most, {memory['after']:.0f} MB half a "
             f"minute after ({memory['after'] / memory['before'] - 1:+.0%})."

@@ -1,4 +1,4 @@
-"""The picture for the README: how far above the best known energy each method still is."""
+"""The picture for the README: the excess of every method over the best known energy, by evaluations."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ _LOOK: dict[Any, Any] = {
 
 
 def source_of(report: Path) -> str:
-    """What a picture says of the report that it shows: its name and hash."""
+    """Returns the name and hash of the report, which its picture carries."""
     return f"{report.name} sha256:{hashlib.sha256(report.read_bytes()).hexdigest()}"
 
 
 def convergence(results: Record, paths: list[Path], source: str = "") -> None:
-    """Draw a panel for each group of problems; the ending of each of ``paths`` says in which format.
+    """Draws a panel for each group of problems, in the format of the ending of each of ``paths``.
 
     ``source`` stands in the files' metadata, so that a test can tell whether a picture shows the report beside it.
     """
@@ -124,7 +124,7 @@ def _curve(mine: list[Record], limit: int) -> tuple[list[float], list[float]]:
     points: list[tuple[float, float]] = []
     for x in at:
         height = min(max(mean(_excess(one, x) for one in mine), _FLOOR), _CEILING)
-        if points and x > _LONG * points[-1][0]:  # nothing new until here
+        if points and x > _LONG * points[-1][0]:  # no new point until here
             points.append((x, points[-1][1]))
         points.append((x, height))
     return [x for x, _ in points], [height for _, height in points]

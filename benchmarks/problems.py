@@ -1,4 +1,4 @@
-"""What is solved: the closed forms of the tests, every shipped generator, and a random network."""
+"""The problems: the closed forms of the tests, every shipped generator, and a random network."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ _MLP_GAIN = 2.0
 
 @dataclass(frozen=True)
 class Problem:
-    """Pairs of endpoints, and what lies between.
+    """Pairs of endpoints, with a generator and an index.
 
     Attributes:
-        name: in the results, and for ``--problems``.
+        name: the name in the results and for ``--problems``.
         group: problems of one group share a row of the table and a panel of the plot.
         generator: latents ``(N, D)`` to data, with products that can be counted.
-        index: of realism.
+        index: the realism index.
         start: ``(B, D)``.
         end: ``(B, D)``.
         segments: K.
@@ -66,15 +66,15 @@ class Problem:
 
     @property
     def flops(self) -> int:
-        """Of one evaluation."""
+        """The FLOPs of one evaluation."""
         return evaluation_flops(self.generator, self.line[0])
 
     def pair(self, row: int) -> Problem:
-        """One pair of it."""
+        """Returns the problem of one pair."""
         return replace(self, start=self.start[row : row + 1], end=self.end[row : row + 1])
 
     def to(self, device: str, dtype: torch.dtype = torch.float32) -> Problem:
-        """The same on another device, its generator in another precision; an index follows its latents."""
+        """Returns the problem on another device, with its generator in another precision."""
         generator = copy.deepcopy(self.generator).to(device)
         if dtype != self.start.dtype:
             generator = Lowered(generator, dtype)
@@ -82,17 +82,17 @@ class Problem:
 
 
 def problems(*, quick: bool = False, seed: int = 0) -> list[Problem]:
-    """All problems, those that say most first."""
+    """Returns all problems, the most telling ones first."""
     return [*shipped(quick, seed), mlp(quick, seed), *closed_forms(quick)]
 
 
 def shipped(quick: bool, seed: int) -> list[Problem]:
-    """Random pairs of the prior of every generator that comes with the package."""
+    """Returns random pairs of the prior of every shipped generator."""
     return [shipped_problem(name, QUICK_PAIRS if quick else NETWORK_PAIRS, seed) for name in generators()]
 
 
 def generators() -> list[str]:
-    """The shipped models that have a prior."""
+    """Returns the names of the shipped models that have a prior."""
     return [name for name in models.available() if lp.load(name).prior is not None]
 
 
@@ -136,7 +136,7 @@ class Lowered(nn.Module):
 
 
 class RandomMLP(nn.Sequential):
-    """``D -> 256 -> 256 -> 784``, tanh; weights of twice the usual size, so that it bends a good deal."""
+    """``D -> 256 -> 256 -> 784``, tanh; weights of twice the usual size, so that it is strongly curved."""
 
     def __init__(self, dim: int, random: torch.Generator) -> None:
         sizes = (dim, 256, 256, 784)
@@ -177,7 +177,7 @@ def _problem(
 
 
 def _tests_closed_forms() -> ModuleType:
-    """The tests' own list, wherever the benchmarks are started from."""
+    """Returns the closed forms of the tests, from any working directory."""
     if "closed_forms" in sys.modules:
         return sys.modules["closed_forms"]
     if not _CLOSED_FORMS.is_file():

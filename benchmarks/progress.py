@@ -1,4 +1,4 @@
-"""What a long run tells: where it is, and how long it will take."""
+"""The progress of a long run: the task at hand, and the time left."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _EVERY = 10.0  # seconds between the lines of a long task
 class Progress:
     """Prints a line when a task begins, ends, or takes long, with the time left.
 
-    The time left comes from what the tasks were expected to take and what those that are done have taken.
+    The time left follows from the expected time of all tasks and the time that the finished ones have taken.
     """
 
     def __init__(self, stream: TextIO | None = None) -> None:
@@ -25,22 +25,22 @@ class Progress:
         self._done, self._spent, self._began, self._told, self._title = 0, 0.0, 0.0, 0.0, ""
 
     def plan(self, seconds: list[float]) -> None:
-        """What the tasks to come are expected to take."""
+        """Sets the expected time of the tasks to come."""
         self._plan, self._done, self._spent = seconds, 0, 0.0
 
     def say(self, text: str) -> None:
-        """One line."""
+        """Prints one line."""
         print(text if not self._title else f"{self._title}: {text}", file=self.stream, flush=True)
 
     def missing(self, title: str, record: Record | None, fresh: str) -> bool:
-        """Whether a measurement is still to be made; says so where it was made with other code than there is now."""
+        """Returns True for a measurement that is still to be made; prints a line where it was made with other code."""
         if record is not None and record.get("source") not in (None, source_digest()):
             self.say(f"{title}: measured before the library's code changed; --fresh {fresh} measures it again")
         return record is None
 
     @contextmanager
     def task(self, title: str) -> Iterator[None]:
-        """The next task of the plan."""
+        """Begins the next task of the plan, and ends it with the ``with`` block."""
         self._title = f"[{self._done + 1}/{len(self._plan)}] {title}"
         self._began = self._told = time.monotonic()
         try:
@@ -51,7 +51,7 @@ class Progress:
             self._title = ""
 
     def within(self, share: float, text: str) -> None:
-        """How much of the task is done."""
+        """Reports the share of the task that is done."""
         now = time.monotonic()
         if now - self._told >= _EVERY:
             self._told = now
@@ -65,7 +65,7 @@ class Progress:
 
 
 def duration(seconds: float) -> str:
-    """Seconds for people: 3 s, 12 min, 1 h 05 min."""
+    """Formats seconds for a reader: 3 s, 12 min, 1 h 05 min."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

@@ -81,9 +81,9 @@ def _group(group: str, results: Record) -> str:
     error = ["error at the end, mean", "worst"] if scaled else [*end, "pairs that tunnel"]
     text = [
         f"## {group.capitalize() if scaled else group} ({what})",
-        f"Energy{unit}, after so many evaluations:",
+        f"Energy{unit}, by evaluations:",
         table(["method", *columns, *end, "to 1 % of the best", "evaluations", "own count"], rows),
-        f"Audited cost{' over the exact one' if scaled else ''}, after so many evaluations:",
+        f"Audited cost{' over the exact one' if scaled else ''}, by evaluations:",
         table(["method", *columns, *error], costs),
     ]
     notes = [_verdict(one) for one in results["against"] if one["group"] == group and not scaled]

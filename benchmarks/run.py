@@ -24,16 +24,16 @@ from .store import Record, Store, slug, write
 from .summary import against, as_record, summarise
 
 _RESULTS, _IMAGES = Path(__file__).parent / "results", Path(__file__).parents[1] / "docs" / "images"
-_REPEATS, _MOST = 5, 40.0  # of a timed solve: how often, and the evaluations of each path
+_REPEATS, _MOST = 5, 40.0  # of a timed solve: the repeats, and the evaluations of each path
 
 
-class Unknown(Exception):  # noqa: N818 - it reads well so
-    """The command line names something that is not there."""
+class Unknown(Exception):  # noqa: N818
+    """The command line names an unknown problem, method or part."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What the command line says; see ``--help``."""
+    """The options of the command line; see ``--help``."""
 
     quick: bool
     problems: list[str] | None
@@ -48,12 +48,12 @@ class Settings:
 
     @property
     def whole(self) -> bool:
-        """Whether it is a run of everything."""
+        """True for a run of all problems, methods and parts."""
         return not (self.quick or self.problems or self.methods or set(self.parts) != set(PARTS))
 
 
 def earlier(report: Path | None) -> dict[tuple[str, str], Record]:
-    """What an earlier ``bench.json`` says of the methods, by the names of problem and method."""
+    """Returns the summaries of an earlier ``bench.json``, by the names of problem and method."""
     if report is None:
         return {}
     try:
@@ -64,14 +64,14 @@ def earlier(report: Path | None) -> dict[tuple[str, str], Record]:
 
 
 def in_order(records: dict[tuple[str, str], Record]) -> dict[tuple[str, str], Record]:
-    """By problem, as they come, then by method, as in `methods`."""
+    """Sorts by problem, in the order of the input, then by method, in the order of `methods`."""
     problem_order, method_order = [*dict.fromkeys(p for p, _ in records)], [method.name for method in methods()]
     where = {(p, m): (problem_order.index(p), method_order.index(m)) for p, m in records if m in method_order}
     return {names: records[names] for names in sorted(where, key=lambda names: where[names])}
 
 
 def run(settings: Settings, progress: Progress) -> float:
-    """Measure what is not known yet, write the report; returns the seconds it took."""
+    """Makes the missing measurements, writes the report, and returns the seconds that it took."""
     began = time.monotonic()
     if settings.threads is not None:
         torch.set_num_threads(settings.threads)
@@ -102,7 +102,7 @@ def run(settings: Settings, progress: Progress) -> float:
 
 
 def _costs(settings: Settings, store: Store, progress: Progress) -> Record:
-    """Overhead, memory, growth and throughput, as far as they were chosen."""
+    """Measures overhead, memory, growth and throughput, as far as they were chosen."""
     quick, seed = settings.quick, settings.seed
     machine = {"threads": torch.get_num_threads()}
     found: Record = {}
@@ -124,7 +124,7 @@ One = TypeVar("One", Problem, Method)
 
 
 def choose(what: str, all_of_them: list[One], names: list[str] | None) -> list[One]:
-    """Those called by ``names``, each of which is a name or a family; all where it is None.
+    """Returns the problems or methods of these names or families; all where ``names`` is None.
 
     Raises:
         Unknown: nothing is called so.
@@ -142,7 +142,7 @@ def _names(one: Problem | Method) -> set[str]:
 
 
 def forget(settings: Settings, chosen: list[Problem], using: list[Method], store: Store) -> None:
-    """What ``--fresh`` names is to be measured again: methods, by name or family, parts, or "all".
+    """Forgets the measurements that ``--fresh`` names: methods, by name or family, parts, or "all".
 
     Raises:
         Unknown: there is nothing of that name.
@@ -162,7 +162,7 @@ def forget(settings: Settings, chosen: list[Problem], using: list[Method], store
 
 
 def about(settings: Settings) -> Record:
-    """On what the results were made."""
+    """Returns the machine and the versions of the results."""
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     command = "python -m benchmarks" + (" --quick" if settings.quick else "")
     return {
@@ -183,7 +183,7 @@ def about(settings: Settings) -> Record:
 
 
 def cpu() -> str:
-    """The model of the processor."""
+    """Returns the model of the processor."""
     try:
         found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE)
     except OSError:
@@ -192,19 +192,19 @@ def cpu() -> str:
 
 
 def publish(folder: Path, images: Path, results: Record, progress: Progress) -> None:
-    """Write the report: JSON, and what is made from it."""
+    """Writes the report: JSON, and the table and pictures made from it."""
     write(folder / "bench.json", results)
     progress.say(f"wrote {folder / 'bench.json'}")
     redraw(folder / "bench.json", images, progress)
 
 
 def redraw(file: Path, images: Path | None, progress: Progress) -> None:
-    """Make the table and the pictures from a report, so that all three say the same.
+    """Makes the table and the pictures from a report, so that all three agree.
 
     Args:
         file: the ``bench.json``; ``bench.md`` is written beside it.
-        images: the folder of the pictures; None for the one that belongs to the file.
-        progress: told what was made.
+        images: the folder of the pictures; None for the default folder of the file.
+        progress: gets a line for every file.
 
     Raises:
         Unknown: the file is no report of this version.

@@ -1,4 +1,4 @@
-"""A page of its own to ask: ``latentpath serve`` in a process, with its memory and its temporary folder in sight."""
+"""A server of the page for tests and benchmarks, whose memory and temporary folder can be measured."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ __all__ = ["Server"]
 
 
 class Server:
-    """``latentpath serve`` in a process of its own, whose temporary files go to ``folder``.
+    """Runs ``latentpath serve`` in a separate process, whose temporary files go to ``folder``.
 
     Args:
-        folder: that is there, for its temporary files and its log.
-        arguments: for the command, ``--port`` among them only where it matters.
-        variables: of its environment, besides those that are set.
+        folder: an existing folder for its temporary files and its log.
+        arguments: of the command; without ``--port`` a free port is taken.
+        variables: additional ones of its environment.
     """
 
     def __init__(self, folder: Path, *arguments: str, **variables: str) -> None:
@@ -47,12 +47,12 @@ class Server:
 
     @property
     def alive(self) -> bool:
-        """Whether the process still runs."""
+        """True while the process runs."""
         return self.process.poll() is None
 
     @property
     def memory(self) -> float:
-        """Resident, in MB."""
+        """The resident memory in MB."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         found = re.search(r"VmRSS:\s+(\d+) kB", status)
         return int(found.group(1)) / 1024 if found else float("nan")
@@ -64,11 +64,11 @@ class Server:
 
     @property
     def left(self) -> list[str]:
-        """What lies in its temporary folder."""
+        """The files in its temporary folder."""
         return sorted(str(file.relative_to(self.temporary)) for file in self.temporary.rglob("*"))
 
     def end(self, number: int = signal.SIGTERM) -> int:
-        """Ask it to end; its status."""
+        """Asks the process to end; returns its exit status."""
         if self.alive:
             self.process.send_signal(number)
         return self.process.wait(60)

@@ -1,4 +1,4 @@
-"""Finished measurements, one JSON file each, so that an interrupted run goes on where it was."""
+"""Finished measurements, one JSON file each, so that an interrupted run goes on with the missing ones."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import latentpath as lp
 from latentpath._io import to_json, write_file
 
 FORMAT = 1
-"""Of the files; a higher one makes the old ones unknown."""
+"""The version of the files; a file of another version is not read."""
 
 Record = dict[str, Any]
 
@@ -49,21 +49,21 @@ class Store:
         return found
 
     def save(self, kind: str, name: str, key: Record, record: Record) -> None:
-        """Keep the measurement: the whole file or none."""
+        """Saves the measurement: the whole file or none."""
         write(self.path(kind, name, key), {"key": key, "record": record})
 
     def forget(self, kind: str, name: str, key: Record) -> None:
-        """Measure it again next time."""
+        """Removes the measurement, so that the next run makes it again."""
         self.path(kind, name, key).unlink(missing_ok=True)
 
     def clear(self, kind: str) -> None:
-        """Measure everything of that kind again."""
+        """Removes all measurements of a kind."""
         for path in self.folder.glob(f"{slug(kind)}--*.json"):
             path.unlink()
 
 
 def write(path: Path, content: Record) -> None:
-    """Write JSON, the whole file or none; a line for every entry, and for every record in a list of them."""
+    """Writes JSON, the whole file or none; a line for every entry, and for every record in a list of them."""
     lines = []
     for name, value in content.items():
         one = to_json(value, indent=None)
@@ -74,12 +74,12 @@ def write(path: Path, content: Record) -> None:
 
 
 def slug(name: str) -> str:
-    """A name as part of a file's name."""
+    """Returns a name in characters that a file name may have."""
     return re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-")
 
 
 def plain(values: Tensor | Sequence[float] | float) -> Any:
-    """Numbers for JSON, to seven digits; None for what is not finite."""
+    """Returns numbers for JSON, to seven digits; NaN and infinities become null."""
     if isinstance(values, Tensor):
         return plain(values.tolist())
     if isinstance(values, Sequence):
@@ -89,7 +89,7 @@ def plain(values: Tensor | Sequence[float] | float) -> Any:
 
 @cache
 def source_digest() -> str:
-    """What tells one state of the library's code from another."""
+    """Returns a digest of the library's source code."""
     found = hashlib.sha256()
     for path in sorted(Path(lp.__file__).parent.rglob("*.py")):
         found.update(path.read_bytes())
@@ -97,7 +97,7 @@ def source_digest() -> str:
 
 
 def digest(*tensors: Tensor) -> str:
-    """What tells these numbers from others."""
+    """Returns a digest of the numbers in tensors."""
     found = hashlib.sha256()
     for tensor in tensors:
         found.update(tensor.detach().cpu().contiguous().numpy().tobytes())

@@ -1,4 +1,4 @@
-"""From measurements to what the table and the plot show."""
+"""Summaries of measurements, for the table and the plot."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def summarise(records: dict[tuple[str, str], Record]) -> list[Record]:
 
 
 def best_of_labels(runs: dict[str, Record]) -> list[str]:
-    """Of the methods that share a label, the one of the lowest mean energy at the end."""
+    """Returns, of the methods that share a label, the one of the lowest mean energy at the end."""
     chosen: dict[str, str] = {}
     for method, record in runs.items():
         rival = chosen.get(record["label"])
@@ -118,7 +118,7 @@ def _thin(spent: list[float], energy: list[float]) -> dict[str, Any]:
 
 
 def against(summaries: list[Record], problem: str, ours: str = "ours", rival: str = "Adam") -> Record | None:
-    """In how many pairs ``ours`` ends at or below the method labelled ``rival``, whose step size did best."""
+    """Counts the pairs in which ``ours`` ends at or below the best method labelled ``rival``."""
     mine = next((s for s in summaries if (s["problem"], s["method"]) == (problem, ours)), None)
     theirs = [s for s in summaries if s["problem"] == problem and s["label"] == rival]
     shown = next((s for s in theirs if s["shown"]), None)

@@ -1,4 +1,4 @@
-"""Where a GPU is at hand: pairs per second, and the share of the bare generator's throughput, by precision."""
+"""Throughput on a GPU: pairs per second, and the share of the bare generator's throughput, by precision."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PAIRS, _QUICK_PAIRS, _MOST, _REPEATS, _POINTS = 1024, 64, 40, 3, 4096
 
 
 def run(quick: bool, seed: int, store: Store, progress: Progress) -> list[Record]:
-    """Make the measurements that are not in the store, if there is a GPU; returns all there are.
+    """Makes the measurements that are not in the store, if there is a GPU, and returns all.
 
     Without a GPU they may have come from another machine with its cache.
     """
@@ -45,13 +45,13 @@ def _title(problem: Problem, precision: str, way: str) -> str:
 
 
 def _place(problem: Problem, precision: str, way: str) -> tuple[str, Record]:
-    """Name and key in the store."""
+    """Returns the name and key in the store."""
     key = overhead.key_of(problem, way, _REPEATS, _MOST, {"precision": precision})
     return f"{problem.name}--{way}--{precision}", key
 
 
 def measure(problem: Problem, precision: str, way: str, device: str) -> Record:
-    """Solve on ``device``, the generator in ``precision``; after one solve that nobody times."""
+    """Measures a solve on ``device``, the generator in ``precision``, after an untimed one."""
     moved = problem.to(device, PRECISIONS[precision])
     overhead.solve(moved.pair(0), moved.generator, way, 5.0, _POINTS)
     with Peak(torch.device(device)) as peak:

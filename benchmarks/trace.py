@@ -1,4 +1,4 @@
-"""What a method holds after so many evaluations."""
+"""The best paths of a method after given numbers of evaluations."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EARLY = (10, 20, 40, 80)
 _DIFFERS = 1e-3
 
 
-class Enough(Exception):  # noqa: N818 - not an error: raised in a method that cannot be told to stop
+class Enough(Exception):  # noqa: N818 - not an error: raised in a method that has no other way to stop
     """The evaluations allowed are spent."""
 
 
@@ -41,9 +41,9 @@ class Trace:
     """The best a method held when its evaluations, a mean over the pairs, last were at or below each mark.
 
     Attributes:
-        marks: the counts.
-        spent: the evaluations spent when that was found, one for each mark.
-        energy: of equation 3, ``(B,)`` for each mark.
+        marks: numbers of evaluations.
+        spent: the evaluations spent when the best was found, one for each mark.
+        energy: the energy of equation 3, ``(B,)`` for each mark.
         held: the polylines at the checkpoints, ``(B, K+1, D)``.
         final: the polylines that the method returned, or held when it was stopped.
         total: the evaluations spent in all.
@@ -71,11 +71,11 @@ class Trace:
 
 
 class Tracer:
-    """Makes a `Trace` of a method that tells it, after every step, what it holds.
+    """Makes a `Trace` from the polylines that a method reports after every step.
 
     Args:
-        problem: whose pairs are solved.
-        meter: counts its generator's work.
+        problem: the problem that is solved.
+        meter: counts the work of its generator.
         limit: the evaluations at which the method should stop.
         report: told the evaluations so far, now and then.
     """
@@ -92,21 +92,21 @@ class Tracer:
 
     @property
     def evaluations(self) -> float:
-        """Counted, the mean over the pairs."""
+        """The counted evaluations, a mean over the pairs."""
         return (self.meter.flops - self.began) / self.unit
 
     def measure(self, latents: Tensor) -> Tensor:
-        """The energy of equation 3 of polylines, at no one's expense."""
+        """Returns the energy of equation 3 of polylines, without counting evaluations."""
         with self.meter.counting(False), torch.no_grad():
             return lp.energy(latents, self.meter.generator, self.problem.index, max_points=MAX_POINTS)
 
     def take(self, latents: Tensor, energy: Tensor) -> None:
-        """Take note of the polylines ``(B, K+1, D)`` that the method holds, whose energy of equation 3 it knows."""
+        """Records polylines ``(B, K+1, D)`` of the method, with their energy of equation 3."""
         self._pass(self.evaluations)
         self.latents, self.energy = latents.detach().clone(), energy.detach().clone()
 
     def offer(self, latents: Tensor, energy: Tensor) -> None:
-        """Take note of polylines of some of the pairs, of any number of points, and of what the method measured.
+        """Records polylines of some of the pairs, of any number of points, with the values that the method measured.
 
         A pair is known by its endpoints. Of several polylines for one pair the best counts; one that is worse than
         what is held counts only where the method measures something finer than equation 3.
@@ -125,7 +125,7 @@ class Tracer:
         self.latents, self.energy = kept, best
 
     def finish(self, latents: Tensor | None = None) -> Trace:
-        """The trace, complete: what the method returned is what it holds from now on."""
+        """Returns the complete trace: the polylines that the method returned hold from now on."""
         total = self.evaluations
         self._pass(total)
         if latents is not None:
@@ -136,7 +136,7 @@ class Tracer:
         return self.trace
 
     def _pass(self, spent: float) -> None:
-        """Note what was held at the marks below ``spent``, where the method is now."""
+        """Records the best polylines at the marks below ``spent``."""
         while len(self.trace.spent) < len(self.trace.marks) and self.trace.marks[len(self.trace.spent)] < spent:
             mark = self.trace.marks[len(self.trace.spent)]
             self.trace.spent.append(self.spent)

@@ -1,8 +1,8 @@
-"""From pictures back to latents: the pictures and numbers of docs/models.md.
+"""Inversion of images to latents: the images and numbers of docs/models.md.
 
 Sixteen test digits of MNIST with the DCGANs of digits, and sixteen faces of CelebA that no shipped model was trained
-on (numbers 008901 to 008916), with every model of faces. Each is found by `latentpath.invert`; for the auto-encoder
-what its encoder gives stands beside. The data are looked for in the folder that LATENTPATH_DATA names.
+on (numbers 008901 to 008916), with every model of faces. `latentpath.invert` finds their latents; for the
+auto-encoder the result of its encoder stands beside. The data are read from the folder that LATENTPATH_DATA names.
 
     LATENTPATH_DATA=~/data python examples/invert_images.py --out out/inverted
     LATENTPATH_DATA=~/data python examples/invert_images.py --models mnist-dcgan-semicircle --count 32 --penalty 0
@@ -27,9 +27,9 @@ FACES = ("celeba-dcgan-semicircle", "celeba-dcgan-normal", "celeba-wae")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("out/inverted"), help="folder for the pictures")
-    parser.add_argument("--models", nargs="+", default=[*DIGITS, *FACES], help="which; all by default")
-    parser.add_argument("--count", type=int, default=16, help="how many pictures of each kind")
-    parser.add_argument("--penalty", type=float, default=0.005, help="of latents that the prior finds unlikely")
+    parser.add_argument("--models", nargs="+", default=[*DIGITS, *FACES], help="names of models; all by default")
+    parser.add_argument("--count", type=int, default=16, help="number of images of each kind")
+    parser.add_argument("--penalty", type=float, default=0.005, help="weight of -log ri of the latents")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     for name in options.models:

@@ -47,8 +47,18 @@ FILES = (
     "named",
     "told",
     "made",
+    "given",
+    "known",
+    "shown",
+    "taken",
+    "found",
+    "drawn",
 )
 """Participles that name no file: a file is named by the noun that it holds."""
+
+
+ROOTS = ("src/latentpath", "tests", "benchmarks", "scripts", "examples")
+"""The folders that are checked when the command line names none."""
 
 
 def findings(path: Path) -> Iterator[tuple[int, str]]:
@@ -73,7 +83,7 @@ def findings(path: Path) -> Iterator[tuple[int, str]]:
 def main(arguments: list[str]) -> int:
     """Prints every finding in the files and folders named, and returns the exit code."""
     count = 0
-    for root in map(Path, arguments or ["src", "benchmarks", "tests"]):
+    for root in map(Path, arguments or ROOTS):
         for path in [root] if root.is_file() else sorted(root.rglob("*.py")):
             if path.resolve() == Path(__file__).resolve():  # it holds the banned words
                 continue

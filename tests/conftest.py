@@ -1,4 +1,4 @@
-"""What every test starts from: one thread, a seed, Ctrl-C, no network, no window, real data only where it is."""
+"""The environment of every test: one thread, a seed, Ctrl-C, no network, no window, real data where it is."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from jaxtyping import config
 torch.set_num_threads(1)
 settings.register_profile("repeatable", deadline=None, derandomize=True, database=None)
 settings.load_profile("repeatable")
-pytest.register_assert_rewrite("laws", "closed_forms", "reference")
+pytest.register_assert_rewrite("closed_forms", "interpolate_examples", "laws", "path_examples", "reference")
 
 SEED = 0
 DATA_VARIABLE = "LATENTPATH_DATA"
@@ -89,7 +89,7 @@ def unchecked() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def plain() -> ModuleType:
-    """The package as its users have it: without the type checker, which answers wrong types before the door does."""
+    """The package without the type checker of the tests, which would refuse wrong types before the package does."""
     names = [name for name in sys.modules if name == "latentpath" or name.startswith("latentpath.")]
     watched, finders = {name: sys.modules.pop(name) for name in names}, list(sys.meta_path)
     sys.meta_path[:] = [f for f in finders if not type(f).__module__.startswith("jaxtyping")]

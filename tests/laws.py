@@ -1,4 +1,4 @@
-"""What every solver obeys. A new solver joins `SOLVERS` and inherits every law in `test_solvers.py`."""
+"""Material of the laws of all solvers. A new solver joins `SOLVERS` and inherits every law in `test_protocol.py`."""
 
 from __future__ import annotations
 

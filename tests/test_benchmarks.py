@@ -254,7 +254,7 @@ RESULTS = ROOT / "benchmarks" / "results" / "bench.json"
 
 
 def source_in(picture):
-    """What the metadata of a picture say of the report that it shows."""
+    """Returns the name and hash of the report in the metadata of its picture."""
     if picture.suffix == ".png":
         with Image.open(picture) as image:
             return image.text["Source"]

@@ -269,7 +269,7 @@ def test_decode_flattens_the_trailing_dimensions_only():
 
 
 class Swish(torch.autograd.Function):
-    """z sigmoid(z), with reverse mode only, as kernels of one's own have it."""
+    """z sigmoid(z), with reverse mode only, as custom kernels have it."""
 
     @staticmethod
     def forward(ctx, z):

@@ -1,4 +1,4 @@
-"""Progress bars: silent where nobody watches, shown and removed where somebody does."""
+"""Progress bars: silent outside a terminal, shown and removed on one."""
 
 import io
 import sys

@@ -1,7 +1,8 @@
-"""What the repository says of itself is true: the README's code runs, its commands exist, the versions agree."""
+"""The claims of the README and its neighbours: code that runs, commands and names that exist, versions that agree."""
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 import re
@@ -13,6 +14,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+PAGES = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    *sorted(f"docs/{page.name}" for page in ROOT.glob("docs/*.md")),
+]
 FENCE = re.compile(r"^```(?P<language>\w*)[^\n]*\n(?P<body>.*?)^```[ \t]*$", re.MULTILINE | re.DOTALL)
 
 
@@ -30,7 +37,7 @@ def python_blocks(text: str) -> list[str]:
 
 
 def commands(text: str) -> list[str]:
-    """What the README tells a reader to type: lines of blocks that are no Python, and code within a line."""
+    """Returns the commands of the README: lines of blocks in other languages than Python, and code within a line."""
     blocks = [match["body"] for match in FENCE.finditer(text) if match["language"] not in {"python", "py"}]
     lines = [line for block in blocks for line in block.splitlines()]
     lines += re.findall(r"`([^`\n]+)`", FENCE.sub("", text))
@@ -119,6 +126,34 @@ def test_unknown_subcommand_is_refused() -> None:
     told = latentpath("no-such-command")
     assert told.returncode == 2
     assert "Traceback" not in told.stderr
+
+
+def resolves(name: str) -> bool:
+    """Returns True for a dotted name of the package that can be imported."""
+    found: object = importlib.import_module("latentpath")
+    parts = name.split(".")
+    for end, part in enumerate(parts[1:], 2):
+        if not hasattr(found, part):
+            try:
+                importlib.import_module(".".join(parts[:end]))
+            except ImportError:
+                return False
+        found = getattr(found, part)
+    return True
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_names_and_files_of_the_pages_exist(page: str) -> None:
+    import latentpath as lp
+
+    text = read(page)
+    names = set(re.findall(r"\blatentpath(?:\.[A-Za-z_]\w*)+", text))
+    names |= {f"latentpath{name}" for name in re.findall(r"\blp((?:\.[A-Za-z_]\w*)+)", text)}
+    assert not [name for name in sorted(names) if not resolves(name)]
+    fields = set(re.findall(r"`(?:Path|path)\.(\w+)", text))
+    assert not [name for name in fields if not hasattr(lp.Path, name) and name not in lp.Path.__dataclass_fields__]
+    files = re.findall(r"(?<![\w./<-])((?:src|tests|benchmarks|scripts|examples|docs)/[\w/.-]*\w)", text)
+    assert not [name for name in files if not (ROOT / name).exists()]
 
 
 def citation() -> dict[str, str]:

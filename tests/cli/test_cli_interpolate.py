@@ -1,4 +1,4 @@
-"""``latentpath interpolate``: where endpoints come from, what is written, how it fails, and how it is stopped."""
+"""``latentpath interpolate``: endpoints, files, errors and interruptions."""
 
 from __future__ import annotations
 
@@ -12,25 +12,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from interpolate_command import QUICK, SHIPPED, interpolate, one_line, solved
 from rich.console import Console
 from torch import nn
-from typer.testing import CliRunner, Result
 
 import latentpath as lp
-from latentpath import cli
 from latentpath.cli import comparison, drawings
 from latentpath.cli.console import inverting, solving
 from latentpath.cli.interpolate import Ends, Settings, run
-from latentpath.cli.output import ENDPOINTS, FILES
+from latentpath.cli.output import FILES
 from latentpath.errors import InputError
 from latentpath.inversion import InversionProgress
-from latentpath.models import WAE
-from latentpath.models.folders import as_model
 from latentpath.models.sampling import draw, draw_pairs
-
-SHIPPED = "mnist-dcgan-semicircle"
-QUICK = ("--segments", "4", "--tol", "0.5", "--max-evaluations", "4")
 
 
 @pytest.fixture(autouse=True)
@@ -39,56 +32,6 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(drawings, "_PRIOR_SAMPLES", 2000)
     monkeypatch.setattr(drawings, "_FILM_FRAMES", 5)
-
-
-def interpolate(*arguments: object) -> Result:
-    return CliRunner().invoke(cli.app, ["interpolate", *map(str, arguments)])
-
-
-def solved(out: Path, *arguments: object) -> tuple[lp.Path, dict[str, Any], Result]:
-    """A run that went well: its paths, its report, and what it printed."""
-    result = interpolate("--out", out, *QUICK, *arguments)
-    assert result.exit_code == 0, result.output
-    report = json.loads((out / "report.json").read_text(encoding="utf-8"))
-    assert set(report["files"]) == {file.name for file in out.iterdir()}
-    assert all(name in result.stdout for name in report["files"])
-    return lp.Path.load(out / "paths.safetensors"), report, result
-
-
-def one_line(result: Result, *words: str) -> None:
-    assert result.exit_code == 2, result.output
-    assert len(result.stderr.strip().splitlines()) == 1, result.stderr
-    for word in words:
-        assert word in result.stderr
-
-
-@pytest.fixture
-def named(monkeypatch: pytest.MonkeyPatch) -> Callable[[lp.Model], str]:
-    """Gives a model a name that ``--model`` takes."""
-
-    def name(model: lp.Model) -> str:
-        monkeypatch.setattr("latentpath.models.load", lambda asked, **options: model)
-        return model.name
-
-    return name
-
-
-def auto_encoder() -> lp.Model:
-    torch.manual_seed(0)
-    network = WAE(latent_dim=3, width=4, size=28, channels=1).eval().requires_grad_(False)
-    return as_model(network, lp.priors.standard_normal(3), "tiny-wae", {"value_range": [-1.0, 1.0]})
-
-
-@pytest.fixture
-def pictures(tmp_path: Path) -> tuple[Path, Path]:
-    """Two digits that the shipped model made."""
-    model = lp.load(SHIPPED)
-    assert model.prior is not None
-    made = model.generator(draw(model.prior, 2, torch.Generator().manual_seed(1)))
-    files = tmp_path / "a.png", tmp_path / "b.png"
-    for file, image in zip(files, made, strict=True):
-        Image.fromarray(((image[0] + 1) * 127.5).round().to(torch.uint8).numpy()).save(file)
-    return files
 
 
 def test_seeds_are_draws_of_their_own(tmp_path: Path) -> None:
@@ -118,56 +61,6 @@ def test_a_file_of_latents_is_interpolated(tmp_path: Path) -> None:
     np.save(tmp_path / "ends.npy", both.double().numpy())
     path, _, _ = solved(tmp_path / "out", "--latents", tmp_path / "ends.npy")
     assert torch.equal(torch.stack([path.start, path.end], 1), both)
-
-
-def test_pictures_are_inverted_where_there_is_no_encoder(tmp_path: Path, pictures: tuple[Path, Path]) -> None:
-    a, b = pictures
-    search = ("--starts", 4, "--steps", 60, "--penalty", "0.002")
-    path, report, result = solved(tmp_path / "out", "--from", a, "--to", b, *search)
-    about = report["endpoints"]
-    assert about["from"] == "images"
-    assert about["by"] == "inversion"
-    assert about["images"] == [[str(a), str(b)]]
-    assert about["notes"] == []
-    assert about["options"] == {"seed": 0, "starts": 4, "steps": 60, "penalty": 0.002}
-    assert max(about["error"][0]) < min(about["best_start_error"][0])
-    for file, error in zip(pictures, about["error"][0], strict=True):
-        assert f"{file}: inverted with RMS error {error:.3f}" in result.stderr
-    model = lp.load(SHIPPED)
-    for end, file, error in zip((path.start, path.end), pictures, about["error"][0], strict=True):
-        wanted = torch.from_numpy(np.array(Image.open(file))) / 127.5 - 1
-        assert float((model.generator(end)[0, 0] - wanted).square().mean().sqrt()) == pytest.approx(error, abs=1e-4)
-    with Image.open(tmp_path / "out" / "endpoints.png") as sheet:
-        assert sheet.size[0] == pytest.approx(sheet.size[1], abs=8)
-    assert set(report["files"]) == {*FILES, *ENDPOINTS}
-
-
-def test_pictures_of_other_sizes_and_modes_are_fitted_with_a_note(tmp_path: Path, pictures: tuple[Path, Path]) -> None:
-    a, large = pictures[0], tmp_path / "large.png"
-    Image.new("RGBA", (60, 90), "red").save(large)
-    _, report, result = solved(tmp_path / "out", "--from", a, "--to", large, "--steps", 2, "--starts", 1)
-    note = f"{large}: 60 x 90 RGBA, resized to 28 x 28 and made grey"
-    assert report["endpoints"]["notes"] == [note]
-    assert note in result.stderr
-
-
-def test_an_encoder_answers_where_there_is_one(
-    tmp_path: Path, pictures: tuple[Path, Path], named: Callable[[lp.Model], str]
-) -> None:
-    model = auto_encoder()
-    path, report, result = solved(tmp_path / "out", "--model", named(model), "--from", pictures[0], "--to", pictures[1])
-    images = torch.stack([torch.from_numpy(np.array(Image.open(f)))[None] for f in pictures]).float() / 127.5 - 1
-    torch.testing.assert_close(torch.cat([path.start, path.end]), model.encode(images), atol=1e-5, rtol=0)
-    about = report["endpoints"]
-    assert about["by"] == "encoder"
-    errors = (model.generator(model.encode(images)) - images).flatten(1).square().mean(1).sqrt()
-    assert about["error"][0] == pytest.approx(errors.tolist(), abs=1e-5)
-    assert "encoded with RMS error" in result.stderr
-    searched = solved(
-        tmp_path / "out", "--model", model.name, "--invert", "--steps", 30, "--from", pictures[0], "--to", pictures[1]
-    )[1]["endpoints"]
-    assert searched["by"] == "inversion"
-    assert max(searched["error"][0]) < max(about["error"][0])
 
 
 def test_every_option_reaches_the_solver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -299,59 +192,6 @@ def test_bad_settings_give_one_line_and_leave_nothing(
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(
-    ("option", "words"),
-    [
-        (("--starts", "0"), "starts must be a whole number of at least 1"),
-        (("--steps", "0"), "steps must be a whole number of at least 1"),
-        (("--penalty", "nan"), "penalty must be a number of at least 0 and finite"),
-        (("--penalty", "inf"), "penalty must be a number of at least 0 and finite"),
-        (("--penalty", "-1"), "penalty must be a number of at least 0"),
-        (("--crop", "2"), "crop is a fraction"),
-    ],
-)
-def test_bad_options_of_pictures(
-    tmp_path: Path, pictures: tuple[Path, Path], option: tuple[str, ...], words: str
-) -> None:
-    one_line(interpolate("--out", tmp_path / "o", *QUICK, "--from", pictures[0], "--to", pictures[1], *option), words)
-    assert not (tmp_path / "o").exists()
-
-
-def test_files_that_are_no_pictures(tmp_path: Path, pictures: tuple[Path, Path]) -> None:
-    text, cut = tmp_path / "text.png", tmp_path / "cut.png"
-    text.write_text("not a picture", encoding="utf-8")
-    cut.write_bytes(pictures[0].read_bytes()[:100])
-    for file in (text, cut, tmp_path):
-        one_line(interpolate("--out", tmp_path / "out", *QUICK, "--from", pictures[0], "--to", file), str(file))
-    assert not (tmp_path / "out").exists()
-
-
-def test_pictures_need_a_model_that_makes_some(
-    tmp_path: Path, pictures: tuple[Path, Path], named: Callable[[lp.Model], str]
-) -> None:
-    model = lp.Model(nn.Linear(2, 5).eval(), lp.priors.standard_normal(2), name="vectors")
-    result = interpolate("--out", tmp_path / "out", "--model", named(model), "--from", pictures[0], "--to", pictures[1])
-    one_line(result, "--from takes pictures, and 'vectors' makes (N, 5)")
-
-
-def test_options_of_inversion_beside_an_encoder_are_refused(
-    tmp_path: Path, pictures: tuple[Path, Path], named: Callable[[lp.Model], str]
-) -> None:
-    result = interpolate(
-        "--out",
-        tmp_path / "out",
-        "--model",
-        named(auto_encoder()),
-        "--steps",
-        9,
-        "--from",
-        pictures[0],
-        "--to",
-        pictures[1],
-    )
-    one_line(result, "--steps is for inversion", "the encoder of 'tiny-wae' answers: add --invert")
-
-
 def test_a_callable_is_not_moved(tmp_path: Path, named: Callable[[lp.Model], str]) -> None:
     model = lp.Model(lambda z: 2 * z, lp.priors.standard_normal(2), name="plain")
     result = interpolate("--out", tmp_path / "out", "--model", named(model), "--pairs", 1, "--device", "cpu")
@@ -366,7 +206,7 @@ def test_out_that_is_a_file_is_left_alone(tmp_path: Path) -> None:
 
 
 class Interrupting(Console):
-    """A console that is no terminal, and sends a Ctrl-C when a word is printed."""
+    """A console outside a terminal that sends a Ctrl-C when a word is printed."""
 
     def __init__(self, word: str, times: int = 1) -> None:
         super().__init__(file=io.StringIO(), width=200)

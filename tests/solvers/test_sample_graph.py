@@ -78,7 +78,7 @@ class Opaque(Distribution):
 def test_the_search_finds_the_way_from_cluster_to_cluster(
     means: Tensor, width: float, last: int, restarts: Any
 ) -> None:
-    """In the order of the clusters: no dearer than the straight pieces between their centres."""
+    """The path is at most as expensive as the straight pieces between the centres, in the order of the clusters."""
     index = lp.RealismIndex(mixture(means, width))
     along = lp.audit(means[None, : last + 1], identity, index).cost
     path = lp.interpolate(identity, index, means[0], means[last], restarts=restarts)
@@ -160,3 +160,31 @@ def test_the_means_of_a_mixture_of_very_many_are_thinned_out() -> None:
     assert len(found[0]) == 1
     assert 128 < len(found[1]) <= 256
     assert float(found[1].max()) > 4900
+
+
+def test_a_graph_over_a_flat_plane_gives_the_straight_line() -> None:
+    nodes = torch.rand(60, 2, dtype=torch.float64)
+    start, end = torch.rand(2, 5, 2, dtype=torch.float64)
+    paths, _ = graph_paths(Objective(identity, flat), nodes, start, end)
+    for path, a, b in zip(paths, start, end, strict=True):
+        assert torch.equal(path, torch.stack([a, b]))
+
+
+def test_a_graph_finds_the_cheapest_way_through_given_points() -> None:
+    """Price 1 on the corners of a detour, 10 elsewhere: by hand the detour costs less."""
+
+    def log_index(z: Tensor) -> Tensor:
+        return torch.where(z[..., 1] >= 1, -1.0, -10.0).to(z)
+
+    nodes = torch.stack([tensor(0, 1), tensor(2, 1), tensor(4, 1), tensor(2, 0.5)])
+    (path,), _ = graph_paths(Objective(identity, log_index), nodes, tensor(-0.1, 1)[None], tensor(4.1, 1.2)[None])
+    direct = float(torch.cat([path.diff(dim=0).norm(dim=-1).sum()[None]]))
+    assert direct == pytest.approx(math.hypot(4.2, 0.2))
+    (path,), _ = graph_paths(Objective(identity, log_index), nodes, tensor(0, 0)[None], tensor(4, 0)[None])
+    assert path.tolist() == [[0, 0], [0, 1], [4, 1], [4, 0]] or path.tolist() == [
+        [0, 0],
+        [0, 1],
+        [2, 1],
+        [4, 1],
+        [4, 0],
+    ]

@@ -97,7 +97,7 @@ def same(found, expected, file):
 
 
 def inside(page, piece):
-    """Where ``piece`` is in ``page``: its left edges."""
+    """Returns the left edges of ``piece`` in ``page``."""
     high, wide = piece.shape[:2]
     windows = np.lib.stride_tricks.sliding_window_view(page[..., 0], (high, wide))
     return set(np.nonzero((windows == piece[..., 0]).all((-1, -2)))[1].tolist())

@@ -1,8 +1,7 @@
-"""The page as people have it: a server of its own, a real browser, and a program that asks it."""
+"""The page in a real browser, on a server of its own."""
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import subprocess
@@ -13,16 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from benchmarks.hostile import attacks
 from benchmarks.server import Server
+from page_server import frames_of, serving
 from PIL import Image
 from typer.testing import CliRunner
 
 import latentpath as lp
 from latentpath import cli
 
-pytest.importorskip("gradio")
 CHROMIUM = next((found for name in ("chromium", "chromium-browser") if (found := shutil.which(name))), None)
 FLAGS = [
     "--no-sandbox",
@@ -34,23 +31,8 @@ FLAGS = [
     "--disable-sync",
 ]
 WAIT = 90_000  # milliseconds
-
+pytest.importorskip("gradio")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("page")]
-
-
-def serving(folder: Path, *arguments: str) -> Server:
-    """A page of its own, which finds the models of this file."""
-    paths = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
-    return Server(folder, *arguments, PYTHONPATH=paths, OMP_NUM_THREADS="1")
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    running = serving(tmp_path_factory.mktemp("server"))
-    yield running
-    assert running.end() == 0, running.log.read_text()
-    assert running.tracebacks == 0, running.log.read_text()
-    assert running.left == []
 
 
 @pytest.fixture(scope="module")
@@ -108,13 +90,6 @@ def visit(browser: Any, server: Server) -> Iterator[Visit]:
     yield visitor
     assert visitor.wrong == []
     visitor.close()
-
-
-def frames_of(file: Path) -> int:
-    import av
-
-    with av.open(str(file)) as film:
-        return sum(1 for _ in film.decode(video=0))
 
 
 def test_from_a_model_to_a_film_that_has_all_its_frames(visit: Visit, server: Server, tmp_path: Path) -> None:
@@ -272,75 +247,8 @@ def test_every_control_has_a_label(visit: Visit) -> None:
     assert nameless == []
 
 
-# A program that asks
-
-
-def test_a_program_gets_the_path_that_the_library_finds(server: Server, tmp_path: Path) -> None:
-    from gradio_client import Client
-
-    client = Client(server.url, download_files=str(tmp_path), verbose=False)
-    facts, strip, film, saved = client.predict(
-        model="mnist-dcgan-semicircle", seeds="1,2", segments=20, seconds=2, fps=10, api_name="/interpolate"
-    )
-    model = lp.load("mnist-dcgan-semicircle")
-    from latentpath.models.sampling import draw
-
-    ends = [draw(model.prior, 1, torch.Generator().manual_seed(seed))[0] for seed in (1, 2)]
-    same = lp.interpolate(model.generator, model.prior, *ends, segments=20, max_evaluations=200)
-    torch.testing.assert_close(lp.Path.load(saved).latents, same.latents, rtol=1e-4, atol=1e-4)
-    assert facts["outcomes"] == {"converged": 1}
-    assert frames_of(Path(film)) == 20
-    with Image.open(strip) as picture:
-        picture.verify()
-
-
-def test_a_program_is_told_what_is_wrong(server: Server) -> None:
-    from gradio_client import Client
-    from gradio_client.exceptions import AppError
-
-    client = Client(server.url, verbose=False)
-    for bad, said in (
-        ({"model": "../../etc/passwd"}, "there is no model"),
-        ({"seeds": "1"}, "two or more"),
-        ({"seeds": "1,-2"}, "two or more"),
-        ({"alpha": 0}, "alpha must be"),
-        ({"segments": 10**9}, "segments must be"),
-        ({"solver": "__import__('os')"}, "solver must be"),
-        ({"loop": "for ever"}, "loop must be"),
-    ):
-        with pytest.raises(AppError) as caught:
-            client.predict(**{"model": "mnist-dcgan-semicircle", "seeds": "1,2", **bad}, api_name="/interpolate")
-        assert said in str(caught.value)
-
-
-def test_two_hundred_hostile_inputs_are_refused_in_words_and_read_nothing(tmp_path: Path) -> None:
-    import httpx
-
-    server = serving(tmp_path, "--model", "mnist-dcgan-semicircle")
-    with httpx.Client(base_url=server.url, timeout=120, follow_redirects=True) as client:
-        sent = list(attacks(client.get("/config").json(), __file__))
-        assert len(sent) > 200
-        for attack in sent:
-            answer = attack.send(client)
-            assert answer.refused, (attack, answer)
-            assert not answer.leaked, (attack, answer)
-    assert server.alive
-    assert server.end() == 0
-    assert server.left == []
-
-
-# Ends and beginnings
-
-
-def grey() -> lp.Model:
-    """Somebody's model."""
-    return lp.Model(
-        lambda z: z[:, :1, None, None].tanh().expand(-1, 1, 8, 9), lp.priors.standard_normal(2), name="grey"
-    )
-
-
-def test_a_model_of_ones_own_and_ctrl_c(browser: Any, tmp_path: Path) -> None:
-    server = serving(tmp_path, "--model", "test_page:grey", "--model", "mnist-dcgan-normal")
+def test_a_model_of_the_user_and_ctrl_c(browser: Any, tmp_path: Path) -> None:
+    server = serving(tmp_path, "--model", "page_server:grey", "--model", "mnist-dcgan-normal")
     visitor = Visit(browser, server.url)
     visitor.find()
     assert "converged" in visitor.words()

@@ -1,4 +1,4 @@
-"""What is behind the page, without a page: numbers and pictures from anybody, sessions, a solve that can be stopped."""
+"""The page without a browser: settings, clicks, solves, and the lines of Python."""
 
 from __future__ import annotations
 
@@ -9,17 +9,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from benchmarks.hostile import png_of
 from PIL import Image
 
 import latentpath as lp
-from latentpath.errors import DataError, GeneratorError, InputError, LatentPathError
+from latentpath.errors import GeneratorError, InputError, LatentPathError
 from latentpath.web import views
 from latentpath.web.choices import LIMITS, Choices
-from latentpath.web.sessions import SAMPLES, Keyframe, Session, Sessions
+from latentpath.web.sessions import SAMPLES, Keyframe, Session
 from latentpath.web.solving import Glimpse, Solved, solve
 from latentpath.web.studio import MOST_KEYFRAMES, Studio, shipped
-from latentpath.web.uploads import MOST_BYTES, read_upload
 
 DIGITS = "mnist-dcgan-semicircle"
 
@@ -31,10 +29,7 @@ def studio(tmp_path: Path) -> Studio:
 
 @pytest.fixture
 def session(studio: Studio) -> Session:
-    return studio.sessions.of("somebody")
-
-
-# Numbers
+    return studio.sessions.of("a visitor")
 
 
 @pytest.mark.parametrize("name", sorted(LIMITS))
@@ -63,119 +58,6 @@ def test_words_are_those_that_there_are(bad: object) -> None:
         with pytest.raises(InputError, match="must be one of") as caught:
             Choices.of({name: bad})
         assert len(str(caught.value)) < 200
-
-
-# Pictures
-
-
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [
-        (b"", "is empty"),
-        (b"GIF89a", "no picture"),
-        (b"not a picture at all" * 100, "no picture"),
-        (png_of(40_000, 40_000), "pixels"),
-        (png_of(6_000, 5_000), "pixels"),
-        (png_of(100, 100), "a.png"),
-        (b"\x89PNG\r\n\x1a\n" + b"\0" * (MOST_BYTES + 1), "MB"),
-        (b"%PDF-1.4\n", "no picture"),
-        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "no picture"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "no picture"),
-    ],
-)
-def test_what_is_no_small_picture_is_refused_and_removed(
-    studio: Studio, tmp_path: Path, content: bytes, said: str
-) -> None:
-    file = tmp_path / "upload"
-    file.write_bytes(content)
-    with pytest.raises((InputError, DataError)) as caught:
-        read_upload(file, "../../a.png", studio.model(DIGITS))
-    assert said in str(caught.value)
-    assert str(tmp_path) not in str(caught.value)
-    assert not file.exists()
-
-
-def test_a_picture_comes_as_the_model_makes_them(studio: Studio, tmp_path: Path) -> None:
-    file = tmp_path / "upload"
-    Image.new("RGB", (56, 56), "white").save(file, "PNG")
-    image = read_upload(file, "white.png", studio.model(DIGITS))
-    assert torch.equal(image, torch.ones(1, 1, 28, 28))
-    assert not file.exists()
-
-
-def test_pictures_are_inverted_into_keyframes(studio: Studio, session: Session, tmp_path: Path) -> None:
-    session.keyframes = []
-    made = studio.frames(DIGITS, session.samples[:1])[0, 0]
-    file = tmp_path / "digit.png"
-    Image.fromarray(((made + 1) * 127.5).round().byte().numpy()).save(file)
-    said = studio.add_pictures(session, [(file, "digit.png")])
-    assert "digit.png inverted" in said
-    again = studio.frames(DIGITS, session.keyframes[0].latent[None])[0, 0]
-    assert float((again - made).square().mean().sqrt()) < 0.1
-    assert not file.exists()
-
-
-def test_what_is_no_picture_is_named_and_the_others_are_taken(studio: Studio, session: Session, tmp_path: Path) -> None:
-    Image.new("L", (28, 28)).save(tmp_path / "good.png")
-    (tmp_path / "bad.png").write_bytes(b"nothing")
-    said = studio.add_pictures(session, [(tmp_path / "good.png", "good.png"), (tmp_path / "bad.png", "bad.png")])
-    assert len(session.keyframes) == 3
-    assert "good.png inverted" in said
-    assert "bad.png is no picture" in said
-
-
-def test_too_many_pictures_are_refused_and_removed(studio: Studio, session: Session, tmp_path: Path) -> None:
-    files = [(tmp_path / f"{i}.png", f"{i}.png") for i in range(9)]
-    for file, _ in files:
-        Image.new("L", (4, 4)).save(file)
-    with pytest.raises(InputError, match="keyframes"):
-        studio.add_pictures(session, files)
-    assert not any(file.exists() for file, _ in files)
-    with pytest.raises(InputError, match="choose"):
-        studio.add_pictures(session, [])
-
-
-# Sessions
-
-
-def test_every_name_has_a_session_of_its_own(studio: Studio) -> None:
-    one, other = studio.sessions.of("a"), studio.sessions.of("b")
-    studio.pick(one, 5)
-    assert len(one.keyframes) == 3
-    assert len(other.keyframes) == 2
-    assert studio.sessions.of("a") is one
-    assert studio.sessions.of(None) is not studio.sessions.of(None)
-    one.stop.set()
-    assert not other.stop.is_set()
-
-
-def test_sessions_are_forgotten_with_their_files(tmp_path: Path) -> None:
-    now = [0.0]
-    sessions = Sessions(tmp_path, lambda _: None, most=3, idle=100, clock=lambda: now[0])
-    first = sessions.of("0")
-    (first.folder / "film.mp4").write_bytes(b"x")
-    for i in range(1, 4):
-        now[0] = i
-        sessions.of(str(i))
-    assert len(sessions) == 3
-    assert not first.folder.exists()
-    assert first.stop.is_set()
-    assert first.gone.is_set()
-    now[0] = 101.5
-    sessions.sweep()
-    assert len(sessions) == 2
-    now[0] = 200
-    sessions.of("2")
-    now[0] = 203.5
-    sessions.of("new")
-    assert len(sessions) == 2
-    sessions.forget("2")
-    sessions.forget("new")
-    sessions.forget("nobody")
-    assert list(tmp_path.iterdir()) == []
-
-
-# Choosing
 
 
 def test_a_click_picks_and_a_click_drops(studio: Studio, session: Session) -> None:
@@ -255,9 +137,6 @@ def test_a_path_that_costs_nan_is_not_called_cheaper(tmp_path: Path) -> None:
     assert "cost is nan" in words
 
 
-# Solving
-
-
 def test_what_is_seen_on_the_way_is_an_energy_that_falls_and_then_the_path(studio: Studio, session: Session) -> None:
     *seen, last = solve(studio, session, Choices(segments=20))
     assert isinstance(last, Solved)
@@ -317,9 +196,6 @@ def test_an_error_of_the_solve_comes_to_the_visitor(studio: Studio, session: Ses
     with pytest.raises(LatentPathError, match="NaN"):
         list(solve(studio, session, Choices()))
     assert session.busy.acquire(blocking=False)
-
-
-# Taking home
 
 
 @pytest.mark.parametrize("closed", [False, True])

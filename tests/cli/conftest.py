@@ -1,0 +1,37 @@
+"""Two images as files, and models by any name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from interpolate_command import SHIPPED
+from PIL import Image
+
+import latentpath as lp
+from latentpath.models.sampling import draw
+
+
+@pytest.fixture
+def named(monkeypatch: pytest.MonkeyPatch) -> Callable[[lp.Model], str]:
+    """Gives a model a name that ``--model`` takes."""
+
+    def name(model: lp.Model) -> str:
+        monkeypatch.setattr("latentpath.models.load", lambda asked, **options: model)
+        return model.name
+
+    return name
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> tuple[Path, Path]:
+    """Two digits that the shipped model made."""
+    model = lp.load(SHIPPED)
+    assert model.prior is not None
+    made = model.generator(draw(model.prior, 2, torch.Generator().manual_seed(1)))
+    files = tmp_path / "a.png", tmp_path / "b.png"
+    for file, image in zip(files, made, strict=True):
+        Image.fromarray(((image[0] + 1) * 127.5).round().to(torch.uint8).numpy()).save(file)
+    return files
