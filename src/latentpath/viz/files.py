@@ -27,12 +27,7 @@ def check_size(size: tuple[int, int], suffix: str) -> None:
 
 
 def target(file: str | os.PathLike[str], suffixes: tuple[str, ...]) -> FilePath:
-    """Returns the path of a file to be written.
-
-    Raises:
-        InputError: ``file`` is not a path, its suffix is not one of ``suffixes``, or it is a folder.
-        MissingDataError: its folder does not exist.
-    """
+    """Returns the path of a file to be written."""
     found = file_path("file", file)
     if found.suffix.lower() not in suffixes:
         raise InputError(
@@ -49,11 +44,7 @@ def target(file: str | os.PathLike[str], suffixes: tuple[str, ...]) -> FilePath:
 
 @contextmanager
 def whole(file: str | os.PathLike[str]) -> Iterator[FilePath]:
-    """Yields an empty file in the same folder, which replaces ``file`` on success and is removed on failure.
-
-    Raises:
-        InputError: ``file`` cannot be written.
-    """
+    """Yields an empty file in the same folder, which replaces ``file`` on success and is removed on failure."""
     place = FilePath(file).absolute()
     drawing = False
     try:

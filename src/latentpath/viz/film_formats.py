@@ -41,11 +41,7 @@ _MAX_FRAMES = 100_000
 
 
 def frame_count(seconds: float, fps: float, suffix: str) -> int:
-    """Returns the number of frames of a film, rounded down where the format cannot show one more in this time.
-
-    Raises:
-        InputError: ``fps`` is out of range, or there are too few or too many frames.
-    """
+    """Returns the number of frames of a film, rounded down where the format cannot show one more in this time."""
     if not _MIN_FPS <= fps <= _MAX_FPS[".mp4"]:
         raise InputError(f"fps must be from {_MIN_FPS} to {_MAX_FPS['.mp4']} frames a second; got {fps:g}.")
     frames = seconds * fps
@@ -81,18 +77,7 @@ def durations(frames: int, seconds: float, suffix: str) -> list[int]:
 
 
 def write_film(images: Iterable[Image], file: FilePath, frames: int, seconds: float, loop: bool) -> None:
-    """Writes a film, whole or not at all, in the format that the file's suffix names; two frames are held at a time.
-
-    Args:
-        images: one after the other, all of one size, "L" or "RGB".
-        file: from `target`.
-        frames: the number of images, from `frame_count`.
-        seconds: the time of one round.
-        loop: play round after round; an MP4 cannot ask for it.
-
-    Raises:
-        InputError: the file cannot be written, or a WebP would have more than 4 GiB.
-    """
+    """Writes a film, whole or not at all, in the format that the file's suffix names; two frames are held at a time."""
     suffix = file.suffix.lower()
     with whole(file) as partial:
         if suffix == ".mp4":

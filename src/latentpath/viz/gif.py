@@ -16,14 +16,7 @@ __all__ = ["write"]
 
 
 def write(images: Iterable[Image], hundredths: Sequence[int], file: IO[bytes], loop: bool) -> None:
-    """Writes one frame after the other; one is held at a time.
-
-    Args:
-        images: of one size, "L" or "RGB".
-        hundredths: of a second, for every image; less than 2 ** 16.
-        file: to write to.
-        loop: play round after round, or once.
-    """
+    """Writes one frame after the other; one is held at a time."""
     from PIL.GifImagePlugin import getdata, getheader
 
     info = {"optimize": False, "duration": 10, **({"loop": 0} if loop else {})}

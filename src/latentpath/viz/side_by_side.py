@@ -27,27 +27,16 @@ MAX_BLOCK, BLOCK_VALUES = 32, 2**23
 
 @dataclass(frozen=True)
 class Curve:
-    """The paths under one caption.
-
-    Attributes:
-        caption: in words.
-        path: bound so that few frames are decoded at a time.
-        source: of the path.
-        shape: ``(C, H, W)`` of a frame.
-    """
+    """The paths under one caption."""
 
     caption: str
-    path: Path
+    path: Path  # bound so that few frames are decoded at a time
     source: Source
-    shape: tuple[int, int, int]
+    shape: tuple[int, int, int]  # ``(C, H, W)`` of a frame
 
 
 def curves_of(path: Any, beside: Any) -> list[Curve]:
-    """Returns the curves beside a path, then the path; frames of all have one height and width.
-
-    Raises:
-        InputError: a curve cannot be shown, or not side by side with the path.
-    """
+    """Returns the curves beside a path, then the path; frames of all have one height and width."""
     if not isinstance(path, Path):
         raise InputError(f"path must be a latentpath.Path, from lp.interpolate; got {describe(path)}.")
     curves = []
