@@ -39,22 +39,14 @@ __all__ = ["Found", "conclude", "no_generator", "solve"]
 
 @dataclass(frozen=True)
 class Found:
-    """The curves of a solve, and how it went.
+    """The curves of a solve, and how it went."""
 
-    Attributes:
-        curves: straight line, slerp and path by the name of their row, ``(B, K+1, D)``.
-        path: the solved one, with all that is known of it.
-        source: what measures them.
-        seconds: what each kind of curve took.
-        stopped: whether the user has stopped the solve.
-        failed: what a strict caller is to be told, once everything is written; None where all is well.
-    """
-
-    curves: dict[str, Tensor]
-    path: Path
-    source: Source
-    seconds: dict[str, float]
-    stopped: bool
+    curves: dict[str, Tensor]  # straight line, slerp and path by the name of their row, ``(B, K+1, D)``
+    path: Path  # the solved one, with all that is known of it
+    source: Source  # what measures them
+    seconds: dict[str, float]  # what each kind of curve took
+    stopped: bool  # whether the user has stopped the solve
+    # what a strict caller is to be told, once everything is written; None where all is well
     failed: SolveError | None = None
 
 
@@ -63,17 +55,7 @@ def solve(
 ) -> Found:
     """Solves all pairs in one batch, with both baselines. Ctrl-C keeps the best so far.
 
-    Args:
-        model: with a prior.
-        start: ``(B, D)``.
-        end: ``(B, D)``.
-        console: for the progress.
-        segments: of every curve.
-        alpha: the scale of the index.
-        options: any others of `interpolate`.
-
-    Raises:
-        InputError: a model without a prior, or what `interpolate` refuses.
+    ``start``: ``(B, D)``. ``end``: ``(B, D)``.
     """
     if model.prior is None:
         raise no_generator(model)
@@ -119,31 +101,18 @@ def judges(model: Model) -> dict[str, Judge]:
 
 
 def conclude(
-    found: Found,
-    model: Model,
-    settings: Mapping[str, Any],
-    folder: FilePath,
-    console: Console,
-    progress: Console,
-    pictures: Mapping[str, Callable[[FilePath], object]] | None = None,
+    found: Found,  # from `solve`
+    model: Model,  # the same
+    settings: Mapping[str, Any],  # of the run, for ``report.json``; ``tol`` and ``seed`` among them
+    folder: FilePath,  # that exists
+    console: Console,  # for the result
+    progress: Console,  # for what concerns the work only
+    pictures: Mapping[str, Callable[[FilePath], object]] | None = None,  # what draws other files, by their names
     **more: Any,
 ) -> Report:
     """Saves the paths, measures them, prints table and verdict, writes the other `output.FILES` into ``folder``.
 
     Whatever fails after the solve, the paths are saved, and every file that can be written is.
-
-    Args:
-        found: from `solve`.
-        model: the same.
-        settings: of the run, for ``report.json``; ``tol`` and ``seed`` among them.
-        folder: that exists.
-        console: for the result.
-        progress: for what concerns the work only.
-        pictures: what draws other files, by their names.
-        more: for ``report.json``.
-
-    Raises:
-        WriteError: some files could not be written.
     """
     failed = save_paths(found.path, folder)
     if found.stopped:

@@ -200,13 +200,7 @@ def _restarts(text: str | None) -> int | str | None:
 
 
 def run(settings: Settings, ends: Ends, out: Path, console: Console, progress: Console) -> Found:
-    """Finds the endpoints, solves, prints, and writes into ``out``.
-
-    Raises:
-        LatentPathError: settings, a model, a file or a folder that will not do, and nothing is written; or a strict
-            run that has not converged, and everything is.
-        WriteError: some files could not be written; the solved paths and all others are.
-    """
+    """Finds the endpoints, solves, prints, and writes into ``out``."""
     from ..models import load
     from .comparison import conclude, no_generator, solve
 

@@ -51,15 +51,7 @@ _EVERY = {**ENDPOINTS, **FILES}
 
 
 def check_writable(out: FilePath, *, folder: bool) -> None:
-    """Refuses, before any work, a place that nothing can be written to.
-
-    Args:
-        out: where the result goes.
-        folder: whether that is to be a folder, made if it is not there, or else a file in one that is.
-
-    Raises:
-        InputError: it is of the other kind, its folder is not there, or nobody may write there.
-    """
+    """Refuses, before any work, a place that nothing can be written to."""
     if out.exists() and out.is_dir() is not folder:
         raise InputError(f"cannot write to {out}: it is a {'file' if folder else 'folder'}")
     parents = out.resolve().parents
@@ -149,10 +141,6 @@ def staged(out: FilePath) -> Iterator[FilePath]:
     A failure or an interrupt before paths were saved leaves everything as it was. After that the files that are there
     move to ``out`` all the same, and a note of the error says so. Of an earlier run's files those that this one does
     not make go, once it has succeeded.
-
-    Raises:
-        InputError: ``out`` is a file, or cannot be written to.
-        WriteError: what was written cannot be moved to ``out``; the message says where it is.
     """
     if out.exists() and not out.is_dir():
         raise InputError(f"--out must name a folder, and {out} is a file: choose another one")
