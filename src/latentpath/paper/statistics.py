@@ -39,25 +39,17 @@ Values = Tensor | Sequence[float]
 class Estimate:
     """A mean over pairs with its interval; or another number of a set of pairs, such as a share or a distance.
 
-    Attributes:
-        mean: the number, in its own unit; NaN where there are no values.
-        low: the lower end of the interval; NaN where there is none.
-        high: the upper end.
-        n: the number of pairs.
-        left_out: the number of further pairs, whose values are not finite.
-        note: a remark, such as values left out, no interval, no spread; may be empty.
-
     Example:
         >>> print(Estimate(0.25, 0.125, 0.5, n=200))
         0.25 [0.125, 0.5], n = 200
     """
 
-    mean: float
-    low: float
+    mean: float  # the number, in its own unit; NaN where there are no values
+    low: float  # the lower end of the interval; NaN where there is none
     high: float
-    n: int
-    left_out: int = 0
-    note: str = ""
+    n: int  # the number of pairs
+    left_out: int = 0  # the number of further pairs, whose values are not finite
+    note: str = ""  # a remark, such as values left out, no interval, no spread; may be empty
 
     def __str__(self) -> str:
         interval = f"[{self.low:.4g}, {self.high:.4g}]" if self.decisive else "(no interval)"
@@ -75,11 +67,7 @@ class Estimate:
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> Estimate:
-        """The estimate from the output of `to_dict`.
-
-        Raises:
-            DataError: ``stored`` is something else.
-        """
+        """The estimate from the output of `to_dict`."""
         try:
             mean, low, high = (math.nan if stored[k] is None else float(stored[k]) for k in ("mean", "low", "high"))
             return cls(mean, low, high, int(stored["n"]), int(stored["left_out"]), str(stored["note"]))
@@ -96,18 +84,9 @@ def estimate(values: Values, *, confidence: float = CONFIDENCE, resamples: int =
     resamples would be the values themselves. Where all values are the same, so are both ends of the interval, which
     then shows no spread rather than no doubt; for shares of pairs there is `proportion`.
 
-    Args:
-        values: ``(B,)``, one for each pair.
-        confidence: of the interval, in (0, 1).
-        resamples: the number of resamples.
-        seed: seeds the resamples: one seed gives the same interval.
-
-    Raises:
-        InputError: values that are not ``(B,)``, a confidence outside (0, 1), or no resamples.
-        MissingDependencyError: scipy is not installed.
+    ``values``: ``(B,)``, one for each pair.
 
     Example:
-        >>> from latentpath.paper.statistics import estimate
         >>> print(estimate([1.0, 2.0, 3.0, 4.0, 5.0, float("nan")]))
         3 [1.8, 4.2], n = 5 (1 of 6 values is not finite and left out)
     """
@@ -184,7 +163,6 @@ def paired(one: Values, other: Values, **options: Any) -> Estimate:
     suggest, since both curves of a pair have its endpoints in common. Options and errors are those of `estimate`.
 
     Example:
-        >>> from latentpath.paper.statistics import paired
         >>> print(paired([10.0, 20.0, 30.0], [9.0, 19.0, 29.0]))
         1 [1, 1], n = 3 (all values are the same: the interval shows no spread)
     """
@@ -203,7 +181,6 @@ def unpaired(
     of one or two has no interval. Arguments and errors are those of `estimate`.
 
     Example:
-        >>> from latentpath.paper.statistics import unpaired
         >>> unpaired([10.0, 12.0, 14.0, 16.0], [1.0, 2.0, 3.0]).mean
         11.0
     """
@@ -226,16 +203,9 @@ def proportion(values: Tensor | Sequence[bool], *, confidence: float = CONFIDENC
 
     A bootstrap of 24 values False has no spread; the exact interval [0, 0.1425] does not exclude 1 in 20.
 
-    Args:
-        values: ``(B,)``, bool.
-        confidence: of the interval, in (0, 1).
-
-    Raises:
-        InputError: values that are not bools ``(B,)``, or a confidence outside (0, 1).
-        MissingDependencyError: scipy is not installed.
+    ``values``: ``(B,)``, bool.
 
     Example:
-        >>> from latentpath.paper.statistics import proportion
         >>> print(proportion([False] * 24))
         0 [0, 0.1425], n = 24 (exact binomial interval)
     """

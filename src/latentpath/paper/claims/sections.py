@@ -31,23 +31,14 @@ Fact = tuple[str, Estimate]
 
 @dataclass(frozen=True)
 class Section:
-    """Claims that belong together.
-
-    Attributes:
-        title: the heading.
-        text: what the paper says, and how it is measured.
-        claims: the claims with their verdicts.
-        facts: further numbers.
-        checks: claims on the solver, not on the paper; not counted among the claims.
-        remarks: sentences that follow from the numbers.
-    """
+    """Claims that belong together."""
 
     title: str
-    text: str
-    claims: tuple[Claim, ...]
-    facts: tuple[Fact, ...] = ()
-    checks: tuple[Claim, ...] = ()
-    remarks: tuple[str, ...] = ()
+    text: str  # what the paper says, and how it is measured
+    claims: tuple[Claim, ...]  # the claims with their verdicts
+    facts: tuple[Fact, ...] = ()  # further numbers
+    checks: tuple[Claim, ...] = ()  # claims on the solver, not on the paper; not counted among the claims
+    remarks: tuple[str, ...] = ()  # sentences that follow from the numbers
 
 
 def model_claim(name: str, text: str, measured: Estimate, rule: Rule, topic: str = "", title: str = "") -> Claim:

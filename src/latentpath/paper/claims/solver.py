@@ -17,13 +17,7 @@ __all__ = ["alpha", "resolution"]
 
 
 def alpha(results: Mapping[str, ModelResult], by_alpha: Mapping[str, Mapping[str, Tensor]], config: Config) -> Section:
-    """The claims on the effect of alpha.
-
-    Args:
-        results: of the main job, by model.
-        by_alpha: tensors of the job "alpha", by model.
-        config: the settings.
-    """
+    """The claims on the effect of alpha."""
     claims: list[Claim] = []
     facts: list[Fact] = []
     alphas = sorted({*config.alphas, config.alpha}, reverse=True)
@@ -64,19 +58,12 @@ def alpha(results: Mapping[str, ModelResult], by_alpha: Mapping[str, Mapping[str
 
 
 def resolution(
-    results: Mapping[str, ModelResult],
-    by_resolution: Mapping[str, Mapping[str, Tensor]],
-    descents: Mapping[str, Mapping[str, Tensor]],
+    results: Mapping[str, ModelResult],  # of the main job, by model
+    by_resolution: Mapping[str, Mapping[str, Tensor]],  # tensors of the job "resolution", by model
+    descents: Mapping[str, Mapping[str, Tensor]],  # tensors of the job "descent", by model
     config: Config,
 ) -> Section:
-    """The claims on the discretisation of equation 3, facts on the paper's solver, and checks of ours.
-
-    Args:
-        results: of the main job, by model.
-        by_resolution: tensors of the job "resolution", by model.
-        descents: tensors of the job "descent", by model.
-        config: the settings.
-    """
+    """The claims on the discretisation of equation 3, facts on the paper's solver, and checks of ours."""
     claims: list[Claim] = []
     facts: list[Fact] = []
     remarks: list[str] = []

@@ -47,15 +47,7 @@ GAP = 2
 
 
 class Canvas:
-    """A figure on which everything is placed in inches from the top left.
-
-    Args:
-        width: in inches.
-        height: in inches.
-        dpi: pixels to the inch.
-        title: the first line.
-        kinds: the kinds of curve in the legend, to the right of the title.
-    """
+    """A figure on which everything is placed in inches from the top left."""
 
     def __init__(self, width: float, height: float, dpi: float, title: str, kinds: tuple[str, ...] = ()) -> None:
         self.dpi = dpi
@@ -105,15 +97,7 @@ class Canvas:
 def limits(
     points: Tensor, width: float, height: float, *, margin: float = 0.12, room: float = 0.0
 ) -> dict[str, tuple[float, float]]:
-    """Returns ``xlim`` and ``ylim`` that show ``points`` ``(N, 2)`` in a box of this size, both in one scale.
-
-    Args:
-        points: the points to show.
-        width: the width of the box, in inches.
-        height: the height of the box, in inches.
-        margin: on every side, as a share of the extent of the points.
-        room: free inches on the right, for a label.
-    """
+    """Returns ``xlim`` and ``ylim`` that show ``points`` ``(N, 2)`` in a box of this size, both in one scale."""
     low, high = points.double().amin(0), points.double().amax(0)
     free = torch.tensor([width - room, height], dtype=torch.double)
     scale = float(((high - low) * (1 + 2 * margin) / free).amax().clamp_min(1e-9))

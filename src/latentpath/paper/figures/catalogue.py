@@ -36,25 +36,15 @@ _UNITS = {
 
 @dataclass(frozen=True)
 class FigureSpec:
-    """The content of a figure.
-
-    Attributes:
-        title: the first line.
-        text: describes the figure; `caption` adds what depends on the pairs.
-        models: the shipped models, from left to right.
-        shows: the drawn quantities: "frames", "plane", "first two", "prior", "steps", "ri".
-        layout: lays out the figure.
-        pairs: the most pairs of each model.
-        last: show only the last of the pairs.
-    """
+    """The content of a figure."""
 
     title: str
-    text: str
-    models: tuple[str, ...]
-    shows: tuple[str, ...]
-    layout: layouts.Layout
-    pairs: int = 3
-    last: bool = False
+    text: str  # describes the figure; `caption` adds what depends on the pairs
+    models: tuple[str, ...]  # the shipped models, from left to right
+    shows: tuple[str, ...]  # the drawn quantities: "frames", "plane", "first two", "prior", "steps", "ri"
+    layout: layouts.Layout  # lays out the figure
+    pairs: int = 3  # the most pairs of each model
+    last: bool = False  # show only the last of the pairs
 
 
 _FACES, _NORMAL_FACES = FACES[:2]
@@ -147,17 +137,6 @@ def draw(number: int, results: Mapping[str, ModelResult], folder: str | os.PathL
 
     The same pairs give the same files, byte for byte. The JSON holds what is drawn (coordinates, index, steps, the
     latents of the frames), cost and length of each curve, the points and pairs shown, and the caption.
-
-    Args:
-        number: the number of the figure in the paper.
-        results: by the name of the model, at least those in ``FIGURES[number].models``.
-        folder: made if it does not exist.
-
-    Returns:
-        The three files.
-
-    Raises:
-        InputError: no such figure, a model that is missing, no solved pair, or a generator that makes no pictures.
     """
     spec, chosen = _chosen(number, results)
     target = Path(folder)
@@ -180,11 +159,7 @@ def draw(number: int, results: Mapping[str, ModelResult], folder: str | os.PathL
 
 
 def caption(number: int, results: Mapping[str, ModelResult]) -> str:
-    """Describes a figure in a few sentences: its frames, its pairs, its alpha.
-
-    Raises:
-        InputError: no such figure, a model that is missing, or no solved pair.
-    """
+    """Describes a figure in a few sentences: its frames, its pairs, its alpha."""
     spec, chosen = _chosen(number, results)
     words = [spec.text]
     if "frames" in spec.shows:

@@ -55,23 +55,14 @@ def _rounded(value: Any) -> Any:
 
 @dataclass(frozen=True, eq=False)
 class Selection:
-    """A few pairs of one model.
-
-    Attributes:
-        result: all pairs.
-        pairs: the numbers of the selected pairs, from 0.
-    """
+    """A few pairs of one model."""
 
     result: ModelResult
-    pairs: tuple[int, ...]
+    pairs: tuple[int, ...]  # the numbers of the selected pairs, from 0
 
     @classmethod
     def first(cls, result: ModelResult, pairs: int, last: bool = False) -> Selection:
-        """Selects the first ``pairs`` pairs, or all if there are fewer; with ``last`` only the last one of these.
-
-        Raises:
-            InputError: no pair, no straight line or no path.
-        """
+        """Selects the first ``pairs`` pairs, or all if there are fewer; with ``last`` only the last one of these."""
         lacking = [kind for kind in DRAWN_KINDS if kind not in result.curves]
         if lacking:
             raise InputError(
@@ -105,11 +96,7 @@ class Selection:
         return {kind: plane_coordinates(latents) for kind, latents in self.latents().items()}
 
     def first_two(self) -> dict[str, Tensor]:
-        """The first two latent coordinates, ``(P, K+1, 2)`` by kind.
-
-        Raises:
-            InputError: latents of one coordinate.
-        """
+        """The first two latent coordinates, ``(P, K+1, 2)`` by kind."""
         found = {kind: latents[..., :2] for kind, latents in self.latents().items()}
         if found["path"].shape[-1] < 2:
             raise InputError(f"{self.result.name}: a figure of two latent coordinates needs D >= 2, got 1")
@@ -123,11 +110,7 @@ class Selection:
 
     @torch.no_grad()
     def frames(self) -> dict[str, Bytes]:
-        """The decoded shown points, as bytes ``(P, n, H, W, C)`` by kind.
-
-        Raises:
-            InputError: the model decodes to something other than images.
-        """
+        """The decoded shown points, as bytes ``(P, n, H, W, C)`` by kind."""
         found = {}
         for kind, latents in self.latents().items():
             shown = latents[:, self.points]
@@ -138,11 +121,7 @@ class Selection:
         return found
 
     def record(self, shows: tuple[str, ...]) -> dict[str, Any]:
-        """The content of a figure's JSON for these pairs.
-
-        Args:
-            shows: any of "frames", "plane", "first two", "prior", "steps" and "ri".
-        """
+        """The content of a figure's JSON for these pairs."""
         values: dict[str, dict[str, Tensor]] = {}
         if "frames" in shows:
             values["latents"] = {kind: latents[:, self.points] for kind, latents in self.latents().items()}

@@ -24,19 +24,12 @@ _ROW_GAP, _PAIR_GAP = 0.035, 0.13
 
 @dataclass(frozen=True)
 class Strips:
-    """The strips of a few pairs.
-
-    Attributes:
-        chosen: the pairs.
-        width: the width of a strip, in inches.
-        pixels: about how many pixels of the figure a strip has across.
-        head: inches above every row, for cost and length of its curve.
-    """
+    """The strips of a few pairs."""
 
     chosen: Selection
-    width: float
-    pixels: int = PIXELS
-    head: float = 0.0
+    width: float  # the width of a strip, in inches
+    pixels: int = PIXELS  # about how many pixels of the figure a strip has across
+    head: float = 0.0  # inches above every row, for cost and length of its curve
 
     @cached_property
     def frames(self) -> dict[str, Bytes]:

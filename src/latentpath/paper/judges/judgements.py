@@ -22,17 +22,12 @@ __all__ = ["Judgement", "Judgements", "NotMeasured", "SetJudgement"]
 
 @dataclass(frozen=True)
 class Judgement:
-    """One number for each of ``B`` pairs and each kind of curve.
-
-    Attributes:
-        criterion: the criterion that was measured.
-        values: by kind of curve ``(B,)``, the mean over a pair's inner frames; for smoothness over its jumps.
-        ends: ``(B,)``, the mean over a pair's two endpoints; None for smoothness.
-    """
+    """One number for each of ``B`` pairs and each kind of curve."""
 
     criterion: Criterion
+    # by kind of curve ``(B,)``, the mean over a pair's inner frames; for smoothness over its jumps
     values: Mapping[str, Tensor]
-    ends: Tensor | None = None
+    ends: Tensor | None = None  # ``(B,)``, the mean over a pair's two endpoints; None for smoothness
 
     def estimate(self, kind: str, **options: Any) -> Estimate:
         """The mean over the pairs for one kind of curve; options of `statistics.estimate`."""
@@ -45,22 +40,15 @@ class Judgement:
 
 @dataclass(frozen=True)
 class SetJudgement:
-    """One number for all frames of each kind of curve.
-
-    Attributes:
-        criterion: the criterion that was measured.
-        values: by kind of curve, the number of all pairs.
-        resampled: by kind of curve, the numbers of ``R`` resamples of the pairs, ``(R,)``, the same pairs for every
-            kind; empty for a single pair.
-        n: the number of pairs.
-        left_out: the number of further pairs with a frame in some curve whose features are not finite.
-    """
+    """One number for all frames of each kind of curve."""
 
     criterion: Criterion
-    values: Mapping[str, float]
+    values: Mapping[str, float]  # by kind of curve, the number of all pairs
+    # by kind of curve, the numbers of ``R`` resamples of the pairs, ``(R,)``, the same pairs for every kind; empty for
+    # a single pair
     resampled: Mapping[str, Tensor]
-    n: int
-    left_out: int = 0
+    n: int  # the number of pairs
+    left_out: int = 0  # the number of further pairs with a frame in some curve whose features are not finite
 
     def estimate(self, kind: str, *, confidence: float = CONFIDENCE) -> Estimate:
         """The number of one kind of curve (as the ``mean``), and its interval over the pairs."""
@@ -92,25 +80,16 @@ class NotMeasured:
 
 @dataclass(frozen=True)
 class Judgements:
-    """The judgements of one model, made by `evaluation.judge`.
-
-    Attributes:
-        model: the name of the model.
-        kinds: the names of the curves.
-        pairs: ``B``.
-        frames: ``P``, endpoints included.
-        real: the number of real images.
-        judged: the judgements in the order of the criteria; `Judgements` indexed by a criterion's name gives one.
-        missing: the criteria that were left out, and why.
-    """
+    """The judgements of one model, made by `evaluation.judge`."""
 
     model: str
-    kinds: tuple[str, ...]
-    pairs: int
-    frames: int
-    real: int
+    kinds: tuple[str, ...]  # the names of the curves
+    pairs: int  # ``B``
+    frames: int  # ``P``, endpoints included
+    real: int  # the number of real images
+    # the judgements in the order of the criteria; `Judgements` indexed by a criterion's name gives one
     judged: tuple[Judgement | SetJudgement, ...]
-    missing: tuple[NotMeasured, ...]
+    missing: tuple[NotMeasured, ...]  # the criteria that were left out, and why
 
     def __getitem__(self, name: str) -> Judgement | SetJudgement:
         for found in self.judged:

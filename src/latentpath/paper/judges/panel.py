@@ -26,21 +26,14 @@ _Measure = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Panel:
-    """The judges of one model.
-
-    Attributes:
-        criteria: all criteria by name.
-        measures: by criterion, a function of the output of the first network that the criterion needs, or of images.
-        missing: by criterion, the reason why it cannot be measured.
-        networks: by what criteria call them.
-        real_features: ``(N, F)``, of the real images; None where there are none.
-    """
+    """The judges of one model."""
 
     criteria: Mapping[str, Criterion]
+    # by criterion, a function of the output of the first network that the criterion needs, or of images
     measures: Mapping[str, _Measure]
-    missing: Mapping[str, str]
-    networks: Mapping[str, Network]
-    real_features: Tensor | None
+    missing: Mapping[str, str]  # by criterion, the reason why it cannot be measured
+    networks: Mapping[str, Network]  # by what criteria call them
+    real_features: Tensor | None  # ``(N, F)``, of the real images; None where there are none
 
     def numbers(self, images: Tensor) -> tuple[dict[str, Tensor], Tensor | None]:
         """By every measure a number for each image, ``(N,)``; and the features ``(N, F)`` of the images."""

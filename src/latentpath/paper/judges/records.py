@@ -16,13 +16,7 @@ __all__ = ["is_complete", "record"]
 
 
 def record(judgements: Judgements, no_images: str | None, by_pair: bool = False) -> dict[str, Any]:
-    """The estimates by criterion and kind, the differences from the straight line and from the path, and verdicts.
-
-    Args:
-        judgements: of one model.
-        no_images: the reason why there are no real images; None where there are some.
-        by_pair: include the numbers of every pair.
-    """
+    """The estimates by criterion and kind, the differences from the straight line and from the path, and verdicts."""
     rows = []
     for found in judgements.judged:
         one = found if isinstance(found, Judgement) else None

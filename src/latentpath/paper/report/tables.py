@@ -22,7 +22,6 @@ def number(value: Estimate, digits: int = 3) -> str:
     """A number with its interval.
 
     Example:
-        >>> from latentpath.paper.statistics import Estimate
         >>> number(Estimate(0.25, 0.125, 0.5, n=200))
         '0.25 [0.125, 0.5]'
     """
@@ -119,13 +118,7 @@ def fact_table(section: Section) -> str:
 def judge_table(
     record: Mapping[str, Any], than: str = "than_line", solves: Mapping[str, Mapping[str, Sequence[Any]]] | None = None
 ) -> str:
-    """A row for every judge, a column for every kind of curve.
-
-    Args:
-        record: the output of `judges.records.record`.
-        than: "than_line" or "than_path", the curve that others are compared with: better is bold, worse italic.
-        solves: by kind of curve the outcomes, evaluations and tunnels of its pairs, for further rows.
-    """
+    """A row for every judge, a column for every kind of curve."""
     kinds = record["kinds"]
     rows = []
     for row in record["rows"]:

@@ -33,33 +33,20 @@ __all__ = ["Content", "write"]
 
 @dataclass(frozen=True)
 class Content:
-    """Everything that a report is made from.
-
-    Attributes:
-        config: the settings.
-        command: the command line of the reproduction.
-        results: of the main job, by model.
-        sections: the claims with their verdicts.
-        judges: the records of the judges, by model.
-        other_indices: by model of digits, how paths by other indices were solved, and the records of their judges.
-        missing: by data set, the reason why it has no images.
-    """
+    """Everything that a report is made from."""
 
     config: Config
     command: str
-    results: Mapping[str, ModelResult]
-    sections: Sequence[Section]
-    judges: Mapping[str, dict[str, Any]]
+    results: Mapping[str, ModelResult]  # of the main job, by model
+    sections: Sequence[Section]  # the claims with their verdicts
+    judges: Mapping[str, dict[str, Any]]  # the records of the judges, by model
+    # by model of digits, how paths by other indices were solved, and the records of their judges
     other_indices: Mapping[str, dict[str, Any]]
-    missing: Mapping[str, str]
+    missing: Mapping[str, str]  # by data set, the reason why it has no images
 
 
 def write(content: Content, out: Path) -> list[Path]:
-    """Writes ``report.md``, ``report.html`` and ``report.json`` into ``out``, beside the folder of the figures.
-
-    Raises:
-        DataError: a file cannot be written.
-    """
+    """Writes ``report.md``, ``report.html`` and ``report.json`` into ``out``, beside the folder of the figures."""
     templates = _environment()
     text = _markdown(templates, content)
     numbers = to_json(_numbers(content), indent=1) + "\n"
