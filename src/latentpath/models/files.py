@@ -39,12 +39,7 @@ REFUSED = (
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Returns the JSON object in a file of a model.
-
-    Raises:
-        MissingDataError: there is no such file.
-        DataError: it cannot be read, or holds something else.
-    """
+    """Returns the JSON object in a file of a model."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -57,12 +52,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def read_files(folder: Path) -> tuple[dict[str, Any], dict[str, Any], bytes]:
-    """Returns the configuration, the card (empty where there is none) and the weights' bytes of a model's folder.
-
-    Raises:
-        MissingDataError: a file is not there.
-        DataError: a file cannot be read, lacks an entry, or the weights are not those of the card.
-    """
+    """Returns the configuration, the card (empty where there is none) and the weights' bytes of a model's folder."""
     config, card = read_json(folder / CONFIG_FILE), {}
     if (folder / CARD_FILE).is_file():
         card = read_json(folder / CARD_FILE)
@@ -88,11 +78,7 @@ def read_files(folder: Path) -> tuple[dict[str, Any], dict[str, Any], bytes]:
 
 
 def weights_in(folder: Path) -> Path:
-    """Returns the file of the weights in ``folder``.
-
-    Raises:
-        MissingDataError: there is none; the message names pickles in its place.
-    """
+    """Returns the file of the weights in ``folder``."""
     path = folder / WEIGHTS_FILE
     if path.is_file():
         return path

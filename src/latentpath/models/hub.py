@@ -16,17 +16,7 @@ __all__ = ["fetch", "unreachable"]
 
 
 def fetch(repository: str, classes: Collection[str]) -> Path:
-    """Returns the cache folder with the files of ``repository``, "org/name"; missing files are fetched.
-
-    Args:
-        repository: on the Hub.
-        classes: the networks that ``config.json`` may name.
-
-    Raises:
-        MissingDataError: the Hub is unreachable or offline, has no such repository, or denies access; or the
-            repository has no safetensors.
-        DataError: it was not saved by latentpath.
-    """
+    """Returns the cache folder with the files of ``repository``, "org/name"; missing files are fetched."""
     folder = _snapshot(repository, CONFIG_FILE, CARD_FILE)
     config = read_json(folder / CONFIG_FILE) if (folder / CONFIG_FILE).is_file() else {}
     if config.get("class") not in classes:

@@ -36,9 +36,6 @@ def is_reference(name: object) -> bool:
 def resolve(name: str) -> Any:
     """Returns the object that ``package.module:attr`` names. The module is imported, that is, its code is run.
 
-    Raises:
-        InputError: there is no such module, its own code fails, or it has no such attribute.
-
     Example:
         >>> resolve("math:pi")
         3.14...
@@ -85,11 +82,7 @@ def is_factory(value: Any) -> bool:
 
 
 def call_factory(name: str, factory: Any, **offered: Any) -> Any:
-    """Calls ``factory`` with those of ``offered`` that it has a parameter for, and returns its product.
-
-    Raises:
-        InputError: it is no factory, needs other arguments, or fails.
-    """
+    """Calls ``factory`` with those of ``offered`` that it has a parameter for, and returns its product."""
     try:
         parameters = inspect.signature(factory).parameters
         given = {key: value for key, value in offered.items() if key in parameters}

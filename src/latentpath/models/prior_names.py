@@ -59,11 +59,7 @@ def named_prior(name: str, dim: int | None) -> Distribution:
 
 
 def stored_prior(described: Mapping[str, Any], where: str | Path) -> Distribution:
-    """Returns the prior ``{"name", "dim"}`` of a file, which may name "normal" and "semicircle" but no code.
-
-    Raises:
-        DataError: it names code, or an unknown prior.
-    """
+    """Returns the prior ``{"name", "dim"}`` of a file, which may name "normal" and "semicircle" but no code."""
     try:
         name, dim = described["name"], int(described["dim"])
         if not is_reference(name):

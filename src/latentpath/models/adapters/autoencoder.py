@@ -91,11 +91,7 @@ class LatentEncoder(_Half):
     """Images ``(N, channels, height, width)`` in [-1, 1] to flat latents ``(N, C h w)``: the mean of the posterior."""
 
     def forward(self, images: Tensor) -> Tensor:
-        """See the class.
-
-        Raises:
-            InputError: images of a size whose latents have another shape.
-        """
+        """See the class."""
         encode: Callable[..., tuple[Any, ...]] = self.autoencoder.encode  # type: ignore[assignment]
         with _differentiable():
             found = encode(self.taken(images), return_dict=False)[0]

@@ -18,10 +18,6 @@ class Wrapper(nn.Module):
     """A module around a generator: its parameters are the generator's, and its mode is eval.
 
     A generator in half precision receives the wrapper's latents in its own dtype.
-
-    Raises:
-        InputError: the generator is not callable.
-        GeneratorError: it is in training mode.
     """
 
     def __init__(self, generator: Callable[..., Any]) -> None:

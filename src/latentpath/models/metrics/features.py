@@ -28,23 +28,13 @@ _SHIPPED: dict[tuple[int, ...], str] = {(1, 28, 28): "mnist-classifier", (3, 64,
 def feature_network(model: Model, shape: tuple[int, ...], name: str | None = None) -> tuple[Features, str]:
     """Returns the network in whose features images are compared, and the name of its model.
 
-    Args:
-        model: the generator of the images.
-        shape: of an image, ``(C, H, W)``.
-        name: the model whose classifier or encoder is used; None for the shipped classifier where images are
-            (1, 28, 28), the shipped auto-encoder where they are (3, 64, 64), and otherwise the model's own encoder.
+    ``shape``: of an image, ``(C, H, W)``.
 
     Returns:
         Images ``(N, C, H, W)`` in [-1, 1] to features ``(N, F)``; and the name. The model's own encoder is not an
         independent judge.
 
-    Raises:
-        InputError: there is no feature network for such images.
-
     Example:
-        >>> import torch
-        >>> from latentpath.models import load
-        >>> from latentpath.models.metrics.features import feature_network
         >>> network, name = feature_network(load("mnist-dcgan-semicircle"), (1, 28, 28))
         >>> name, tuple(network(torch.zeros(2, 1, 28, 28)).shape)
         ('mnist-classifier', (2, 64))

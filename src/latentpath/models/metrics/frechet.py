@@ -19,18 +19,10 @@ def gaussian_frechet_distance(mean1: Tensor, covariance1: Tensor, mean2: Tensor,
 
     .. math:: d^2 = \|\mu_1 - \mu_2\|^2 + \operatorname{tr}\bigl(C_1 + C_2 - 2 (C_1^{1/2} C_2 C_1^{1/2})^{1/2}\bigr).
 
-    Args:
-        mean1: ``(F,)``.
-        covariance1: ``(F, F)``, symmetric, positive semi-definite.
-        mean2: ``(F,)``.
-        covariance2: ``(F, F)``.
-
-    Returns:
-        The distance, never below 0.
+    ``mean1``: ``(F,)``. ``covariance1``: ``(F, F)``, symmetric, positive semi-definite. ``mean2``: ``(F,)``.
+    ``covariance2``: ``(F, F)``.
 
     Example:
-        >>> import torch
-        >>> from latentpath.models.metrics.frechet import gaussian_frechet_distance
         >>> eye, zero = torch.eye(3), torch.zeros(3)
         >>> round(gaussian_frechet_distance(zero, eye, zero + 1, 4 * eye), 6)  # 3 * (1 + (2 - 1)**2)
         6.0
@@ -44,11 +36,7 @@ def gaussian_frechet_distance(mean1: Tensor, covariance1: Tensor, mean2: Tensor,
 
 
 def frechet_distance(features1: Tensor, features2: Tensor) -> float:
-    """`gaussian_frechet_distance` of the normals fitted to features ``(N, F)`` and ``(M, F)`` (Heusel et al. 2017).
-
-    Raises:
-        InputError: fewer than two rows, or rows of different length.
-    """
+    """`gaussian_frechet_distance` of the normals fitted to features ``(N, F)`` and ``(M, F)`` (Heusel et al. 2017)."""
     check_features(features1, features2)
     one, two = features1.double(), features2.double()
     return gaussian_frechet_distance(one.mean(0), _covariance(one), two.mean(0), _covariance(two))
@@ -61,20 +49,13 @@ def frechet_distances(groups: Tensor, reference: Tensor, weights: Tensor) -> Ten
     the products of features of every group are formed once, so that a mixture costs little more than the eigenvalues of
     one matrix ``(F, F)``.
 
-    Args:
-        groups: features ``(B, n, F)``, ``n`` of each of ``B`` groups.
-        reference: features ``(M, F)``.
-        weights: ``(R, B)``, whole numbers from 0 on.
+    ``groups``: features ``(B, n, F)``, ``n`` of each of ``B`` groups. ``reference``: features ``(M, F)``. ``weights``:
+    ``(R, B)``, whole numbers from 0 on.
 
     Returns:
         The distances ``(R,)``, in float64, never below 0.
 
-    Raises:
-        InputError: shapes that do not fit, or a mixture of fewer than two rows.
-
     Example:
-        >>> import torch
-        >>> from latentpath.models.metrics.frechet import frechet_distances
         >>> groups = torch.tensor([[[0.0], [2.0]], [[6.0], [8.0]]])
         >>> frechet_distances(groups, torch.tensor([[-1.0], [1.0]]), torch.tensor([[1, 0], [0, 1]]))
         tensor([ 1., 49.], dtype=torch.float64)

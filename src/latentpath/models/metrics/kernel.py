@@ -15,12 +15,8 @@ def kernel_distance(features1: Tensor, features2: Tensor) -> float:
     It is 0 on average where both are of one distribution, and may be below 0. Unlike the Fréchet distance it does not
     depend on the number of samples, on average (Bińkowski et al. 2018).
 
-    Raises:
-        InputError: fewer than two rows, or rows of different length.
-
     Example:
         >>> import torch
-        >>> from latentpath.models.metrics.kernel import kernel_distance
         >>> x = torch.tensor([[0.0], [2.0]])
         >>> kernel_distance(x, x)  # k(0, 2) + k(0, 2) - (k(0, 0) + 2 k(0, 2) + k(2, 2)) / 2
         -62.0

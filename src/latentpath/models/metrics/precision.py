@@ -19,12 +19,7 @@ def precision_recall(features: Tensor, reference: Tensor, neighbours: int = 3) -
     other point of it. Precision is the share of ``features`` in the manifold of ``reference``; recall is the share of
     ``reference`` in the manifold of ``features``.
 
-    Raises:
-        InputError: no more than ``neighbours`` rows, or rows of different length.
-
     Example:
-        >>> import torch
-        >>> from latentpath.models.metrics.precision import precision_recall
         >>> line = torch.arange(100.0)[:, None]
         >>> precision_recall(line[:50], line)  # half of it
         (1.0, 0.53)
@@ -46,12 +41,7 @@ def neighbour_radii(reference: Tensor, neighbours: int = 3) -> Tensor:
 
     They are the radii of the balls whose union is the manifold of `precision_recall`.
 
-    Raises:
-        InputError: no more than ``neighbours`` rows.
-
     Example:
-        >>> import torch
-        >>> from latentpath.models.metrics.precision import neighbour_radii
         >>> neighbour_radii(torch.tensor([[0.0], [1.0], [3.0]]), neighbours=2)
         tensor([3., 2., 3.], dtype=torch.float64)
     """
@@ -66,17 +56,9 @@ def within_manifold(features: Tensor, reference: Tensor, radii: Tensor) -> Tenso
 
     Its mean is the precision of `precision_recall`.
 
-    Args:
-        features: ``(N, F)``.
-        reference: ``(M, F)``.
-        radii: of the balls, ``(M,)``, from `neighbour_radii`.
-
-    Raises:
-        InputError: shapes that do not fit.
+    ``features``: ``(N, F)``. ``reference``: ``(M, F)``. ``radii``: of the balls, ``(M,)``, from `neighbour_radii`.
 
     Example:
-        >>> import torch
-        >>> from latentpath.models.metrics.precision import neighbour_radii, within_manifold
         >>> line = torch.arange(10.0)[:, None]
         >>> within_manifold(torch.tensor([[4.5], [11.0], [13.0]]), line, neighbour_radii(line))
         tensor([ True,  True, False])

@@ -53,16 +53,7 @@ class Pretrained(
 
     @classmethod
     def from_pretrained(cls: type[T], pretrained_model_name_or_path: str | Path, **options: Any) -> T:
-        """Returns the network in a folder, or in a repository of the Hub, in eval mode.
-
-        Args:
-            pretrained_model_name_or_path: a folder that ``save_pretrained`` wrote, or ``"org/name"``.
-            options: those of `huggingface_hub.PyTorchModelHubMixin.from_pretrained`.
-
-        Raises:
-            MissingDataError: no such folder, an incomplete folder, or an unreachable repository.
-            DataError: damaged files, those of another network, or pickled weights.
-        """
+        """Returns the network in a folder, or in a repository of the Hub, in eval mode."""
         place = Path(pretrained_model_name_or_path)
         if place.is_dir():
             named = read_files(place)[0]["class"]

@@ -15,11 +15,7 @@ SIDES = {28: 7, 64: 4}
 
 
 def widths_from(width: int, size: int) -> list[int]:
-    """Channels of the layers that halve the side of an image: ``width`` next to the image, doubled each time.
-
-    Raises:
-        InputError: a size that is not 28 or 64.
-    """
+    """Channels of the layers that halve the side of an image: ``width`` next to the image, doubled each time."""
     if size not in SIDES:
         raise InputError(f"the networks here work on images of side 28 or 64; got size={size}")
     return [width * 2**i for i in range((size // SIDES[size]).bit_length() - 1)]

@@ -125,17 +125,9 @@ def mmd(latents: Tensor, drawn: Tensor, variance: float | Tensor = 1.0) -> Tenso
     with the sum of inverse multiquadratic kernels at seven scales (Tolstikhin et al. 2018, section 4 and appendix).
     It is 0 on average where both come from one distribution, and may be below 0.
 
-    Args:
-        latents: ``(n, D)``, n > 1.
-        drawn: ``(m, D)`` from the prior, m > 1.
-        variance: :math:`\sigma^2`, the mean variance of the prior along an axis.
-
-    Raises:
-        InputError: fewer than two rows, or rows of different length.
+    ``latents``: ``(n, D)``, n > 1. ``drawn``: ``(m, D)`` from the prior, m > 1.
 
     Example:
-        >>> import torch
-        >>> from latentpath.models.networks.wae import mmd
         >>> _ = torch.manual_seed(0)
         >>> x, y = torch.randn(2, 500, 3)
         >>> bool(mmd(x, y).abs() < 0.02), bool(mmd(x, y + 1) > 0.1)
