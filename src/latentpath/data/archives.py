@@ -18,13 +18,7 @@ _ENCRYPTED = 0x1
 
 
 def archive_source(path: Path, split: str) -> Source:
-    """Opens the pictures in a zip archive; CelebA's is recognised by the name of its folder.
-
-    Raises:
-        MissingDataError: there are no pictures in it, or no such split.
-        DataError: it is not a zip archive, truncated, or encrypted.
-        OSError: it cannot be read.
-    """
+    """Opens the pictures in a zip archive; CelebA's is recognised by the name of its folder."""
     archive = _open(path)
     try:
         source = _pictures(path, archive, split)

@@ -56,15 +56,6 @@ def cached_pixels(
 
     Up to 256 MiB are read into memory; more are mapped, and the operating system reads them when they are used.
     Changing them changes no file.
-
-    Args:
-        source: of the pictures.
-        frame: the size and channels of each.
-        folder: of the cache; made if it is not there.
-        progress: called with pictures decoded and their number.
-
-    Raises:
-        DataError: a picture cannot be read, or the cache cannot be written; the message says which.
     """
     shape = (source.count, *frame.shape)
     key = fingerprint([_VERSION, source.key, frame])[:20]

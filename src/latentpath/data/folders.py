@@ -23,11 +23,6 @@ def folder_source(root: Path, split: str) -> Source:
     """Lists the pictures in a folder; CelebA's is recognised by its name.
 
     Files without a picture's suffix are left out; a damaged picture is an error when it is read.
-
-    Raises:
-        MissingDependencyError: ``datasets`` is not installed.
-        MissingDataError: there are no pictures in it, or no such split.
-        OSError: it, or a folder in it, cannot be read.
     """
     files = _files(root)
     names = [name for name in files if is_picture(name)]

@@ -20,11 +20,6 @@ def hub_source(given: str, split: str) -> Source:
 
     They are in the column whose feature is an image: the one called ``image`` if there are several, else the first.
     Its rows keep their order. A second call reads the Hub's cache, offline too.
-
-    Raises:
-        MissingDependencyError: ``datasets`` is not installed.
-        MissingDataError: the Hub does not answer or has no such data set, or there is no such split.
-        DataError: there are no images in it.
     """
     tables = _load(given)
     if split not in tables:

@@ -28,11 +28,7 @@ _MNIST_PREFIX = {"train": "train", "test": "t10k"}
 
 
 def find_folder(name: str, folder: str | Path | None = None) -> Path:
-    """Finds the folder of a data set: ``folder``, or ``$LATENTPATH_DATA``; its sub-folder ``name`` if it has one.
-
-    Raises:
-        MissingDataError: neither is given, or the folder does not exist.
-    """
+    """Finds the folder of a data set: ``folder``, or ``$LATENTPATH_DATA``; its sub-folder ``name`` if it has one."""
     given = folder if folder is not None else os.environ.get(DATA_VARIABLE)
     if not given:
         raise MissingDataError(

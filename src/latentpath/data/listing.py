@@ -68,9 +68,6 @@ def is_picture(name: PurePosixPath) -> bool:
 def in_split(names: Sequence[PurePosixPath], split: str, where: Path) -> list[PurePosixPath]:
     """Selects the names that belong to ``split``, in natural order.
 
-    Raises:
-        MissingDataError: there is no such split.
-
     Example:
         >>> names = [PurePosixPath(name) for name in ("faces/10.png", "faces/9.png")]
         >>> [str(name) for name in in_split(names, "train", Path("faces.zip"))]
@@ -95,11 +92,7 @@ def _natural(name: PurePosixPath) -> tuple[list[list[str | tuple[int, str]]], st
 
 
 def check_there_are(pictures: Sequence[object], others: Sequence[str], where: Path) -> None:
-    """Refuses a place without pictures.
-
-    Raises:
-        MissingDataError: there are none; the message names the other files.
-    """
+    """Refuses a place without pictures."""
     if not pictures:
         found = f"has no images ({len(others)} other files, e.g. {others[0]})" if others else "is empty"
         raise MissingDataError(f"{where} {found}: expected files like .jpg or .png, at any depth")

@@ -35,13 +35,7 @@ _HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w.-]+)?(:[\w.-]+)?", re.ASCII)
 
 
 def find_source(source: str | Path | None, split: str = "train") -> Source:
-    """Finds the pictures of ``source`` by the table above.
-
-    Raises:
-        InputError: a split that MNIST does not have.
-        MissingDataError: there is nothing of that name, no picture in it, or no such split.
-        DataError: a file or folder cannot be read.
-    """
+    """Finds the pictures of ``source`` by the table above."""
     given = source if source is not None else os.environ.get(DATA_VARIABLE, "")
     try:
         return _find(str(given), split)
