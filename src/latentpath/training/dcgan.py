@@ -115,10 +115,6 @@ def averaged_dcgan(run: str | Path, prior: Distribution, stage: Stage = silent) 
     """Returns the recalibrated averaged generator of a run's last checkpoint with its discriminator, in eval mode.
 
     Also returns the checkpoint's step, and the seconds spent. A run may still be going on.
-
-    Raises:
-        MissingDataError: there is no run, or no checkpoint yet.
-        DataError: the files are damaged, or the run is of another kind.
     """
     config = config_of(run, DCGANConfig)
     with seeded(config.seed, torch.get_default_device()):

@@ -32,18 +32,7 @@ _CHUNK, _STATE = 2_000, "state.safetensors"
 
 
 class RunFolder:
-    """The folder of one run.
-
-    Args:
-        out: where; made if it is not there.
-        config: of the run.
-        images: of the training, ``uint8 (N, C, S, S)``.
-        resume: whether to go on with a run that is there already.
-
-    Raises:
-        TrainingError: ``out`` holds a run and ``resume`` is false, or one of another configuration or other images; or
-            it cannot be written to.
-    """
+    """The folder of one run."""
 
     def __init__(self, out: str | Path, config: RunConfig, images: Tensor, resume: bool) -> None:
         self.path = Path(out)
@@ -171,11 +160,7 @@ def digest(images: Tensor) -> dict[str, Any]:
 
 
 def check_images(run: str | Path, seen: Mapping[str, Any]) -> None:
-    """Refuses images whose `digest` differs from that of the training images of a run.
-
-    Raises:
-        TrainingError: the images differ.
-    """
+    """Refuses images whose `digest` differs from that of the training images of a run."""
     images = json.loads((Path(run) / "config.json").read_text())["images"]
     if images != seen:
         raise TrainingError(
@@ -226,12 +211,7 @@ def read_config(run: str | Path) -> RunConfig:
 
 
 def read_checkpoint(run: str | Path) -> tuple[dict[str, Tensor], int, float]:
-    """Reads the tensors of the last checkpoint in the folder ``run``, its step, and the seconds spent until then.
-
-    Raises:
-        MissingDataError: there is no checkpoint.
-        DataError: it is truncated or no checkpoint.
-    """
+    """Reads the tensors of the last checkpoint in the folder ``run``, its step, and the seconds spent until then."""
     state = Path(run) / _STATE
     if not state.is_file():
         raise MissingDataError(f"{run} holds no checkpoint: {state} does not exist")

@@ -57,11 +57,7 @@ class Options(TypedDict, total=False):
 
 
 def check_options(options: Options) -> None:
-    """Refuses an invalid time or number of steps.
-
-    Raises:
-        InputError: minutes that are negative or not finite, or less than one step between checkpoints.
-    """
+    """Refuses an invalid time or number of steps."""
     minutes, every = options.get("max_minutes"), options.get("checkpoint_every", 500)
     if minutes is not None and not 0 <= minutes < math.inf:
         raise InputError(
@@ -72,11 +68,7 @@ def check_options(options: Options) -> None:
 
 
 def accelerator_for(cpu: bool = False) -> Accelerator:
-    """Makes the object that knows the device and the other processes.
-
-    Raises:
-        MissingDependencyError: accelerate or tensorboard is not installed.
-    """
+    """Makes the object that knows the device and the other processes."""
     try:
         import tensorboard  # noqa: F401
         from accelerate import Accelerator
@@ -148,11 +140,7 @@ def _check(config: RunConfig, images: Tensor, prior: Distribution, processes: in
 
 
 def _begin(trainer: Trainer, name: str, prior: Distribution) -> None:
-    """Starts ``trainer`` from the weights of the model called ``name``.
-
-    Raises:
-        InputError: there is no such model, or it is built differently.
-    """
+    """Starts ``trainer`` from the weights of the model called ``name``."""
     model = load(name, prior=prior)  # the run's prior, not the model's
     for part, modules in trainer.begins.items():
         theirs = getattr(model, part)

@@ -106,12 +106,7 @@ def measuring_statistics(network: nn.Module) -> Iterator[None]:
 
 
 def config_of(run: str | Path, kind: type[Config]) -> Config:
-    """Reads the configuration of a run, which must be of one kind.
-
-    Raises:
-        MissingDataError: there is no run.
-        DataError: the file is damaged, or the run is of another kind.
-    """
+    """Reads the configuration of a run, which must be of one kind."""
     config = read_config(run)
     if not isinstance(config, kind):
         raise DataError(f"{run} holds a {type(config).__name__} run, not a {kind.__name__} one")
@@ -119,12 +114,7 @@ def config_of(run: str | Path, kind: type[Config]) -> Config:
 
 
 def restore(run: str | Path, parts: Mapping[str, nn.Module]) -> tuple[int, float]:
-    """Loads parts of the last checkpoint of ``run``, by name; returns its step, and the seconds spent.
-
-    Raises:
-        MissingDataError: there is no checkpoint yet.
-        DataError: it is damaged, or does not fit the parts.
-    """
+    """Loads parts of the last checkpoint of ``run``, by name; returns its step, and the seconds spent."""
     tensors, step, seconds = read_checkpoint(run)
     try:
         for name, part in parts.items():

@@ -131,10 +131,6 @@ def averaged_wae(run: str | Path, images: Tensor, stage: Stage = silent) -> tupl
     """Returns the averaged networks of the last checkpoint in ``run``, recalibrated on ``images``, in eval mode.
 
     Also returns the checkpoint's step, and the seconds spent.
-
-    Raises:
-        MissingDataError: there is no run, or no checkpoint yet.
-        DataError: the files are damaged, or the run is of another kind.
     """
     config = config_of(run, WAEConfig)
     with seeded(config.seed, torch.get_default_device()):
