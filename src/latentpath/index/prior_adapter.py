@@ -68,11 +68,7 @@ def adapted(prior: Any) -> Any:
 
 
 def check_prior(prior: Any) -> int:
-    """Returns the dimension ``D`` of a prior.
-
-    Raises:
-        InputError: the prior is not continuous, or not over single vectors.
-    """
+    """Returns the dimension ``D`` of a prior."""
     if not can_be_prior(prior):
         zuko = type(prior).__module__.partition(".")[0] == "zuko"
         advice = "lp.adapters.zuko_prior(flow) takes a flow of zuko" if zuko else "lp.priors.fit takes samples"

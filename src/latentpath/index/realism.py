@@ -106,11 +106,7 @@ class RealismIndex(PriorIndex):
 
 
 def realism_rule(prior: Any, dim: int, samples: int, seed: int) -> tuple[str, Rule]:
-    """Returns the kind of a realism index and its rule, in float64 on the prior's device.
-
-    Raises:
-        InputError: the log-density of samples is not finite, or the log-density is random or couples points.
-    """
+    """Returns the kind of a realism index and its rule, in float64 on the prior's device."""
     core = prior = adapted(prior)
     while unchanged(core, Independent) and core.reinterpreted_batch_ndims == 0:
         core = core.base_dist
