@@ -11,8 +11,6 @@ from typing import Any
 
 from .errors import DataError
 
-__all__ = ["finite", "replacement", "to_json", "write_file", "write_json"]
-
 
 @contextmanager
 def replacement(path: Path, name: Callable[[], str] | None = None) -> Iterator[Path]:

@@ -15,8 +15,6 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-__all__ = ["device_of", "seeded"]
-
 _BORROWED, _CPU = threading.RLock(), torch.device("cpu")
 _DEPTH = 4  # a transformed mixture of products of normals; deeper parts are not looked at
 

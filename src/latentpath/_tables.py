@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["aligned", "markdown"]
-
 
 def aligned(rows: Sequence[Sequence[str]], between: str = "  ") -> list[str]:
     r"""The rows as lines with columns of one width each: the first column to the left, all others to the right.

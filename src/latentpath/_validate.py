@@ -18,20 +18,6 @@ from torch import Tensor
 
 from .errors import InputError
 
-__all__ = [
-    "SEED",
-    "Whole",
-    "agreed",
-    "check_pair",
-    "check_points",
-    "check_polylines",
-    "chosen_rows",
-    "describe",
-    "file_path",
-    "real_number",
-    "whole_number",
-]
-
 SEED = 2**63 - 1
 """The highest seed: it fits a signed integer of 64 bits, which files and other libraries hold."""
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["counted", "listed", "plural"]
-
 
 def counted(number: int, noun: str) -> str:
     """A number with its noun, in the singular where it is one.

@@ -27,17 +27,6 @@ from torch import Tensor, nn
 
 from .errors import GeneratorError, LatentPathError
 
-__all__ = [
-    "any_precision",
-    "check_eval",
-    "in_weights_dtype",
-    "lacks_rule",
-    "leaf_and_view",
-    "out_of_memory",
-    "training_parts",
-    "without_autocast",
-]
-
 _HALF = (torch.float16, torch.bfloat16)
 _DEVICES = ("cpu", "cuda", "mps", "xpu")
 _SETTERS = ("__init__", "__setstate__", "__repr__", "extra_repr", "train", "eval")

@@ -31,8 +31,6 @@ from ._validate import describe, whole_number
 from ._words import counted
 from .errors import InputError, missing
 
-__all__ = ["SubspaceDensity", "fit"]
-
 _VARIES = 1e-3
 """The least deviation of a direction that varies, relative to the largest deviation."""
 

@@ -14,8 +14,6 @@ from torch import Tensor
 from .callables import leaf_and_view, out_of_memory, training_parts
 from .errors import GeneratorError, InputError, LatentPathError
 
-__all__ = ["check_callable", "probe", "tried"]
-
 _ROUNDING = 1e-5
 """The difference of two calls that rounding explains, relative to the largest value."""
 

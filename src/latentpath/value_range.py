@@ -33,20 +33,6 @@ from torch import Tensor
 from ._validate import describe, real_number
 from .errors import InputError
 
-__all__ = [
-    "Bytes",
-    "ValueRange",
-    "checked_range",
-    "declare_range",
-    "declared_range",
-    "extent",
-    "inferred_range",
-    "own_range",
-    "pixels",
-    "scaled",
-    "usual_range",
-]
-
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 """Pictures ``(..., H, W, C)``, C = 1 or 3."""
 

@@ -24,8 +24,6 @@ from .options import Threads, configured, epilog, use_threads
 from .output import check_writable
 from .package import command_of
 
-__all__ = ["app", "classifier"]
-
 app = typer.Typer()
 
 

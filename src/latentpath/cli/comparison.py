@@ -34,8 +34,6 @@ from .drawings import drawings
 from .output import REPORT, attempt, files_in, save_paths, unwritten
 from .table import CONFIDENCE, legend, table
 
-__all__ = ["Found", "conclude", "no_generator", "solve"]
-
 
 @dataclass(frozen=True)
 class Found:

@@ -19,8 +19,6 @@ from ..errors import LatentPathError
 from ..inversion import InversionProgress
 from ..solvers import Multilevel, Progress
 
-__all__ = ["Watch", "console", "inverting", "one_line_errors", "solving", "stages", "training"]
-
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")

@@ -14,8 +14,6 @@ from .interpolate import Alpha, Out, Segments, Tol, run
 from .options import Threads, epilog
 from .settings import Settings
 
-__all__ = ["app", "demo"]
-
 app = typer.Typer()
 
 

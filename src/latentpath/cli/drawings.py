@@ -17,8 +17,6 @@ from ..report import LABELS, Report
 from ..source import Source
 from ..viz import film, plots
 
-__all__ = ["drawings"]
-
 _SHOWN, _FILM_FRAMES, _FILM_SECONDS, _PRIOR_SAMPLES = 3, 51, 8.0, 200_000
 
 

@@ -16,8 +16,6 @@ from torch.distributions import Distribution
 from ..errors import DataError, InputError, MissingDataError
 from ..models.sampling import draw
 
-__all__ = ["Ends", "Pairs", "from_file", "from_seeds"]
-
 _PICKLES = {".pt", ".pth", ".bin", ".pkl", ".pickle", ".ckpt"}
 
 

@@ -33,8 +33,6 @@ from .options import (
 )
 from .output import check_writable
 
-__all__ = ["app", "evaluate", "measured"]
-
 app = typer.Typer()
 
 

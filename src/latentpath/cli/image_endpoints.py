@@ -24,8 +24,6 @@ from .endpoints import Pairs
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["from_images", "sheet"]
-
 _SHOWN = 8
 
 

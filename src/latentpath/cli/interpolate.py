@@ -27,8 +27,6 @@ from .table import heading
 if TYPE_CHECKING:
     from .comparison import Found
 
-__all__ = ["Alpha", "Out", "Segments", "Tol", "app", "interpolate", "run"]
-
 _BYTE = 255
 
 app = typer.Typer()

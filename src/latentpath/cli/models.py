@@ -9,8 +9,6 @@ import typer
 from .console import console, one_line_errors
 from .options import epilog
 
-__all__ = ["app", "models"]
-
 app = typer.Typer()
 
 

@@ -21,22 +21,6 @@ if TYPE_CHECKING:
 
     from ..data import Images
 
-__all__ = [
-    "CONFIGURATION",
-    "HoldOut",
-    "LatentDim",
-    "Prior",
-    "Seed",
-    "Source",
-    "Threads",
-    "configured",
-    "epilog",
-    "given",
-    "images_of",
-    "test_images",
-    "use_threads",
-]
-
 CONFIGURATION = "Configuration, kept with the result"
 """The panel of the help with the options that a training configuration makes."""
 

@@ -19,18 +19,6 @@ from rich.console import Console
 from ..errors import InputError, WriteError
 from ..path import Path
 
-__all__ = [
-    "ENDPOINTS",
-    "FILES",
-    "attempt",
-    "check_writable",
-    "files_in",
-    "list_files",
-    "save_paths",
-    "staged",
-    "unwritten",
-]
-
 PATHS, REPORT, RESCUED = "paths.safetensors", "report.json", "latents.npy"
 
 FILES = {

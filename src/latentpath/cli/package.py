@@ -29,8 +29,6 @@ from .evaluate import measured
 from .options import HoldOut, Source, Threads, epilog, images_of, test_images, use_threads
 from .output import check_writable
 
-__all__ = ["app", "command_of", "kind_of", "package", "package_run"]
-
 _SHEET, _COLUMNS = 160, 16
 
 app = typer.Typer()

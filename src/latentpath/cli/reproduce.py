@@ -13,8 +13,6 @@ from .console import console, one_line_errors
 from .options import Threads, epilog, given, use_threads
 from .output import check_writable
 
-__all__ = ["app", "reproduce"]
-
 app = typer.Typer()
 
 

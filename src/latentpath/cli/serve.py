@@ -10,8 +10,6 @@ from ..errors import require
 from .console import console, one_line_errors
 from .options import Threads, epilog, use_threads
 
-__all__ = ["app", "serve"]
-
 app = typer.Typer()
 
 

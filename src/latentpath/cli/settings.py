@@ -9,8 +9,6 @@ from ..errors import InputError
 from ..interpolate import check_options
 from ..solvers import Restarts
 
-__all__ = ["Settings"]
-
 _MOST = 100_000  # drawn pairs, segments: above this it is a slip of the finger
 
 

@@ -8,8 +8,6 @@ from .._tables import aligned
 from .._words import counted
 from ..report import LABELS, Report
 
-__all__ = ["CONFIDENCE", "heading", "legend", "table"]
-
 CONFIDENCE = "confidence"
 """The name of the judge of digits, a column of the table."""
 

@@ -27,8 +27,6 @@ from .options import CONFIGURATION, HoldOut, Source, Threads, configured, epilog
 from .output import check_writable
 from .package import kind_of, package_run
 
-__all__ = ["app", "dcgan", "wae"]
-
 Out = Annotated[Path, typer.Option(help="Folder of the run: checkpoint, log, samples, TensorBoard, result.")]
 Minutes = Annotated[float | None, typer.Option(min=0, help="Stop after so long, with a checkpoint.")]
 Every = Annotated[int, typer.Option(min=1, help="Steps between two checkpoints.")]

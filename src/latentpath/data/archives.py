@@ -12,8 +12,6 @@ from ..errors import DataError
 from .listing import CELEBA, CELEBA_CROP, Source, check_there_are, fingerprint, in_split, is_picture
 from .pictures import Frame, decode
 
-__all__ = ["archive_source"]
-
 _ENCRYPTED = 0x1
 
 

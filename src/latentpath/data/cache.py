@@ -32,8 +32,6 @@ from ..errors import DataError
 from .listing import Source, fingerprint
 from .pictures import Frame
 
-__all__ = ["CACHE_VARIABLE", "cache_folder", "cached_pixels"]
-
 CACHE_VARIABLE = "LATENTPATH_CACHE"
 _VERSION = 1  # of the decoding in `pictures`
 _BLOCK = 64

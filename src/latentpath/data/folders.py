@@ -16,8 +16,6 @@ from .pictures import Frame, decode
 if TYPE_CHECKING:
     from datasets import Dataset
 
-__all__ = ["folder_source", "row_reader"]
-
 
 def folder_source(root: Path, split: str) -> Source:
     """Lists the pictures in a folder; CelebA's is recognised by its name.

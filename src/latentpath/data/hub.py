@@ -12,8 +12,6 @@ from .listing import Source, fingerprint
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
 
-__all__ = ["hub_source"]
-
 
 def hub_source(given: str, split: str) -> Source:
     """Opens the pictures in a data set of the Hub, called ``name``, ``org/name`` or ``org/name:configuration``.

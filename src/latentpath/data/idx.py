@@ -20,8 +20,6 @@ from torch import Tensor
 
 from ..errors import DataError, InputError, MissingDataError
 
-__all__ = ["DATA_VARIABLE", "find_folder", "mnist", "read_idx", "to_unit_range"]
-
 DATA_VARIABLE = "LATENTPATH_DATA"
 _IDX_UNSIGNED_BYTE = 0x08
 _MNIST_PREFIX = {"train": "train", "test": "t10k"}

@@ -20,8 +20,6 @@ from .listing import fingerprint
 from .pictures import Frame
 from .sources import find_source
 
-__all__ = ["Images", "load_images"]
-
 
 @dataclass(frozen=True, eq=False)
 class Images:

@@ -18,8 +18,6 @@ import numpy as np
 from ..errors import MissingDataError
 from .pictures import Frame
 
-__all__ = ["CELEBA", "CELEBA_CROP", "Source", "check_there_are", "fingerprint", "in_split", "is_picture"]
-
 CELEBA = "img_align_celeba"
 """The name of CelebA's folder of aligned faces, and of its archive."""
 

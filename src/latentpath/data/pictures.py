@@ -28,8 +28,6 @@ from ..value_range import ValueRange, checked_range, scaled
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["Frame", "decode", "fit", "read_images"]
-
 # Not all that Pillow opens: some of its formats call other programs (EPS), or are no pictures.
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "JPEG2000", "AVIF", "TGA")
 _REDUCING_GAP = 3.0

@@ -29,8 +29,6 @@ from .idx import DATA_VARIABLE, find_folder, mnist
 from .listing import CELEBA, Source
 from .pictures import Frame, fit
 
-__all__ = ["find_source"]
-
 _HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w.-]+)?(:[\w.-]+)?", re.ASCII)
 
 

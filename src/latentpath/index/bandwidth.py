@@ -31,8 +31,6 @@ import math
 import torch
 from torch import Tensor
 
-__all__ = ["Scale", "adapted_scale", "silverman"]
-
 _ACCEPTED, _WANTED = 2.5, 0.6  # standard errors that smoothing may move the empirical function by: before, after
 _GROWTH = 0.25  # of the bandwidth, per distance
 _KNOTS, _HALVINGS = 256, 40  # places where a bandwidth is chosen; steps of sqrt(2) from Silverman's down

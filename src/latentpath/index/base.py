@@ -18,8 +18,6 @@ from latentpath.priors import UniformBall, UniformBox
 
 from .prior_adapter import check_prior, name_of
 
-__all__ = ["PriorIndex", "Rule", "as_log_index"]
-
 
 @runtime_checkable
 class Rule(Protocol):

@@ -16,8 +16,6 @@ from latentpath.probe import check_callable
 from .base import PriorIndex
 from .score import ScoreIndex
 
-__all__ = ["ClassifierIndex"]
-
 
 class ClassifierIndex(ScoreIndex):
     r"""The index of a classifier's confidence in what the generator makes.

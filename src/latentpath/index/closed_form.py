@@ -24,8 +24,6 @@ from latentpath.priors import UniformBall, UniformBox, plateau
 from .incomplete_gamma import GammaTable, gamma_table, huge, log_price, tiny
 from .support import unchanged
 
-__all__ = ["FlatRule", "MixtureDensity", "NormalRule", "UniformRule", "closed_form", "mixture_density", "normal_form"]
-
 
 def closed_form(prior: Any, dim: int) -> NormalRule | UniformRule | None:
     """Returns the exact rule of a normal or uniform prior in float64 on the prior's device; None for other priors."""

@@ -13,8 +13,6 @@ from latentpath.probe import check_callable
 from .base import PriorIndex
 from .score import ScoreIndex
 
-__all__ = ["DiscriminatorIndex"]
-
 
 class DiscriminatorIndex(ScoreIndex):
     r"""The index of a discriminator's verdict on what the generator makes: :math:`s(z) = d(G(z))`.

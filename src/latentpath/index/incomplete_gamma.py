@@ -14,8 +14,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["GammaTable", "gamma_table", "huge", "log_price", "tiny"]
-
 
 def log_price(a: float, x: Tensor) -> tuple[Tensor, Tensor]:
     r"""Computes ``log W`` and ``log d(log W)/dx`` for :math:`W = -\log Q(a, x)`.

@@ -34,8 +34,6 @@ from latentpath.probe import check_callable
 from .base import PriorIndex
 from .score import ScoreIndex
 
-__all__ = ["KNNIndex"]
-
 _CHUNK, _CANDIDATES, _NEAREST = 500, 4, 1e-12
 
 

@@ -24,8 +24,6 @@ from latentpath._random import device_of, seeded
 from latentpath._validate import describe
 from latentpath.errors import InputError
 
-__all__ = ["ForeignPrior", "adapted", "can_be_prior", "check_prior", "draw", "name_of"]
-
 
 class ForeignPrior:
     """A prior of another library, with the ``sample`` and ``log_prob`` of `torch.distributions`.

@@ -64,8 +64,6 @@ from .empirical_distribution import estimated
 from .prior_adapter import ForeignPrior, adapted, draw, name_of
 from .support import AnyDensity, anchor, lenient, unchanged
 
-__all__ = ["RealismIndex", "realism_rule"]
-
 
 class RealismIndex(PriorIndex):
     r"""The realism index of a prior: exact for normal and uniform priors, a tabulated estimate for all others.

@@ -41,8 +41,6 @@ from .base import PriorIndex
 from .empirical_distribution import estimated
 from .prior_adapter import draw
 
-__all__ = ["ScoreIndex"]
-
 _CPU_POINTS, _GPU_POINTS = 512, 4096
 _PROBED = 8
 

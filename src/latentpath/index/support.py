@@ -31,8 +31,6 @@ from torch.distributions import (
     TransformedDistribution,
 )
 
-__all__ = ["AnyDensity", "anchor", "lenient", "unchanged"]
-
 
 @dataclasses.dataclass(frozen=True)
 class AnyDensity:

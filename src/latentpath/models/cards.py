@@ -12,8 +12,6 @@ import torch
 from .._tables import markdown
 from .._words import counted
 
-__all__ = ["DATA_SETS", "make_card", "table_of"]
-
 DATA_SETS: dict[str, dict[str, Any]] = {
     "mnist": {
         "name": "MNIST",

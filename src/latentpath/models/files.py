@@ -14,20 +14,6 @@ from torch import Tensor, nn
 
 from ..errors import DataError, MissingDataError
 
-__all__ = [
-    "CARD_FILE",
-    "CONFIG_FILE",
-    "REFUSED",
-    "WEIGHTS_FILE",
-    "as_stored",
-    "in_float32",
-    "pickles_of",
-    "read_files",
-    "read_json",
-    "weights_in",
-    "without_weights",
-]
-
 CARD_FILE, CONFIG_FILE, WEIGHTS_FILE = "card.json", "config.json", "model.safetensors"
 
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")

@@ -26,8 +26,6 @@ from .prior_names import named_prior, stored_prior
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["ARCHITECTURES", "as_model", "read_model", "write_model"]
-
 ARCHITECTURES: dict[str, type[Pretrained]] = {
     kind.__name__: kind for kind in (DCGAN, DCGANGenerator, WAE, DigitClassifier)
 }

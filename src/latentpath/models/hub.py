@@ -12,8 +12,6 @@ from pathlib import Path
 from ..errors import DataError, MissingDataError
 from .files import CARD_FILE, CONFIG_FILE, WEIGHTS_FILE, pickles_of, read_json, without_weights
 
-__all__ = ["fetch", "unreachable"]
-
 
 def fetch(repository: str, classes: Collection[str]) -> Path:
     """Returns the cache folder with the files of ``repository``, "org/name"; missing files are fetched."""

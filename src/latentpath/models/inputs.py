@@ -16,8 +16,6 @@ from ..value_range import ValueRange
 from .model import Model
 from .sampling import as_taken, draw
 
-__all__ = ["encoded", "read_pictures"]
-
 _CHUNK, _ALIKE = 64, 0.02
 _DEPTHS = (10, 12, 14)
 """Bits a channel that cameras and scanners store in 16."""

@@ -49,8 +49,6 @@ from .object_reference import call_factory, is_factory, is_reference, resolve
 from .prior_names import named_prior, stored_prior
 from .registry import WEIGHTS, available
 
-__all__ = ["load"]
-
 _HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
 

@@ -16,8 +16,6 @@ from ..errors import InputError
 from ..value_range import ValueRange, checked_range, declare_range, extent, own_range, usual_range
 from .sampling import as_taken, draw
 
-__all__ = ["Card", "Model"]
-
 Card = dict[str, Any]
 """The content of ``card.json``."""
 

@@ -17,8 +17,6 @@ from torch import nn
 from ..callables import out_of_memory
 from ..errors import InputError
 
-__all__ = ["call_factory", "is_factory", "is_reference", "resolve"]
-
 _DOTTED = r"[^\W\d]\w*(?:\.[^\W\d]\w*)*"
 _REFERENCE = re.compile(f"({_DOTTED}):({_DOTTED})")
 

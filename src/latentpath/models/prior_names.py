@@ -12,8 +12,6 @@ from .. import priors
 from ..errors import DataError, InputError
 from .object_reference import call_factory, is_reference, resolve
 
-__all__ = ["named_prior", "stored_prior"]
-
 _PRIORS: dict[str, Callable[[int], Distribution]] = {
     "normal": priors.standard_normal,
     "semicircle": priors.semicircle,

@@ -20,8 +20,6 @@ from .files import CARD_FILE
 from .folders import read_model
 from .networks.classifier import DigitClassifier
 
-__all__ = ["WEIGHTS", "available", "digit_classifier"]
-
 WEIGHTS = Path(__file__).parent / "weights"
 """The folder of the shipped models."""
 

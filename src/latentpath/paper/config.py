@@ -7,8 +7,6 @@ from dataclasses import dataclass, fields
 
 from ..errors import InputError
 
-__all__ = ["DIGITS", "FACES", "GANS", "MODELS", "MODEL_TITLES", "NORMAL", "SEMICIRCLE", "SHORT_TITLES", "WAE", "Config"]
-
 DIGITS = ("mnist-dcgan-semicircle", "mnist-dcgan-normal")
 WAE = "celeba-wae"
 FACES = ("celeba-dcgan-semicircle", "celeba-dcgan-normal", WAE)

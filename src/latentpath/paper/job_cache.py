@@ -22,8 +22,6 @@ from torch import Tensor
 from .._io import to_json, write_file, write_json
 from ..errors import DataError, InputError
 
-__all__ = ["JobCache"]
-
 _IMAGES = "real images"
 """The key of the numbers of images in ``plan.json``."""
 

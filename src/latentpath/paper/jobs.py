@@ -38,19 +38,6 @@ from ..source import Source
 from .config import Config
 from .results import KINDS, LINE, PATH, SHORTEST, SLERP
 
-__all__ = [
-    "SOLVER_FACTS",
-    "ReportShare",
-    "alphas",
-    "apart",
-    "descents",
-    "expected_keys",
-    "index_names",
-    "indices",
-    "main",
-    "resolutions",
-]
-
 ReportShare = Callable[[float], None]
 """A function that takes the share of a job that is done."""
 

@@ -10,8 +10,6 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from .config import DIGITS, FACES, MODELS, Config
 
-__all__ = ["JobProgress", "job_weight", "total_weight"]
-
 
 class JobProgress:
     """Counts finished work."""

@@ -13,8 +13,6 @@ from ..data import DATA_VARIABLE, load_images
 from ..errors import DataError, InputError, LatentPathError
 from .config import DIGITS, FACES, WAE
 
-__all__ = ["IMAGE_DEPENDENT_JOBS", "RealImages", "data_set_of", "read_real_images"]
-
 HELD_OUT = 100
 """The number of faces, the last by name, that the models of faces were not trained on."""
 

@@ -34,8 +34,6 @@ from .real_images import IMAGE_DEPENDENT_JOBS, RealImages, data_set_of, read_rea
 from .report.writer import Content, write
 from .results import KINDS, LINE, PATH, SHORTEST, SLERP, ModelResult
 
-__all__ = ["Reproduction", "reproduce"]
-
 METRIC = "path, metric spacing"
 _DIGITS_AT_ONCE, _FACES_AT_ONCE = 8, 4
 """Pairs that are solved together."""

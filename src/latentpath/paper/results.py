@@ -8,8 +8,6 @@ from torch import Tensor
 
 from ..models import Model
 
-__all__ = ["KINDS", "LINE", "PATH", "SHORTEST", "SLERP", "ModelResult"]
-
 LINE, SLERP, PATH, SHORTEST = "straight line", "slerp", "path", "shortest"
 KINDS = (LINE, SLERP, PATH, SHORTEST)
 """The kinds of curve of every pair; "shortest" is the curve that is shortest in data space."""

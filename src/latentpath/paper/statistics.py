@@ -21,8 +21,6 @@ from .._io import finite
 from .._words import counted
 from ..errors import DataError, InputError, missing
 
-__all__ = ["CONFIDENCE", "COVERAGE", "Estimate", "estimate", "paired", "proportion", "unpaired"]
-
 CONFIDENCE = 0.95
 """The nominal coverage of an interval."""
 

@@ -18,8 +18,6 @@ from .progress import Progress
 from .randomness import AUGMENT, batches, generator_for
 from .trainer import autocast
 
-__all__ = ["train_classifier"]
-
 
 def train_classifier(
     config: ClassifierConfig,

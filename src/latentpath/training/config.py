@@ -10,8 +10,6 @@ from typing import Any, Literal
 from ..errors import InputError
 from ..models.networks.convolutions import widths_from
 
-__all__ = ["SEEDS", "ClassifierConfig", "DCGANConfig", "RunConfig", "WAEConfig", "chosen"]
-
 SEEDS = 2**28
 """The bound of seeds, which start at 0."""
 

@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
     from PIL.Image import Image
 
-__all__ = ["averaged_dcgan", "fit_dcgan", "recalibrate", "train_dcgan"]
-
 
 class DCGANTrainer(Trainer):
     """The trainer of a DCGAN."""

@@ -23,8 +23,6 @@ from .config import DCGANConfig, RunConfig, WAEConfig
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["KINDS", "RunFolder", "check_images", "digest", "read_checkpoint", "read_config"]
-
 KINDS: dict[str, type[RunConfig]] = {"dcgan": DCGANConfig, "wae": WAEConfig}
 """The configurations that a folder can hold, by the kind of network."""
 

@@ -32,8 +32,6 @@ from .trainer import Trainer
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-__all__ = ["REPORT_EVERY", "REPORT_SECONDS", "Options", "check_options", "fit"]
-
 REPORT_EVERY, REPORT_SECONDS = 100, 5.0
 """Steps between two lines of the log, and seconds after which the caller is told in any case."""
 

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["Board", "Means", "Progress"]
-
 Progress = Callable[[int, dict[str, float]], None]
 """Called as ``progress(step, numbers)`` every 100 steps, every 5 seconds, and after the last step.
 

@@ -14,8 +14,6 @@ from torch.nn import functional
 
 from ..errors import InputError
 
-__all__ = ["AUGMENT", "CALIBRATION", "NOISE", "augment", "augmenting", "batches", "flip", "flipping", "generator_for"]
-
 NOISE, _ORDER, CALIBRATION, AUGMENT = range(4)
 _SHIFT, _BRIGHTER, _PROCESSES = 8, 0.25, 2**10
 

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
     from PIL.Image import Image
 
-__all__ = ["STATISTICS", "Trainer", "autocast", "average", "config_of", "measuring_statistics", "restore"]
-
 STATISTICS = "measuring batch statistics"
 """The name of the stage after the steps."""
 

@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
     from PIL.Image import Image
 
-__all__ = ["averaged_wae", "fit_wae", "train_wae"]
-
 _SHOWN, _CRITIC_WIDTH = 16, 256
 
 

@@ -11,8 +11,6 @@ from .._io import replacement
 from .._validate import file_path
 from ..errors import InputError, MissingDataError
 
-__all__ = ["check_size", "target", "whole"]
-
 _MAX_SIDE = {".mp4": 16_384, ".gif": 65_535, ".webp": 16_383, ".png": 100_000, ".jpg": 65_500, ".jpeg": 65_500}
 """The most pixels of a picture's side: the format's own limit, or (PNG) what a viewer opens."""
 

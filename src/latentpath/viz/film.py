@@ -28,8 +28,6 @@ from .side_by_side import BLOCK_VALUES, MAX_BLOCK, Beside, Curve, curves_of, dec
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["Beside", "Loop", "film"]
-
 Loop = Literal["bounce", "repeat"] | None
 """How a film goes on at its end: back the way it came, from the start again, or not at all."""
 

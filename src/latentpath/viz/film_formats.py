@@ -27,8 +27,6 @@ from .files import whole
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["SUFFIXES", "durations", "frame_count", "write_film"]
-
 SUFFIXES = (".mp4", ".gif", ".webp")
 
 _UNITS = {".gif": 100, ".webp": 1000}

@@ -12,8 +12,6 @@ from typing import IO, TYPE_CHECKING
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["write"]
-
 
 def write(images: Iterable[Image], hundredths: Sequence[int], file: IO[bytes], loop: bool) -> None:
     """Writes one frame after the other; one is held at a time."""

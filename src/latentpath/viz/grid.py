@@ -20,8 +20,6 @@ from ..value_range import Bytes, ValueRange, inferred_range, pixels
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["Grid", "contact_sheet", "pixel_side", "tile"]
-
 _INK, _GAP, _FONT = "#22272E", 8, 15
 
 

@@ -19,8 +19,6 @@ from ..value_range import Bytes
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["pyav", "write"]
-
 _QUALITY = {"crf": "15", "preset": "medium"}
 
 

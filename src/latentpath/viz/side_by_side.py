@@ -16,8 +16,6 @@ from ..report import LABELS
 from ..source import Source
 from ..value_range import Bytes, ValueRange, declared_range, inferred_range, pixels
 
-__all__ = ["BLOCK_VALUES", "MAX_BLOCK", "Beside", "Curve", "curves_of", "decode", "value_ranges"]
-
 Beside = Iterable[str] | Mapping[str, Path]
 """The curves beside a path: names of baselines, or other paths by their captions."""
 

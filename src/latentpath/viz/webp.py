@@ -18,8 +18,6 @@ from ..errors import InputError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["write"]
-
 _ANIMATED, _NO_BLENDING, _LARGEST = 0x02, 0x02, 2**32 - 10
 
 

@@ -32,8 +32,6 @@ from ...callables import check_eval
 from ...errors import InputError, MissingDataError, missing
 from ..model import Model
 
-__all__ = ["LatentDecoder", "LatentEncoder", "diffusers_autoencoder"]
-
 
 class _GroupNormOfCopies(TorchFunctionMode):
     def __torch_function__(

@@ -22,8 +22,6 @@ from ...callables import check_eval, out_of_memory
 from ...errors import InputError, missing
 from ..model import Model
 
-__all__ = ["FlowDecoder", "FlowEncoder", "FlowPrior", "zuko_flow", "zuko_prior"]
-
 _HALF = (torch.float16, torch.bfloat16)
 
 

@@ -12,8 +12,6 @@ from ...callables import out_of_memory
 from ...errors import GeneratorError, InputError
 from .wrapper import Wrapper
 
-__all__ = ["SideInput", "conditional", "fixed_noise"]
-
 
 class SideInputError(GeneratorError, RuntimeError):
     """The failure of a generator on its side input; also a `RuntimeError`, as PyTorch's own error."""

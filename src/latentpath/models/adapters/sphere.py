@@ -24,8 +24,6 @@ from ...callables import in_weights_dtype
 from ...errors import InputError
 from .wrapper import Wrapper
 
-__all__ = ["Hypersphere", "hypersphere"]
-
 _CORE = 1e-6
 
 

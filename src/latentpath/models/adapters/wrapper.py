@@ -11,8 +11,6 @@ from ...callables import check_eval
 from ...errors import InputError
 from ...value_range import ValueRange, declared_range
 
-__all__ = ["Wrapper"]
-
 
 class Wrapper(nn.Module):
     """A module around a generator: its parameters are the generator's, and its mode is eval.

@@ -14,8 +14,6 @@ from ..loading import load
 from ..model import Model
 from ..registry import available
 
-__all__ = ["CHUNK", "IMAGES", "Features", "check_features", "feature_network", "over"]
-
 Features = Callable[[Tensor], Tensor]
 """Images ``(N, C, H, W)`` in [-1, 1] to vectors ``(N, F)``."""
 

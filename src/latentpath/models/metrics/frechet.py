@@ -8,8 +8,6 @@ from torch import Tensor
 from ...errors import InputError
 from .features import check_features
 
-__all__ = ["frechet_distance", "frechet_distances", "gaussian_frechet_distance"]
-
 _PRODUCTS = 2**26
 """The most numbers that the products of features of all groups may take together; 512 MiB."""
 

@@ -6,8 +6,6 @@ from torch import Tensor
 
 from .features import CHUNK, check_features
 
-__all__ = ["kernel_distance"]
-
 
 def kernel_distance(features1: Tensor, features2: Tensor) -> float:
     r"""The squared maximum mean discrepancy of ``(N, F)`` and ``(M, F)``, kernel :math:`(x^T y / F + 1)^3`, unbiased.

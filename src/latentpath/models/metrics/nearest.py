@@ -10,8 +10,6 @@ from ..._progress import Stage, each, silent
 from ...data import to_unit_range
 from .features import CHUNK
 
-__all__ = ["nearest_distances"]
-
 
 @torch.no_grad()
 def nearest_distances(images: Tensor, reference: Tensor, stage: Stage = silent, what: str = "nearest images") -> Tensor:

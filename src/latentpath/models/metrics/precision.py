@@ -8,8 +8,6 @@ from torch import Tensor
 from ...errors import InputError
 from .features import CHUNK, check_features
 
-__all__ = ["neighbour_radii", "precision_recall", "within_manifold"]
-
 
 def precision_recall(features: Tensor, reference: Tensor, neighbours: int = 3) -> tuple[float, float]:
     """Returns the share of features ``(N, F)`` within a reference ``(M, F)``, and the share of it within the features.

@@ -35,8 +35,6 @@ from .kernel import kernel_distance
 from .nearest import nearest_distances
 from .precision import precision_recall
 
-__all__ = ["ClassifierQuality", "GeneratorQuality", "measure_classifier", "measure_generator"]
-
 _COMPARED, _ENOUGH = 5_000, 2_000
 SURE = 0.9
 """The confidence from which on the classifier counts as sure."""

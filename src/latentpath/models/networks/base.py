@@ -21,8 +21,6 @@ from ...errors import DataError, LatentPathError
 from ..files import CONFIG_FILE, REFUSED, WEIGHTS_FILE, as_stored, in_float32, read_files, weights_in
 from ..hub import unreachable
 
-__all__ = ["Pretrained"]
-
 T = TypeVar("T", bound="Pretrained")
 
 

@@ -6,8 +6,6 @@ from torch import Tensor, nn
 
 from .base import Pretrained
 
-__all__ = ["FEATURES", "DigitClassifier"]
-
 FEATURES = 64
 """How many numbers `DigitClassifier.features` gives per image."""
 

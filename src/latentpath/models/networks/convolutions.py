@@ -8,8 +8,6 @@ from torch import nn
 
 from ...errors import InputError
 
-__all__ = ["SIDES", "upwards", "widths_from"]
-
 SIDES = {28: 7, 64: 4}
 """The sides of images, and how small the networks make them by halving."""
 

@@ -19,8 +19,6 @@ from torch.nn.utils.parametrizations import spectral_norm
 from .base import Pretrained
 from .convolutions import SIDES, upwards, widths_from
 
-__all__ = ["DCGAN", "DCGANDiscriminator", "DCGANGenerator"]
-
 
 class DCGANGenerator(Pretrained):
     """Latents ``(N, D)`` to images ``(N, channels, size, size)`` in [-1, 1].

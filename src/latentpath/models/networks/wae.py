@@ -20,8 +20,6 @@ from ...errors import InputError
 from .base import Pretrained
 from .convolutions import SIDES, upwards, widths_from
 
-__all__ = ["WAE", "LatentDiscriminator", "WAEDecoder", "WAEEncoder", "mmd"]
-
 _SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 

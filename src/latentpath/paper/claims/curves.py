@@ -12,8 +12,6 @@ from ..statistics import estimate, paired, unpaired
 from .sections import Fact, Section, middle, model_claim, ri_gain_over_length, saved_share, share_of_points
 from .verdicts import Claim, above, below, within
 
-__all__ = ["auto_encoder", "normal", "semicircle", "steps"]
-
 _OUTSIDE = 0.05
 """The level of ri that 5 % of the prior's own samples are below."""
 

@@ -13,18 +13,6 @@ from ..results import LINE, PATH, ModelResult
 from ..statistics import Estimate, estimate, paired, proportion
 from .verdicts import Claim, Rule
 
-__all__ = [
-    "Fact",
-    "Section",
-    "counts",
-    "mean_over_length",
-    "middle",
-    "model_claim",
-    "ri_gain_over_length",
-    "saved_share",
-    "share_of_points",
-]
-
 Fact = tuple[str, Estimate]
 """A number that no claim depends on, with its name."""
 

@@ -13,8 +13,6 @@ from ..statistics import estimate, paired, proportion
 from .sections import Fact, Section, mean_over_length, model_claim, saved_share
 from .verdicts import Claim, below, within
 
-__all__ = ["alpha", "resolution"]
-
 
 def alpha(results: Mapping[str, ModelResult], by_alpha: Mapping[str, Mapping[str, Tensor]], config: Config) -> Section:
     """The claims on the effect of alpha."""

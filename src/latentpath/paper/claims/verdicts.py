@@ -26,8 +26,6 @@ from typing import Any, Literal
 from ...errors import DataError, InputError
 from ..statistics import Estimate
 
-__all__ = ["Claim", "Rule", "Verdict", "above", "below", "within"]
-
 Verdict = Literal["holds", "does not hold", "not decided"]
 
 

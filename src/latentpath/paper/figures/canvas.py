@@ -21,8 +21,6 @@ from ...viz.grid import tile
 from ...viz.plots.plane import draw_plane
 from ...viz.plots.style import FAINT, colour, legend_keys, stroke
 
-__all__ = ["GAP", "SMALL", "STYLE", "Canvas", "bars", "curves", "limits", "over_samples"]
-
 SMALL = 7.0
 """The font size of small print, in points."""
 

@@ -20,8 +20,6 @@ from . import layouts
 from .canvas import STYLE
 from .selection import EVERY, Selection
 
-__all__ = ["FIGURES", "FigureSpec", "caption", "draw"]
-
 _UNITS = {
     "latents": "latents of the frames shown, in the order of points_shown",
     "plane": "least-squares coordinates of every point in the basis (start, end), equation 4",

@@ -19,17 +19,6 @@ from .canvas import SMALL, Canvas, bars, curves, limits, over_samples
 from .selection import DRAWN_KINDS, Selection
 from .strips import LABEL, PIXELS, Strips, cost_and_length, pair_label
 
-__all__ = [
-    "Layout",
-    "columns",
-    "plane_and_prior",
-    "prior",
-    "profiles",
-    "strip_beside_plane",
-    "strips",
-    "strips_above_plane",
-]
-
 Layout = Callable[[str, Sequence[Selection]], Figure]
 """A function from a title and the selected pairs of every model to a figure."""
 

@@ -19,8 +19,6 @@ from ...value_range import Bytes, pixels
 from ...viz.plots.plane import plane_coordinates
 from ..results import LINE, PATH, ModelResult
 
-__all__ = ["DRAWN_KINDS", "EVERY", "Selection", "shown_points"]
-
 DRAWN_KINDS = (LINE, PATH)
 """The kinds of curve that the paper draws, from top to bottom."""
 

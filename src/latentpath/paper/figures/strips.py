@@ -11,8 +11,6 @@ from ...viz.plots.style import FAINT, colour
 from .canvas import GAP, SMALL, Canvas
 from .selection import DRAWN_KINDS, Selection
 
-__all__ = ["LABEL", "PIXELS", "Strips", "cost_and_length", "pair_label"]
-
 LABEL = 1.08
 """The left edge of a strip with labels, in inches."""
 

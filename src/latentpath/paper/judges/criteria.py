@@ -33,8 +33,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["CLASSIFIER", "DISCRIMINATOR", "FEATURES", "REAL_IMAGES", "Criterion", "criteria"]
-
 REAL_IMAGES, CLASSIFIER, FEATURES, DISCRIMINATOR = "real images", "classifier", "feature network", "discriminator"
 
 

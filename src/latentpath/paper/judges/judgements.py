@@ -17,8 +17,6 @@ from ..._words import counted
 from ..statistics import CONFIDENCE, Estimate, estimate, paired
 from .criteria import Criterion
 
-__all__ = ["Judgement", "Judgements", "NotMeasured", "SetJudgement"]
-
 
 @dataclass(frozen=True)
 class Judgement:

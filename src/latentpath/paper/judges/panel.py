@@ -15,8 +15,6 @@ from ...models.metrics.nearest import nearest_distances
 from ...models.metrics.precision import neighbour_radii, within_manifold
 from .criteria import CLASSIFIER, FEATURES, Criterion, criteria
 
-__all__ = ["Network", "Panel", "panel_of"]
-
 Network = Callable[[Tensor], Tensor]
 """Images ``(N, C, H, W)`` in [-1, 1] to features or logits ``(N, F)``, on the CPU."""
 

@@ -12,8 +12,6 @@ from ..results import LINE, PATH
 from ..statistics import Estimate
 from .judgements import Judgement, Judgements, SetJudgement
 
-__all__ = ["is_complete", "record"]
-
 
 def record(judgements: Judgements, no_images: str | None, by_pair: bool = False) -> dict[str, Any]:
     """The estimates by criterion and kind, the differences from the straight line and from the path, and verdicts."""

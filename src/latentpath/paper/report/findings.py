@@ -12,8 +12,6 @@ from ..config import MODELS, SHORT_TITLES
 from ..results import LINE, PATH, ModelResult
 from .judge_sentences import NOT_COUNTED, better_than_endpoints
 
-__all__ = ["brief", "summary"]
-
 _TOPICS = {
     "ri": "the path's mean `ri` is above the line's",
     "length": "the decoded path is shorter than the decoded line",

@@ -15,16 +15,6 @@ from ..claims.verdicts import Claim, above, below
 from ..results import LINE, PATH
 from ..statistics import Estimate, paired
 
-__all__ = [
-    "MIN_INDEX_PAIRS",
-    "NOT_COUNTED",
-    "better_than_endpoints",
-    "better_than_line",
-    "index_sentences",
-    "is_independent",
-    "solved_pairs",
-]
-
 MIN_INDEX_PAIRS = 5
 """The fewest pairs that another index is judged on."""
 

@@ -15,8 +15,6 @@ from ..results import KINDS, LINE, PATH, SHORTEST, ModelResult
 from ..statistics import Estimate, estimate
 from .judge_sentences import NOT_COUNTED, is_independent
 
-__all__ = ["claim_table", "curve_table", "fact_table", "judge_table", "number", "solver_facts", "solver_table", "table"]
-
 
 def number(value: Estimate, digits: int = 3) -> str:
     """A number with its interval.

@@ -28,8 +28,6 @@ from .findings import brief, summary
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-__all__ = ["Content", "write"]
-
 
 @dataclass(frozen=True)
 class Content:
@@ -71,9 +69,8 @@ def _environment() -> Environment:
 
 
 def _markdown(templates: Environment, content: Content) -> str:
-    functions = {name: getattr(module, name) for module in (tables, judge_sentences) for name in module.__all__}
     return templates.get_template("report.md.j2").render(
-        functions,
+        {**vars(judge_sentences), **vars(tables)},  # the functions that the template calls
         FIGURES=FIGURES,
         PATH=PATH,
         SHORTEST=SHORTEST,

@@ -13,8 +13,6 @@ from torch import Tensor
 from ...errors import InputError
 from .style import FAINT, HALO, INK, batch_of, finish, house_style, legend_keys, stroke
 
-__all__ = ["draw_plane", "mark_ends", "plane", "plane_coordinates"]
-
 
 def plane_coordinates(latents: Tensor, tolerance: float = 1e-4) -> Tensor:
     """Returns the least-squares coordinates ``(..., K+1, 2)`` of every ``x_i`` in the basis ``(x_0, x_K)``, equation 4.

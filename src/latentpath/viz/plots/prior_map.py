@@ -17,8 +17,6 @@ from ...errors import InputError
 from .plane import mark_ends
 from .style import HALO, INK, batch_of, finish, house_style, legend_keys, stroke
 
-__all__ = ["MASSES", "prior_density", "prior_map"]
-
 _DENSITY = LinearSegmentedColormap.from_list("density", ["#F1F4F8", "#9FB0C3"])
 MASSES = (0.99, 0.9, 0.75, 0.5, 0.25)
 """The shares of the prior in the regions."""

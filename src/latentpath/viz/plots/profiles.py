@@ -11,8 +11,6 @@ from torch import Tensor
 
 from .style import batch_of, colour, finish, house_style, legend_keys, stroke
 
-__all__ = ["profiles"]
-
 
 def profiles(ri: Mapping[str, Tensor], steps: Mapping[str, Tensor], *, title: str | None = None) -> Figure:
     """Draws the realism index along every kind of curve, and the lengths of its decoded steps (paper, Figure 5).

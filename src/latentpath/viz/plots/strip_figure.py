@@ -15,8 +15,6 @@ from ...value_range import Bytes, ValueRange, inferred_range, pixels
 from ..grid import tile
 from .style import DPI, FAINT, batch_of, colour, finish, house_style
 
-__all__ = ["strips"]
-
 
 def strips(
     rows: Mapping[str, Tensor],

@@ -24,20 +24,6 @@ from torch import Tensor
 from ...errors import InputError
 from ..files import whole
 
-__all__ = [
-    "DPI",
-    "FAINT",
-    "HALO",
-    "INK",
-    "batch_of",
-    "colour",
-    "finish",
-    "house_style",
-    "legend_keys",
-    "save",
-    "stroke",
-]
-
 _SETTINGS = threading.RLock()
 """Held while matplotlib's settings are changed: all threads of a process share them."""
 
