@@ -18,8 +18,7 @@ from torch import Tensor
 
 from .errors import InputError
 
-SEED = 2**63 - 1
-"""The highest seed: it fits a signed integer of 64 bits, which files and other libraries hold."""
+SEED = 2**63 - 1  # the highest seed: it fits a signed integer of 64 bits, which files and other libraries hold
 
 if TYPE_CHECKING:
     Whole = int
@@ -279,7 +278,6 @@ def chosen_rows(name: str, which: Any, count: int) -> list[int]:
 
 
 def _entries(which: Any) -> list[Any] | None:
-    """Returns the entries of a list, range, or one-dimensional array or tensor; None for anything else."""
     if getattr(which, "ndim", 0) == 1 and not getattr(which, "is_meta", False):
         entries: list[Any] = which.tolist()
         return entries
@@ -287,5 +285,4 @@ def _entries(which: Any) -> list[Any] | None:
 
 
 def _is_truth(value: object) -> bool:
-    """Returns True for a truth value of Python, NumPy or a tensor."""
     return isinstance(value, bool) or str(getattr(value, "dtype", None)) in ("bool", "torch.bool")

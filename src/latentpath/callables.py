@@ -79,7 +79,6 @@ def any_precision(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Te
 
 
 def _widened(found: Any, points: Tensor) -> Any:
-    """Returns a half-precision tensor in the dtype of ``points``, and anything else unchanged."""
     return found.to(points.dtype) if isinstance(found, Tensor) and found.dtype in _HALF else found
 
 

@@ -18,8 +18,7 @@ from ._validate import check_pair, check_points, whole_number
 
 __all__ = ["arc_length", "at_arc", "even_arc", "lerp", "slerp", "spaced", "subdivide"]
 
-_FINE = 8
-"""The parts that a segment is cut into to find points along it."""
+_FINE = 8  # the parts that a segment is cut into to find points along it
 
 
 def _parameters(start: Tensor, end: Tensor, segments: SupportsIndex) -> Tensor:

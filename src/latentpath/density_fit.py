@@ -31,15 +31,11 @@ from ._validate import describe, whole_number
 from ._words import counted
 from .errors import InputError, missing
 
-_VARIES = 1e-3
-"""The least deviation of a direction that varies, relative to the largest deviation."""
-
+_VARIES = 1e-3  # the least deviation of a direction that varies, relative to the largest deviation
 _FLOOR = 0.1
 """The deviation across the subspace, relative to the mean deviation along it; a lower floor makes solves slower."""
 
-_ABOVE_RESIDUAL = 10.0
-"""The least floor, relative to the deviation of the encodings across the subspace."""
-
+_ABOVE_RESIDUAL = 10.0  # the least floor, relative to the deviation of the encodings across the subspace
 _POINTS = 5
 """The distinct points for every parameter of a component's mean; with fewer it would shrink onto a few of them."""
 

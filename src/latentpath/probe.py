@@ -14,9 +14,7 @@ from torch import Tensor
 from .callables import leaf_and_view, out_of_memory, training_parts
 from .errors import GeneratorError, InputError, LatentPathError
 
-_ROUNDING = 1e-5
-"""The difference of two calls that rounding explains, relative to the largest value."""
-
+_ROUNDING = 1e-5  # the difference of two calls that rounding explains, relative to the largest value
 _COUPLING = 5e-3
 """The difference of a point alone and in a batch that kernels explain, relative to the spread of the values."""
 

@@ -33,18 +33,10 @@ from torch import Tensor
 from ._validate import describe, real_number
 from .errors import InputError
 
-Bytes = np.ndarray[Any, np.dtype[np.uint8]]
-"""Pictures ``(..., H, W, C)``, C = 1 or 3."""
-
-ValueRange = tuple[float, float]
-"""The values shown as 0 and as 255."""
-
-_SLACK = 0.01
-"""How far values may pass an end of (0, 1) or (-1, 1) by rounding; of (0, 255), 255 times as far."""
-
-_CLIPPED = 3.0
-"""The largest magnitude of values that are still taken as overshoot of (0, 1) or (-1, 1)."""
-
+Bytes = np.ndarray[Any, np.dtype[np.uint8]]  # pictures ``(..., H, W, C)``, C = 1 or 3
+ValueRange = tuple[float, float]  # the values shown as 0 and as 255
+_SLACK = 0.01  # how far values may pass an end of (0, 1) or (-1, 1) by rounding; of (0, 255), 255 times as far
+_CLIPPED = 3.0  # the largest magnitude of values that are still taken as overshoot of (0, 1) or (-1, 1)
 _LOG = logging.getLogger("latentpath")
 
 _DECLARED: WeakKeyDictionary[Any, ValueRange] = WeakKeyDictionary()

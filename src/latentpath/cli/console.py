@@ -23,8 +23,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
 
-_SECONDS = 30.0
-"""Seconds between two lines of progress where there is no terminal."""
+_SECONDS = 30.0  # seconds between two lines of progress where there is no terminal
 
 
 def console(*, stderr: bool = False) -> Console:

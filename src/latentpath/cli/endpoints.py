@@ -147,7 +147,6 @@ def _read_arrays(file: Path) -> dict[str, Any]:
 
 
 def _numbers(array: Any) -> Any:
-    """A NumPy array of numbers in this machine's byte order."""
     if array.dtype.kind not in "fiu":
         raise TypeError(f"it holds {array.dtype}, expected numbers")
     return array.astype(array.dtype.newbyteorder("=")) if array.dtype.kind == "f" else array.astype("float64")

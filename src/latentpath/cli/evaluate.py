@@ -84,7 +84,6 @@ def evaluate(
 
 
 def _frame(model: Model) -> tuple[int, int]:
-    """Channels and side of what ``model`` makes."""
     if model.prior is None:
         raise InputError(f"{model.name!r} has no prior to draw latents from: name a generator")
     with torch.no_grad():

@@ -88,7 +88,6 @@ def _searches(model: Model, search: bool | None, options: Mapping[str, Any]) -> 
 def _tell(
     console: Console, files: Sequence[Path], error: Tensor, log_index: Tensor, alpha: float, search: bool
 ) -> None:
-    """A line for every picture."""
     ri = (log_index - math.log(alpha)).exp().tolist()
     for file, e, r in zip(files, error.tolist(), ri, strict=True):
         done = "inverted" if search else "encoded"
@@ -96,7 +95,6 @@ def _tell(
 
 
 def _by_pair(values: Sequence[Any]) -> list[list[Any]]:
-    """Values of starts and then ends, as a list of pairs."""
     half = len(values) // 2
     return [[start, end] for start, end in zip(values[:half], values[half:], strict=True)]
 

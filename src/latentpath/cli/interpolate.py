@@ -247,7 +247,6 @@ def _ranged(model: Model, value_range: ValueRange | None, progress: Console) -> 
 
 
 def _moved(model: Model, device: str | None) -> Model:
-    """The model on another device."""
     if device is None:
         return model
     parts = {name: getattr(model, name) for name in ("generator", "encoder", "discriminator")}
@@ -265,7 +264,6 @@ def _moved(model: Model, device: str | None) -> Model:
 
 
 def _endpoints(settings: Settings, ends: Ends, model: Model, progress: Console) -> Pairs:
-    """The endpoints, as the generator takes them."""
     assert model.prior is not None
     if ends.starts or ends.ends:
         more = {"seed": settings.seed, "max_points": settings.solving.get("max_points"), **settings.inverting}

@@ -44,7 +44,6 @@ def models(
 
 
 def _quality(found: dict[str, Any]) -> list[str]:
-    """The numbers that say most, a line each."""
     if "accuracy" in found:
         return [f"{found['accuracy']:.2%} of {found['images']:,} test images right"]
     lines = []

@@ -8,8 +8,7 @@ from .._tables import aligned
 from .._words import counted
 from ..report import LABELS, Report
 
-CONFIDENCE = "confidence"
-"""The name of the judge of digits, a column of the table."""
+CONFIDENCE = "confidence"  # the name of the judge of digits, a column of the table
 
 
 def heading(name: str, pairs: int, segments: int, alpha: float, tol: float, seed: int) -> str:

@@ -72,7 +72,6 @@ def cached_pixels(
 
 
 def _read(path: Path, shape: tuple[int, ...]) -> tuple[Tensor, str] | None:
-    """Reads a file of the cache; None if it is damaged."""
     try:
         pixels = np.load(path, mmap_mode="c")
     except (OSError, ValueError, EOFError):
@@ -96,7 +95,6 @@ def _decoded(source: Source, frame: Frame, progress: Callable[[int, int], None] 
 
 
 def _write(folder: Path, stem: str, shape: tuple[int, ...], parts: Iterator[np.ndarray]) -> Path:
-    """Writes the ``.npy`` file, whole or not at all; returns its path."""
     size = math.prod(shape)
     header, digest = BytesIO(), hashlib.sha256()
     np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": shape})

@@ -18,12 +18,8 @@ import numpy as np
 from ..errors import MissingDataError
 from .pictures import Frame
 
-CELEBA = "img_align_celeba"
-"""The name of CelebA's folder of aligned faces, and of its archive."""
-
-CELEBA_CROP = 108 / 178
-"""The width of the face in CelebA's pictures, as DCGANs take it: 108 of 178 pixels."""
-
+CELEBA = "img_align_celeba"  # the name of CelebA's folder of aligned faces, and of its archive
+CELEBA_CROP = 108 / 178  # the width of the face in CelebA's pictures, as DCGANs take it: 108 of 178 pixels
 _SUFFIXES = frozenset(
     f".{suffix}"
     for suffix in (

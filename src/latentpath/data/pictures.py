@@ -163,7 +163,6 @@ def fit(picture: Image, frame: Frame) -> np.ndarray:
 
 
 def _plain(picture: Image, value_range: ValueRange | None) -> Image:
-    """Converts a picture to eight bits a channel, opaque."""
     from PIL import Image
 
     if picture.mode == "F" or picture.mode.startswith("I"):

@@ -94,7 +94,6 @@ def adapted_scale(levels: Tensor) -> tuple[Scale | None, Tensor]:
 
 
 def _middles(some: int, count: int, like: Tensor) -> Tensor:
-    """Returns the middles of ``some`` equal shares of ``count``."""
     return ((torch.arange(some, device=like.device).to(like) + 0.5) * count / some).long()
 
 

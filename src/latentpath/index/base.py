@@ -138,7 +138,6 @@ class PriorIndex:
 
 
 def _converted(part: Any, dtype: torch.dtype, device: torch.device) -> Any:
-    """Copies a rule, all its tensors in ``dtype`` on ``device``."""
     if isinstance(part, Tensor):
         return part.to(device, dtype)
     if type(part) is UniformBall:

@@ -130,7 +130,6 @@ def _given(prior: Distribution, *names: str) -> tuple[str, Tensor]:
 
 
 def _uniform_form(prior: Any) -> UniformBall | UniformBox | None:
-    """Returns a uniform prior in float64; None for other priors."""
     if unchanged(prior, Independent) and unchanged(prior.base_dist, Uniform):
         prior = UniformBox(prior.base_dist.low, prior.base_dist.high)
     if unchanged(prior, UniformBall):

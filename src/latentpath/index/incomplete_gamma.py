@@ -136,7 +136,6 @@ def huge(dtype: torch.dtype) -> float:
 
 
 def _log_q(x: Tensor, cells: Tensor, table: GammaTable) -> tuple[Tensor, Tensor]:
-    """Computes ``log Q`` and its derivative."""
     x = x.clamp(tiny(x.dtype), huge(x.dtype))
     log_price, growth = table.log_price(x.clamp(max=table.cut), cells)
     price = log_price.exp()

@@ -116,7 +116,6 @@ def name_of(prior: Any) -> str:
 
 
 def _is_discrete(prior: Any) -> bool:
-    """Returns True if the support of a distribution, or of one of its parts, is discrete."""
     if not isinstance(prior, Distribution):
         return False
     try:

@@ -130,7 +130,6 @@ def realism_rule(prior: Any, dim: int, samples: int, seed: int) -> tuple[str, Ru
 
 
 def _log_density(prior: Any, dim: int, points: Tensor, seed: int) -> Callable[[Tensor], Tensor]:
-    """Returns the log-density of a prior, by one product for a mixture of normals."""
     if unchanged(prior, MixtureSameFamily):
         parts = normal_form(prior.component_distribution, dim)
         if parts is not None:

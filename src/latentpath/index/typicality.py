@@ -54,8 +54,7 @@ from .incomplete_gamma import log_price
 from .prior_adapter import name_of
 from .realism import realism_rule
 
-_TIP = 5e-7
-"""The end of the peak's tip, ``x_0 / a``; within it ``log P`` follows its tangent (`test_typicality.py`)."""
+_TIP = 5e-7  # the end of the peak's tip, ``x_0 / a``; within it ``log P`` follows its tangent (`test_typicality.py`)
 
 
 class TypicalityIndex(PriorIndex):

@@ -63,7 +63,6 @@ def read_model(folder: str | Path, prior: Distribution | str | None = None) -> M
 def _prior(
     given: Distribution | str | None, folder: Path, config: Mapping[str, Any], card: Card
 ) -> Distribution | None:
-    """Returns the prior that was given, or else the one that the files describe, if it fits the network."""
     dim = config.get("latent_dim")
     if isinstance(given, str):
         return named_prior(given, dim)

@@ -17,8 +17,7 @@ from .model import Model
 from .sampling import as_taken, draw
 
 _CHUNK, _ALIKE = 64, 0.02
-_DEPTHS = (10, 12, 14)
-"""Bits a channel that cameras and scanners store in 16."""
+_DEPTHS = (10, 12, 14)  # bits a channel that cameras and scanners store in 16
 
 
 def read_pictures(

@@ -20,8 +20,7 @@ from .files import CARD_FILE
 from .folders import read_model
 from .networks.classifier import DigitClassifier
 
-WEIGHTS = Path(__file__).parent / "weights"
-"""The folder of the shipped models."""
+WEIGHTS = Path(__file__).parent / "weights"  # the folder of the shipped models
 
 
 def available() -> list[str]:

@@ -10,9 +10,7 @@ from ..errors import InputError
 DIGITS = ("mnist-dcgan-semicircle", "mnist-dcgan-normal")
 WAE = "celeba-wae"
 FACES = ("celeba-dcgan-semicircle", "celeba-dcgan-normal", WAE)
-MODELS = (*DIGITS, *FACES)
-"""Every model of the paper, in the order in which they are solved."""
-
+MODELS = (*DIGITS, *FACES)  # every model of the paper, in the order in which they are solved
 GANS = (*DIGITS, *FACES[:2])
 SEMICIRCLE = ("mnist-dcgan-semicircle", "celeba-dcgan-semicircle")
 NORMAL = ("mnist-dcgan-normal", "celeba-dcgan-normal")
@@ -27,8 +25,7 @@ MODEL_TITLES = {
 """The models in words."""
 
 SHORT_TITLES = {name: title.removesuffix(" prior").replace(", ", "/") for name, title in MODEL_TITLES.items()}
-SHORT_TITLES[WAE] = "the auto-encoder"
-"""The models in a list within a sentence."""
+SHORT_TITLES[WAE] = "the auto-encoder"  # the models in a list within a sentence
 
 _PAIR_OPTIONS = {"pairs": "pairs of digits (--pairs)", "face_pairs": "pairs of faces (--face-pairs)"}
 _MAX_PAIRS = 100_000

@@ -22,8 +22,7 @@ from torch import Tensor
 from .._io import to_json, write_file, write_json
 from ..errors import DataError, InputError
 
-_IMAGES = "real images"
-"""The key of the numbers of images in ``plan.json``."""
+_IMAGES = "real images"  # the key of the numbers of images in ``plan.json``
 
 
 class JobCache:
@@ -114,7 +113,6 @@ class JobCache:
 
 
 def _difference(found: Any, wanted: Mapping[str, Any]) -> str:
-    """The differences of two settings, in words."""
     if not isinstance(found, dict):
         return "its plan is none"
     changed = []

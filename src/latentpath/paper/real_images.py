@@ -13,12 +13,8 @@ from ..data import DATA_VARIABLE, load_images
 from ..errors import DataError, InputError, LatentPathError
 from .config import DIGITS, FACES, WAE
 
-HELD_OUT = 100
-"""The number of faces, the last by name, that the models of faces were not trained on."""
-
-_SIZES = {"mnist": (28, 1), "celeba": (64, 3)}
-"""Side and channels of the images of each data set."""
-
+HELD_OUT = 100  # the number of faces, the last by name, that the models of faces were not trained on
+_SIZES = {"mnist": (28, 1), "celeba": (64, 3)}  # side and channels of the images of each data set
 IMAGE_DEPENDENT_JOBS: Mapping[str, tuple[str, ...]] = {
     "mnist": tuple(f"{name}/{job}*" for name in DIGITS for job in ("indices-", "judged")),
     "celeba": (*(f"{name}/judged*" for name in FACES), f"{WAE}/*"),

@@ -35,8 +35,7 @@ from .report.writer import Content, write
 from .results import KINDS, LINE, PATH, SHORTEST, SLERP, ModelResult
 
 METRIC = "path, metric spacing"
-_DIGITS_AT_ONCE, _FACES_AT_ONCE = 8, 4
-"""Pairs that are solved together."""
+_DIGITS_AT_ONCE, _FACES_AT_ONCE = 8, 4  # pairs that are solved together
 
 
 @dataclass
@@ -229,8 +228,6 @@ def _figures_and_report(run: Reproduction, out: Path, command: str) -> list[Path
 
 
 def _judged(run: Reproduction, name: str, result: ModelResult) -> dict[str, Any]:
-    """The record of the judges on the curves of a model."""
-
     def curves() -> dict[str, Tensor]:
         along = torch.linspace(0, run.config.segments, run.config.frames).round().long()
         even = {kind: run.even(name, result.curves[kind]) for kind in (LINE, SLERP, PATH)}
@@ -240,7 +237,6 @@ def _judged(run: Reproduction, name: str, result: ModelResult) -> dict[str, Any]
 
 
 def _other_indices(run: Reproduction, name: str, result: ModelResult) -> dict[str, Any]:
-    """The paths by other indices: how they were solved, and the record of the judges."""
     count, real, model = run.config.digit_pairs(run.config.index_pairs), run.real.pixels.get("mnist"), run.models[name]
     names, (start, end) = jobs.index_names(model, real), run.endpoints(name)
     compute = partial(jobs.indices, model, real, config=run.config)

@@ -21,16 +21,13 @@ from .._io import finite
 from .._words import counted
 from ..errors import DataError, InputError, missing
 
-CONFIDENCE = 0.95
-"""The nominal coverage of an interval."""
-
+CONFIDENCE = 0.95  # the nominal coverage of an interval
 COVERAGE = {5: 0.77, 10: 0.89, 24: 0.92}
 """The measured coverage, of 400 samples each of so many values from a normal distribution."""
 
 _RESAMPLES, _FEWEST = 10_000, 3
 
-Values = Tensor | Sequence[float]
-"""One number for each pair, ``(B,)``."""
+Values = Tensor | Sequence[float]  # one number for each pair, ``(B,)``
 
 
 @dataclass(frozen=True)
@@ -109,7 +106,6 @@ def estimate(values: Values, *, confidence: float = CONFIDENCE, resamples: int =
 
 
 def _numbers(values: Values) -> Tensor:
-    """``(B,)`` in float64."""
     every = torch.as_tensor(values, dtype=torch.float64).detach().cpu()
     if every.ndim != 1:
         raise InputError(f"values must be (B,), one number for each pair, got {tuple(every.shape)}")

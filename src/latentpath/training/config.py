@@ -10,8 +10,7 @@ from typing import Any, Literal
 from ..errors import InputError
 from ..models.networks.convolutions import widths_from
 
-SEEDS = 2**28
-"""The bound of seeds, which start at 0."""
+SEEDS = 2**28  # the bound of seeds, which start at 0
 
 
 def _fixed(default: Any) -> Any:

@@ -121,7 +121,6 @@ def fit(
 
 
 def _check(config: RunConfig, images: Tensor, prior: Distribution, processes: int) -> None:
-    """Refuses images and priors that do not fit the configuration."""
     expected = (config.channels, config.size, config.size)
     if images.ndim != 4 or tuple(images.shape[1:]) != expected or images.dtype != torch.uint8:
         raise InputError(
@@ -138,7 +137,6 @@ def _check(config: RunConfig, images: Tensor, prior: Distribution, processes: in
 
 
 def _begin(trainer: Trainer, name: str, prior: Distribution) -> None:
-    """Starts ``trainer`` from the weights of the model called ``name``."""
     model = load(name, prior=prior)  # the run's prior, not the model's
     for part, modules in trainer.begins.items():
         theirs = getattr(model, part)
@@ -244,13 +242,11 @@ class _Run:
 
 
 def _share(accelerator: Accelerator, batch: int) -> slice:
-    """Returns the part of a batch for this process."""
     each = batch // accelerator.num_processes
     return slice(accelerator.process_index * each, (accelerator.process_index + 1) * each)
 
 
 def _together(accelerator: Accelerator, losses: Mapping[str, Tensor], ending: bool) -> tuple[dict[str, float], bool]:
-    """Returns the mean losses over all processes, and whether any of them wants to end."""
     values = torch.stack([*losses.values(), torch.tensor(float(ending), device=accelerator.device)])
     if accelerator.num_processes > 1:
         values = accelerator.reduce(values, "mean")

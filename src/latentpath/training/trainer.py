@@ -19,9 +19,7 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
     from PIL.Image import Image
 
-STATISTICS = "measuring batch statistics"
-"""The name of the stage after the steps."""
-
+STATISTICS = "measuring batch statistics"  # the name of the stage after the steps
 Config = TypeVar("Config", bound=RunConfig)
 
 

@@ -118,7 +118,6 @@ def _network(config: WAEConfig) -> WAE:
 
 @torch.no_grad()
 def _recalibrate(network: WAE, images: Tensor, config: WAEConfig, stage: Stage, count: int = 100) -> None:
-    """Measures the batch statistics of averaged weights anew, over images and their latents."""
     at = batches(images, min(256, len(images)), config.seed)
     with measuring_statistics(network):
         for i in each(range(count), STATISTICS, stage):

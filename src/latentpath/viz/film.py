@@ -31,8 +31,7 @@ if TYPE_CHECKING:
 Loop = Literal["bounce", "repeat"] | None
 """How a film goes on at its end: back the way it came, from the start again, or not at all."""
 
-_COMFORTABLE = (224, 500)
-"""About the height of a frame, and of all rows together, that is comfortable to see."""
+_COMFORTABLE = (224, 500)  # about the height of a frame, and of all rows together, that is comfortable to see
 
 
 def film(
@@ -116,7 +115,7 @@ def film(
 
 
 class _StoppedError(Exception):
-    """The callback asked to stop."""
+    pass
 
 
 def _grid(curves: Sequence[Curve], pairs: int, captions: Sequence[str] | None, scale: SupportsIndex | None) -> Grid:

@@ -29,9 +29,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".mp4", ".gif", ".webp")
 
-_UNITS = {".gif": 100, ".webp": 1000}
-"""The parts of a second in which a format counts; an MP4 has exact times."""
-
+_UNITS = {".gif": 100, ".webp": 1000}  # the parts of a second in which a format counts; an MP4 has exact times
 _MAX_FPS, _MIN_FPS = {".gif": 50, ".webp": 90, ".mp4": 240}, 0.1
 """Frames a second: players show a faster GIF or WebP as slowly as they like."""
 

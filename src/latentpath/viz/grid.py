@@ -80,7 +80,6 @@ class Grid:
 
     @cached_property
     def _blank(self) -> Image:
-        """The page without frames."""
         from PIL import Image, ImageDraw
 
         page, (rows, columns) = Image.new(self._mode, self.size, self._background), self._names

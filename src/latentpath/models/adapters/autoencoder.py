@@ -156,7 +156,6 @@ def diffusers_autoencoder(
 
 
 def _wide(dtype: torch.dtype) -> torch.dtype:
-    """The dtype itself, or float32 for half precision."""
     return torch.promote_types(dtype, torch.float32)
 
 
@@ -197,7 +196,6 @@ def _latent_shape(config: Any, given: Sequence[int] | None) -> tuple[int, int, i
 
 
 def _scaling(config: Any) -> tuple[Any, Any]:
-    """Scale and shift of every channel."""
     scale, shift, mean, deviation = (
         _get(config, key) for key in ("scaling_factor", "shift_factor", "latents_mean", "latents_std")
     )

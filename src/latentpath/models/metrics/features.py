@@ -14,11 +14,8 @@ from ..loading import load
 from ..model import Model
 from ..registry import available
 
-Features = Callable[[Tensor], Tensor]
-"""Images ``(N, C, H, W)`` in [-1, 1] to vectors ``(N, F)``."""
-
-CHUNK, IMAGES = 500, 250
-"""Rows of features that are compared, and images that a network computes, at a time."""
+Features = Callable[[Tensor], Tensor]  # images ``(N, C, H, W)`` in [-1, 1] to vectors ``(N, F)``
+CHUNK, IMAGES = 500, 250  # rows of features that are compared, and images that a network computes, at a time
 
 _SHIPPED: dict[tuple[int, ...], str] = {(1, 28, 28): "mnist-classifier", (3, 64, 64): "celeba-wae"}
 

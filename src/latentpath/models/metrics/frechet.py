@@ -8,8 +8,7 @@ from torch import Tensor
 from ...errors import InputError
 from .features import check_features
 
-_PRODUCTS = 2**26
-"""The most numbers that the products of features of all groups may take together; 512 MiB."""
+_PRODUCTS = 2**26  # the most numbers that the products of features of all groups may take together; 512 MiB
 
 
 def gaussian_frechet_distance(mean1: Tensor, covariance1: Tensor, mean2: Tensor, covariance2: Tensor) -> float:
@@ -94,7 +93,6 @@ def _covariance(features: Tensor) -> Tensor:
 
 
 def _root(covariance: Tensor) -> Tensor:
-    """The symmetric square root of ``(F, F)``."""
     values, vectors = torch.linalg.eigh(covariance)
     root: Tensor = vectors * values.clamp_min(0).sqrt() @ vectors.mT
     return root

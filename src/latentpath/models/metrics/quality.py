@@ -36,8 +36,7 @@ from .nearest import nearest_distances
 from .precision import precision_recall
 
 _COMPARED, _ENOUGH = 5_000, 2_000
-SURE = 0.9
-"""The confidence from which on the classifier counts as sure."""
+SURE = 0.9  # the confidence from which on the classifier counts as sure
 
 
 @dataclass(frozen=True)
@@ -143,7 +142,6 @@ def measure_generator(
 
 
 def _compared(found: Tensor, real: Tensor, reference: Tensor, stage: Stage) -> dict[str, Any]:
-    """Compares features of samples and of real images with those of the reference."""
     few, few_real, few_reference = found[:_COMPARED], real[:_COMPARED], reference[:_COMPARED]
     stage("precision and recall", 0, 1)
     precision, recall = precision_recall(few, few_reference)
@@ -184,8 +182,6 @@ def _references(
 def _judged(
     judge: DigitClassifier, name: str | None, images: Tensor, test: Tensor | None, stage: Stage
 ) -> dict[str, Any]:
-    """Measures the classes and confidences of samples and of real images."""
-
     def sure(some: Tensor) -> tuple[Tensor, Tensor, float, float]:
         confidence, classes = over(lambda chunk: judge(chunk).softmax(1), some, stage, "classes").max(1)
         share = float((confidence >= SURE).float().mean())
@@ -206,8 +202,6 @@ def _judged(
 
 
 def _reconstructed(model: Model, train: Tensor, test: Tensor | None, stage: Stage) -> dict[str, Any]:
-    """Measures the reconstruction error of an auto-encoder."""
-
     def error(images: Tensor) -> float:
         squares = [
             (model.generator(model.encode(real)) - real).square().mean((1, 2, 3))

@@ -6,8 +6,7 @@ from torch import Tensor, nn
 
 from .base import Pretrained
 
-FEATURES = 64
-"""How many numbers `DigitClassifier.features` gives per image."""
+FEATURES = 64  # how many numbers `DigitClassifier.features` gives per image
 
 
 class DigitClassifier(Pretrained):

@@ -8,8 +8,7 @@ from torch import nn
 
 from ...errors import InputError
 
-SIDES = {28: 7, 64: 4}
-"""The sides of images, and how small the networks make them by halving."""
+SIDES = {28: 7, 64: 4}  # the sides of images, and how small the networks make them by halving
 
 
 def widths_from(width: int, size: int) -> list[int]:

@@ -12,8 +12,7 @@ from ..statistics import estimate, paired, unpaired
 from .sections import Fact, Section, middle, model_claim, ri_gain_over_length, saved_share, share_of_points
 from .verdicts import Claim, above, below, within
 
-_OUTSIDE = 0.05
-"""The level of ri that 5 % of the prior's own samples are below."""
+_OUTSIDE = 0.05  # the level of ri that 5 % of the prior's own samples are below
 
 
 def _mean_ri_claim(result: ModelResult) -> Claim:
@@ -156,7 +155,6 @@ def auto_encoder(results: Mapping[str, ModelResult], apart: Mapping[str, dict[st
 
 
 def _agreement(wae: ModelResult, ratios: Mapping[str, Mapping[str, Tensor]]) -> list[Claim]:
-    """The claims that path and line of the auto-encoder nearly agree, and that the line is realistic already."""
     return [
         *(
             Claim(
@@ -181,7 +179,6 @@ def _agreement(wae: ModelResult, ratios: Mapping[str, Mapping[str, Tensor]]) -> 
 
 
 def _against(wae: ModelResult, gan: ModelResult, ratios: Mapping[str, Mapping[str, Tensor]]) -> list[Claim]:
-    """The claims that compare the auto-encoder with a GAN of the same faces."""
     title = MODEL_TITLES[gan.name]
     nearer = "the path of the auto-encoder is nearer to the line than that of the GAN"
     cheaper = "the path of the auto-encoder saves a smaller share of the cost than that of the GAN"

@@ -13,8 +13,7 @@ from ..results import LINE, PATH, ModelResult
 from ..statistics import Estimate, estimate, paired, proportion
 from .verdicts import Claim, Rule
 
-Fact = tuple[str, Estimate]
-"""A number that no claim depends on, with its name."""
+Fact = tuple[str, Estimate]  # a number that no claim depends on, with its name
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,6 @@ def resolution(
 
 
 def _descent(result: ModelResult, tensors: Mapping[str, Tensor], config: Config) -> tuple[list[Fact], str]:
-    """The facts on gradient descent, and a sentence."""
     pairs, title = len(tensors["cost"]), MODEL_TITLES[result.name]
     ratio = estimate(tensors["cost"] / result.cost[PATH][:pairs])
     facts = [

@@ -21,9 +21,7 @@ from ...viz.grid import tile
 from ...viz.plots.plane import draw_plane
 from ...viz.plots.style import FAINT, colour, legend_keys, stroke
 
-SMALL = 7.0
-"""The font size of small print, in points."""
-
+SMALL = 7.0  # the font size of small print, in points
 STYLE: Mapping[str, Any] = {
     "font.size": 8,
     "axes.labelsize": 7.5,
@@ -40,8 +38,7 @@ STYLE: Mapping[str, Any] = {
 }
 """Changes to the house style for figures that are printed unscaled, on a page 7 inches wide."""
 
-GAP = 2
-"""The gap between two frames of a strip, in pixels of a frame."""
+GAP = 2  # the gap between two frames of a strip, in pixels of a frame
 
 
 class Canvas:

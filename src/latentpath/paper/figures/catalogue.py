@@ -170,7 +170,6 @@ def caption(number: int, results: Mapping[str, ModelResult]) -> str:
 
 
 def _chosen(number: int, results: Mapping[str, ModelResult]) -> tuple[FigureSpec, list[Selection]]:
-    """The content of a figure, and the selected pairs of each of its models."""
     if number not in FIGURES:
         raise InputError(f"the paper has no Figure {number}: choose from {', '.join(map(str, FIGURES))}")
     spec = FIGURES[number]
@@ -182,7 +181,6 @@ def _chosen(number: int, results: Mapping[str, ModelResult]) -> tuple[FigureSpec
 
 
 def _frame_sentence(segments: int) -> str:
-    """The sentence on the frames of a strip."""
     midpoints, missed = segments - 1, (segments // EVERY) * EVERY
     words = f"Every fifth of the {midpoints} midpoints is shown, and both ends"
     close = missed if EVERY <= missed < segments else None
@@ -190,7 +188,6 @@ def _frame_sentence(segments: int) -> str:
 
 
 def _pair_sentence(selection: Selection, spec: FigureSpec) -> str:
-    """The sentence on the pairs."""
     first, last = selection.pairs[0] + 1, selection.pairs[-1] + 1
     if spec.last:
         return f"It is pair {last} of those drawn."

@@ -147,7 +147,6 @@ def profiles(title: str, chosen: Sequence[Selection]) -> Figure:
 
 
 def _columns(count: int) -> tuple[list[float], float]:
-    """The left edges of panels side by side, and their width."""
     pitch = (_WIDTH - 0.1) / max(count, 3)
     return [0.55 + k * pitch for k in range(count)], pitch - 0.55
 

@@ -19,12 +19,8 @@ from ...value_range import Bytes, pixels
 from ...viz.plots.plane import plane_coordinates
 from ..results import LINE, PATH, ModelResult
 
-DRAWN_KINDS = (LINE, PATH)
-"""The kinds of curve that the paper draws, from top to bottom."""
-
-EVERY = 5
-"""The distance of the shown midpoints."""
-
+DRAWN_KINDS = (LINE, PATH)  # the kinds of curve that the paper draws, from top to bottom
+EVERY = 5  # the distance of the shown midpoints
 _SAMPLES, _DIGITS = 1500, 6
 
 
@@ -41,7 +37,6 @@ def shown_points(segments: int) -> list[int]:
 
 
 def _rounded(value: Any) -> Any:
-    """Tensors and containers with numbers of 6 significant digits."""
     if isinstance(value, Tensor):
         return _rounded(value.tolist())
     if isinstance(value, dict):

@@ -11,12 +11,8 @@ from ...viz.plots.style import FAINT, colour
 from .canvas import GAP, SMALL, Canvas
 from .selection import DRAWN_KINDS, Selection
 
-LABEL = 1.08
-"""The left edge of a strip with labels, in inches."""
-
-PIXELS = 1450
-"""About how many pixels of the figure a strip as wide as the figure has."""
-
+LABEL = 1.08  # the left edge of a strip with labels, in inches
+PIXELS = 1450  # about how many pixels of the figure a strip as wide as the figure has
 _ROW_GAP, _PAIR_GAP = 0.035, 0.13
 
 
@@ -41,7 +37,6 @@ class Strips:
 
     @property
     def _size(self) -> tuple[int, int, int]:
-        """Number, height and width of the frames of a strip."""
         _, count, height, wide, _ = next(iter(self.frames.values())).shape
         return int(count), int(height), int(wide)
 

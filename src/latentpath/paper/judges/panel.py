@@ -15,11 +15,8 @@ from ...models.metrics.nearest import nearest_distances
 from ...models.metrics.precision import neighbour_radii, within_manifold
 from .criteria import CLASSIFIER, FEATURES, Criterion, criteria
 
-Network = Callable[[Tensor], Tensor]
-"""Images ``(N, C, H, W)`` in [-1, 1] to features or logits ``(N, F)``, on the CPU."""
-
-_Measure = Callable[[Tensor], Tensor]
-"""Images, features or logits ``(N, ...)`` to one number each, ``(N,)``."""
+Network = Callable[[Tensor], Tensor]  # images ``(N, C, H, W)`` in [-1, 1] to features or logits ``(N, F)``, on the CPU
+_Measure = Callable[[Tensor], Tensor]  # images, features or logits ``(N, ...)`` to one number each, ``(N,)``
 
 
 @dataclass(frozen=True)
@@ -90,7 +87,6 @@ def panel_of(
 
 
 def _precision(known: Tensor, neighbours: int, manifold: int, seed: int) -> _Measure | str:
-    """The measure of `precision` from the features of real images, or the reason why there is none."""
     chosen = known[torch.randperm(len(known), generator=torch.Generator().manual_seed(seed))[:manifold]]
     if len(chosen) <= neighbours:
         return f"a manifold of {neighbours} neighbours needs more than {len(chosen)} real images"
@@ -121,7 +117,6 @@ def _feature_network(
 
 
 def _classifier(model: Model, classifier: str | Network | None) -> Network | str:
-    """The network to logits, or the reason why there is none."""
     if classifier is None:
         classifier = (model.card.get("quality") or {}).get("judge")
         if classifier is None:

@@ -28,8 +28,7 @@ _TOPICS = {
 }
 """A sentence for every topic of claims."""
 
-Records = Mapping[str, Mapping[str, Any]]
-"""The records of the judges, by model."""
+Records = Mapping[str, Mapping[str, Any]]  # the records of the judges, by model
 
 
 def summary(sections: Sequence[Section], results: Mapping[str, ModelResult], records: Records) -> tuple[str, str, str]:
@@ -80,7 +79,6 @@ def brief(sections: Sequence[Section], records: Records) -> tuple[str, str]:
 
 
 def _by_models(sentences: Mapping[tuple[str, ...], Sequence[str]], that: str) -> str:
-    """The sentences, grouped by the models that they are true of."""
     groups = []
     for names, each in sentences.items():
         models = f"all {len(MODELS)} models" if len(names) == len(MODELS) else listed([SHORT_TITLES[n] for n in names])
@@ -107,7 +105,6 @@ def _verdicts(records: Records) -> dict[str, list[str]]:
 
 
 def _judges(records: Records) -> str:
-    """A clause for every independent judge."""
     better = [title for record in records.values() for title in better_than_endpoints(record)]
     clauses = []
     for title, found in _verdicts(records).items():

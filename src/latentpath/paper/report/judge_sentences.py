@@ -15,12 +15,8 @@ from ..claims.verdicts import Claim, above, below
 from ..results import LINE, PATH
 from ..statistics import Estimate, paired
 
-MIN_INDEX_PAIRS = 5
-"""The fewest pairs that another index is judged on."""
-
-NOT_COUNTED = ("smoothness",)
-"""Criteria of the spacing of a curve, not of its frames; they are shown and not counted."""
-
+MIN_INDEX_PAIRS = 5  # the fewest pairs that another index is judged on
+NOT_COUNTED = ("smoothness",)  # criteria of the spacing of a curve, not of its frames; they are shown and not counted
 _NETWORKS = {"classifier", "feature network"}
 _INDEX_PARTS = {"classifier": _NETWORKS, "neighbours": _NETWORKS, "discriminator": {"discriminator"}}
 """The networks that an index of digits is made of; classifier and feature network are one network."""

@@ -132,8 +132,6 @@ def judge_table(
 
 
 def _solve_rows(kinds: Sequence[str], solves: Mapping[str, Mapping[str, Sequence[Any]]]) -> list[list[str]]:
-    """The rows of outcomes, evaluations and tunnels."""
-
     def row(title: str, cell: Any) -> list[str]:
         return [title, *(cell(solves[kind]) if kind in solves else "–" for kind in kinds), "–"]
 

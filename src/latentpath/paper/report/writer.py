@@ -99,7 +99,6 @@ def _longer(results: Mapping[str, ModelResult]) -> str:
 
 
 def _page(templates: Environment, text: str, out: Path) -> str:
-    """The Markdown as one HTML page, with the figures in it."""
     from markdown_it import MarkdownIt
 
     body = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
@@ -113,7 +112,6 @@ def _page(templates: Environment, text: str, out: Path) -> str:
 
 
 def _numbers(content: Content) -> dict[str, Any]:
-    """Every number of the report, and the numbers of every pair."""
     pairs = {
         name: {
             kind: {

@@ -18,8 +18,7 @@ from .plane import mark_ends
 from .style import HALO, INK, batch_of, finish, house_style, legend_keys, stroke
 
 _DENSITY = LinearSegmentedColormap.from_list("density", ["#F1F4F8", "#9FB0C3"])
-MASSES = (0.99, 0.9, 0.75, 0.5, 0.25)
-"""The shares of the prior in the regions."""
+MASSES = (0.99, 0.9, 0.75, 0.5, 0.25)  # the shares of the prior in the regions
 
 
 def prior_map(

@@ -24,9 +24,7 @@ from torch import Tensor
 from ...errors import InputError
 from ..files import whole
 
-_SETTINGS = threading.RLock()
-"""Held while matplotlib's settings are changed: all threads of a process share them."""
-
+_SETTINGS = threading.RLock()  # held while matplotlib's settings are changed: all threads of a process share them
 _COLOURS = {"straight line": "#009E73", "slerp": "#0072B2", "path": "#D55E00"}
 _DASHES: dict[str, Any] = {"straight line": (0, (5, 1.6)), "slerp": (0, (1.2, 1.2)), "path": "-"}
 _OTHERS = ("#CC79A7", "#7A5C00", "#4D4D4D")
