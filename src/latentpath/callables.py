@@ -117,15 +117,10 @@ def training_parts(module: object) -> str:
     return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
 
 
-def check_eval(module: object, name: str, advice: str = "call .eval() on it first") -> None:
-    """Refuses a module with `training_parts`.
-
-    Raises:
-        GeneratorError: the module or a part of it computes as in training.
-    """
-    busy = training_parts(module)
-    if busy:
-        raise GeneratorError(f"{name} is in training mode ({busy}): {advice}")
+def check_eval(module: object, name: str, advice: str = "Call .eval() on it first.") -> None:
+    """Refuses a module with `training_parts`, by a GeneratorError."""
+    if busy := training_parts(module):
+        raise GeneratorError(f"{name} must be in eval mode; got training mode ({busy}). {advice}")
 
 
 def _is_exported(part: nn.Module) -> bool:

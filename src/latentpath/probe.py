@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from .callables import leaf_and_view, out_of_memory, training_parts
+from .callables import check_eval, leaf_and_view, out_of_memory
 from .errors import GeneratorError, InputError, LatentPathError
 
 _ROUNDING = 1e-5  # the difference of two calls that rounding explains, relative to the largest value
@@ -28,9 +28,7 @@ def check_callable(name: str, function: object) -> None:
     """
     if not callable(function) or isinstance(function, type):
         raise InputError(f"{name} must be a callable; got {type(function).__name__}.")
-    busy = training_parts(function)
-    if busy:
-        raise GeneratorError(f"{name} must be in eval mode; got training mode ({busy}). Call {name}.eval() first.")
+    check_eval(function, name, f"Call {name}.eval() first.")
 
 
 def tried(name: str, function: Callable[[Tensor], Tensor], points: Tensor) -> Tensor:

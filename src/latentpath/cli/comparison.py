@@ -16,9 +16,12 @@ from typing import Any
 
 import torch
 from rich.console import Console
+from rich.text import Text
 from torch import Tensor
 
 from .._io import to_json
+from .._tables import aligned
+from .._words import counted
 from ..curves import lerp, slerp
 from ..energy import energy
 from ..errors import InputError, SolveError
@@ -32,7 +35,8 @@ from ..source import Source
 from .console import solving
 from .drawings import drawings
 from .output import REPORT, attempt, files_in, save_paths, unwritten
-from .table import CONFIDENCE, legend, table
+
+CONFIDENCE = "confidence"  # the name of the judge of digits, a column of the table
 
 
 @dataclass(frozen=True)
@@ -150,3 +154,44 @@ def about(settings: Mapping[str, Any], model: Model, found: Found, report: Repor
         "model": {"name": model.name, "sha256": model.card.get("sha256"), "value_range": model.value_range},
         "versions": {"latentpath": __version__, "torch": torch.__version__, "python": platform.python_version()},
     }
+
+
+def heading(name: str, pairs: int, segments: int, alpha: float, tol: float, seed: int) -> str:
+    """The line that a run begins with."""
+    return (
+        f"{name}: {counted(pairs, 'pair')}, {counted(segments, 'segment')}, alpha {alpha:g}, tol {tol:g}, seed {seed}"
+    )
+
+
+def table(report: Report, seconds: dict[str, float]) -> Text:
+    """The comparison, means over the pairs, for a terminal; ``seconds`` are those of each row."""
+    judged = list(report.rows[0].judged)
+    rows = [["", "cost", "mean ri", "lowest ri", "length", *judged, "evals", "seconds"]]
+    for row in report.rows:
+        means = row.means()
+        rows.append(
+            [
+                LABELS.get(row.name, row.name),
+                f"{means['cost']:.2f}",
+                f"{means['mean ri']:.3f}",
+                f"{means['lowest ri']:.2g}",
+                f"{means['length']:.1f}",
+                *(f"{means[name]:.3f}" for name in judged),
+                f"{means['evaluations']:.1f}",
+                f"{seconds[row.name]:.1f}",
+            ]
+        )
+    head, *body = aligned(rows)
+    bold = [row.name == "path" for row in report.rows]
+    lines = [Text(line, style="bold" if path else "") for line, path in zip(body, bold, strict=True)]
+    return Text("\n").join([Text(head, style="bold"), Text("─" * len(head)), *lines])
+
+
+def legend(report: Report) -> str:
+    """The meaning of the columns of the table."""
+    pairs = len(report["path"].cost)
+    judged = f"{CONFIDENCE}: of the classifier in the frames; " if CONFIDENCE in report["path"].judged else ""
+    return (
+        f"Means over {counted(pairs, 'pair')}. length: of the decoded curve; {judged}"
+        "evals: forward and backward passes over a whole path."
+    )

@@ -22,7 +22,6 @@ from .image_endpoints import from_images, sheet
 from .options import LatentDim, Prior, Threads, epilog, given, use_threads
 from .output import ENDPOINTS, list_files, staged
 from .settings import Settings
-from .table import heading
 
 if TYPE_CHECKING:
     from .comparison import Found
@@ -200,7 +199,7 @@ def _restarts(text: str | None) -> int | str | None:
 def run(settings: Settings, ends: Ends, out: Path, console: Console, progress: Console) -> Found:
     """Finds the endpoints, solves, prints, and writes into ``out``."""
     from ..models import load
-    from .comparison import conclude, no_generator, solve
+    from .comparison import conclude, heading, no_generator, solve
 
     use_threads(settings.threads)
     model = _moved(load(settings.model, **settings.loading), settings.device)

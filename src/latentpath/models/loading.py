@@ -153,8 +153,9 @@ def _from_code(name: str, prior: Distribution | str | None, dim: int | None) -> 
     for part in (model.generator, model.encoder, model.discriminator):
         if fresh and isinstance(part, nn.Module) and training_parts(part):
             part.eval()
-        advice = "call .eval() on it in that module, or name a function that makes it"
-        check_eval(part, f"{name}: {type(part).__name__}", advice)
+        check_eval(
+            part, f"{name}: {type(part).__name__}", "Call .eval() on it there, or name a function that makes it."
+        )
     return model
 
 

@@ -3,7 +3,7 @@
 =========  ===============================================  ========================  ===============  ==========
 suffix     pictures                                         time                      needs            written by
 =========  ===============================================  ========================  ===============  ==========
-``.gif``   grey: exact; colour: 256 colours for each frame  hundredths, 50 a second   Pillow           `gif`
+``.gif``   grey: exact; colour: 256 colours for each frame  hundredths, 50 a second   Pillow           here
 ``.webp``  exact                                            thousandths, 90 a second  Pillow           `webp`
 ``.mp4``   H.264, nearly exact                              exact                     PyAV, ``[viz]``  `mp4`
 =========  ===============================================  ========================  ===============  ==========
@@ -14,14 +14,14 @@ Every film has exactly the frames it was given, even where neighbours are alike,
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path as FilePath
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from ..errors import InputError
-from . import gif, mp4, webp
+from . import mp4, webp
 from .files import whole
 
 if TYPE_CHECKING:
@@ -80,4 +80,22 @@ def write_film(images: Iterable[Image], file: FilePath, frames: int, seconds: fl
             mp4.write(images, frames / Fraction(seconds).limit_denominator(1000), partial)
             return
         with partial.open("wb") as out:
-            {".gif": gif, ".webp": webp}[suffix].write(images, durations(frames, seconds, suffix), out, loop)
+            write = write_gif if suffix == ".gif" else webp.write
+            write(images, durations(frames, seconds, suffix), out, loop)
+
+
+def write_gif(images: Iterable[Image], hundredths: Sequence[int], file: IO[bytes], loop: bool) -> None:
+    """Writes an animated GIF, one frame after the other; grey frames are exact, frames in colour have 256 colours each.
+
+    ``Image.save(save_all=True)`` of Pillow is not used: it holds all frames until the last one has come, and merges frames
+    that are alike, so that a film loses count.
+    """
+    from PIL.GifImagePlugin import getdata, getheader
+
+    info = {"optimize": False, "duration": 10, **({"loop": 0} if loop else {})}
+    for i, (image, time) in enumerate(zip(images, hundredths, strict=True)):
+        reduced = image if image.mode == "L" else image.quantize(256)
+        if i == 0:
+            file.writelines(getheader(reduced.copy(), info=info)[0])
+        file.writelines(getdata(reduced.copy(), duration=10 * time, include_color_table=reduced.mode == "P"))
+    file.write(b";")

@@ -29,10 +29,8 @@ from ...errors import InputError
 from ..model import Model
 from ..networks.classifier import DigitClassifier
 from ..sampling import draw
+from .distances import frechet_distance, kernel_distance, nearest_distances
 from .features import IMAGES, Features, over
-from .frechet import frechet_distance
-from .kernel import kernel_distance
-from .nearest import nearest_distances
 from .precision import precision_recall
 
 _COMPARED, _ENOUGH = 5_000, 2_000

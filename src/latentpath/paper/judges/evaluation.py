@@ -31,8 +31,8 @@ from torch import Tensor
 from ...decoding import chords
 from ...errors import InputError
 from ...models import Model
+from ...models.metrics.distances import frechet_distances
 from ...models.metrics.features import Features
-from ...models.metrics.frechet import frechet_distances
 from .criteria import Criterion
 from .judgements import Judgement, Judgements, NotMeasured, SetJudgement
 from .panel import Network, Panel, panel_of

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from ...errors import InputError
 from ...models import Model, load
+from ...models.metrics.distances import nearest_distances
 from ...models.metrics.features import Features, feature_network, over
-from ...models.metrics.nearest import nearest_distances
 from ...models.metrics.precision import neighbour_radii, within_manifold
 from .criteria import CLASSIFIER, FEATURES, Criterion, criteria
 

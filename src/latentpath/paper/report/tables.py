@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+from ..._tables import markdown
 from ...solvers import Outcome
 from ..claims.sections import Section
 from ..claims.verdicts import Claim
@@ -28,16 +29,8 @@ def number(value: Estimate, digits: int = 3) -> str:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table.
-
-    Example:
-        >>> print(table(["curve", "cost"], [["path", "2"]]))
-        | curve | cost |
-        |---|---|
-        | path | 2 |
-    """
-    lines = [" | ".join(cell.replace("|", "\\|") for cell in row) for row in rows]
-    return "\n".join([f"| {' | '.join(head)} |", f"|{'---|' * len(head)}", *(f"| {line} |" for line in lines)])
+    """A Markdown table."""
+    return "\n".join(markdown(head, list(rows)))
 
 
 def curve_table(results: Mapping[str, ModelResult]) -> str:

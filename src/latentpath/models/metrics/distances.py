@@ -1,12 +1,15 @@
-"""Fréchet distances between distributions of features (Heusel et al. 2017)."""
+"""Distances: Fréchet's and the kernel distance of distributions of features, and that of images to their neighbours."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
+from ..._batching import blocks
+from ..._progress import Stage, each, silent
+from ...data import to_unit_range
 from ...errors import InputError
-from .features import check_features
+from .features import CHUNK, check_features
 
 _PRODUCTS = 2**26  # the most numbers that the products of features of all groups may take together; 512 MiB
 
@@ -96,3 +99,51 @@ def _root(covariance: Tensor) -> Tensor:
     values, vectors = torch.linalg.eigh(covariance)
     root: Tensor = vectors * values.clamp_min(0).sqrt() @ vectors.mT
     return root
+
+
+def kernel_distance(features1: Tensor, features2: Tensor) -> float:
+    r"""The squared maximum mean discrepancy of ``(N, F)`` and ``(M, F)``, kernel :math:`(x^T y / F + 1)^3`, unbiased.
+
+    It is 0 on average where both are of one distribution, and may be below 0. Unlike the Fréchet distance it does not
+    depend on the number of samples, on average (Bińkowski et al. 2018).
+
+    Example:
+        >>> import torch
+        >>> x = torch.tensor([[0.0], [2.0]])
+        >>> kernel_distance(x, x)  # k(0, 2) + k(0, 2) - (k(0, 0) + 2 k(0, 2) + k(2, 2)) / 2
+        -62.0
+    """
+    check_features(features1, features2)
+    x, y = features1.double(), features2.double()
+
+    def total(a: Tensor, b: Tensor) -> float:
+        return sum(float((chunk @ b.mT / a.shape[1] + 1).pow(3).sum()) for chunk in a.split(CHUNK))
+
+    def among(a: Tensor) -> float:
+        own = float((a.square().sum(1) / a.shape[1] + 1).pow(3).sum())
+        return (total(a, a) - own) / (len(a) * (len(a) - 1))
+
+    return among(x) + among(y) - 2 * total(x, y) / (len(x) * len(y))
+
+
+@torch.no_grad()
+def nearest_distances(images: Tensor, reference: Tensor, stage: Stage = silent, what: str = "nearest images") -> Tensor:
+    """Returns for each image ``(N, ...)`` the Euclidean distance ``(N,)`` to the nearest of ``reference`` ``(M, ...)``.
+
+    Either may be ``uint8``: its pixels then become values in [-1, 1], a chunk at a time. ``stage`` receives the
+    progress of ``what``.
+    """
+    mine = _values(images)
+    best, which = torch.full((len(mine),), torch.inf), torch.zeros(len(mine), dtype=torch.long)
+    for block in each([*blocks(len(reference), CHUNK)], what, stage):
+        theirs = _values(reference[block])
+        squares = theirs.square().sum(1) - 2 * mine @ theirs.mT  # less the squares of ``mine``, equal for all
+        least, at = squares.min(1)
+        which, best = torch.where(least < best, at + block.start, which), torch.minimum(best, least)
+    chunks = zip(mine.split(CHUNK), which.split(CHUNK), strict=True)
+    return torch.cat([(some - _values(reference[at])).norm(dim=1) for some, at in chunks])  # exact for copies
+
+
+def _values(images: Tensor) -> Tensor:
+    flat = images.flatten(1)
+    return to_unit_range(flat) if flat.dtype == torch.uint8 else flat.float()
