@@ -153,9 +153,7 @@ def _from_code(name: str, prior: Distribution | str | None, dim: int | None) -> 
     for part in (model.generator, model.encoder, model.discriminator):
         if fresh and isinstance(part, nn.Module) and training_parts(part):
             part.eval()
-        check_eval(
-            part, f"{name}: {type(part).__name__}", "Call .eval() on it there, or name a function that makes it."
-        )
+        check_eval(part, f"{name}: {type(part).__name__}", "Call .eval() on it, or name a function that makes it.")
     return model
 
 

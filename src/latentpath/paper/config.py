@@ -25,7 +25,7 @@ MODEL_TITLES = {
 """The models in words."""
 
 SHORT_TITLES = {name: title.removesuffix(" prior").replace(", ", "/") for name, title in MODEL_TITLES.items()}
-SHORT_TITLES[WAE] = "the auto-encoder"  # the models in a list within a sentence
+SHORT_TITLES[WAE] = "the auto-encoder"  # in a list within a sentence
 
 _PAIR_OPTIONS = {"pairs": "pairs of digits (--pairs)", "face_pairs": "pairs of faces (--face-pairs)"}
 _MAX_PAIRS = 100_000

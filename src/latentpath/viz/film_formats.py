@@ -87,8 +87,8 @@ def write_film(images: Iterable[Image], file: FilePath, frames: int, seconds: fl
 def write_gif(images: Iterable[Image], hundredths: Sequence[int], file: IO[bytes], loop: bool) -> None:
     """Writes an animated GIF, one frame after the other; grey frames are exact, frames in colour have 256 colours each.
 
-    ``Image.save(save_all=True)`` of Pillow is not used: it holds all frames until the last one has come, and merges frames
-    that are alike, so that a film loses count.
+    ``Image.save(save_all=True)`` of Pillow holds all frames until the last one has come, and merges frames that are
+    alike, so that a film loses count.
     """
     from PIL.GifImagePlugin import getdata, getheader
 
