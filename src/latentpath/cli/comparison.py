@@ -63,7 +63,7 @@ def solve(
         raise no_generator(model)
     index = RealismIndex(model.prior, alpha=alpha)
     curves, seconds = {}, {}
-    for name, line in (("lerp", lerp), ("slerp", slerp)):
+    for name, line in {"lerp": lerp, "slerp": slerp}.items():
         began = time.perf_counter()
         curves[name] = line(start, end, segments)
         seconds[name] = time.perf_counter() - began

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import torch
 import typer
@@ -31,22 +30,8 @@ _BYTE = 255
 app = typer.Typer()
 
 
-class Solver(StrEnum):
-    """The solvers by name."""
-
-    multilevel = "multilevel"
-    lbfgs = "lbfgs"
-    adam = "adam"
-    gradient_descent = "gradient_descent"
-
-
-class Space(StrEnum):
-    """The spaces in which lengths are measured."""
-
-    data = "data"
-    latent = "latent"
-
-
+Solver = Literal["multilevel", "lbfgs", "adam", "gradient_descent"]
+Space = Literal["data", "latent"]
 ModelName = Annotated[
     str, typer.Option(help="A shipped model ([bold]latentpath models[/bold]), or what latentpath.load takes.")
 ]
@@ -128,8 +113,8 @@ def interpolate(
     segments: Segments = 50,
     alpha: Alpha = 0.9,
     tol: Tol = 1e-3,
-    solver: SolverName = Solver.multilevel,
-    embed: Embed = Space.data,
+    solver: SolverName = "multilevel",
+    embed: Embed = "data",
     restarts: Starts = None,
     max_evaluations: MaxEvaluations = None,
     max_points: MaxPoints = None,
@@ -157,9 +142,9 @@ def interpolate(
     ends = Ends(tuple(seeds or ()), pairs, latents, tuple(from_ or ()), tuple(to or ()))
     made, stored = _value_ranges(tuple(value_range or ()), pictures=bool(from_ or to))
     loading = given(prior=prior, latent_dim=latent_dim)
-    space = "latent" if embed is Space.latent else None
+    space = "latent" if embed == "latent" else None
     limits = given(max_evaluations=max_evaluations, max_points=max_points, strict=strict or None)
-    solving = {"solver": solver.value, **given(embed=space, restarts=_restarts(restarts)), **limits}
+    solving = {"solver": solver, **given(embed=space, restarts=_restarts(restarts)), **limits}
     images = given(search=search, starts=starts, steps=steps, penalty=penalty, crop=crop, picture_range=stored)
     settings = Settings(model, loading, segments, alpha, tol, seed, solving, images, threads, device, pairs, made)
     if images and not ends.starts:
@@ -209,25 +194,11 @@ def run(settings: Settings, ends: Ends, out: Path, console: Console, progress: C
     model = _ranged(model, settings.value_range, progress)
     with staged(out) as folder:
         pairs = _endpoints(settings, ends, model, progress)
-        console.print(
-            heading(model.name, len(pairs.start), settings.segments, settings.alpha, settings.tol, settings.seed)
-        )
-        found = solve(
-            model,
-            pairs.start,
-            pairs.end,
-            progress,
-            segments=settings.segments,
-            alpha=settings.alpha,
-            tol=settings.tol,
-            seed=settings.seed,
-            **settings.solving,
-        )
-        pictures = {}
-        if pairs.images is not None:
-            pictures = {
-                name: lambda file: sheet(pairs, model.value_range).save(file, optimize=True) for name in ENDPOINTS
-            }
+        shared: dict[str, Any] = {name: getattr(settings, name) for name in ("segments", "alpha", "tol", "seed")}
+        console.print(heading(model.name, len(pairs.start), **shared))
+        found = solve(model, pairs.start, pairs.end, progress, **shared, **settings.solving)
+        drawn = ENDPOINTS if pairs.images is not None else ()
+        pictures = {name: lambda file: sheet(pairs, model.value_range).save(file, optimize=True) for name in drawn}
         conclude(found, model, asdict(settings), folder, console, progress, pictures, endpoints=pairs.about)
         written = [file.name for file in folder.iterdir()]
     list_files(out, console, written)

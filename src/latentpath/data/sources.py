@@ -23,11 +23,10 @@ import numpy as np
 
 from ..errors import DataError, InputError, LatentPathError, MissingDataError
 from .archives import archive_source
-from .folders import folder_source
-from .hub import hub_source
 from .idx import DATA_VARIABLE, find_folder, mnist
 from .listing import CELEBA, Source
 from .pictures import Frame, fit
+from .tables import folder_source, hub_source
 
 _HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w.-]+)?(:[\w.-]+)?", re.ASCII)
 

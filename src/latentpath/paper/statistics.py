@@ -72,7 +72,7 @@ class Estimate:
             ) from error
 
 
-def estimate(values: Values, *, confidence: float = CONFIDENCE, resamples: int = _RESAMPLES, seed: int = 0) -> Estimate:
+def estimate(values: Values, *, resamples: int = _RESAMPLES, seed: int = 0) -> Estimate:
     """The mean of one number per pair, with its BCa bootstrap interval.
 
     Values that are not finite are left out, and the note says how many. One or two values have no interval: their
@@ -86,7 +86,6 @@ def estimate(values: Values, *, confidence: float = CONFIDENCE, resamples: int =
         3 [1.8, 4.2], n = 5 (1 of 6 values is not finite and left out)
     """
     every = _numbers(values)
-    _validate(confidence, resamples)
     kept = every[every.isfinite()]
     lost, notes = len(every) - len(kept), []
     if lost:
@@ -100,7 +99,7 @@ def estimate(values: Values, *, confidence: float = CONFIDENCE, resamples: int =
         low = high = mean
         notes.append("all values are the same: the interval shows no spread")
     else:
-        low, high, note = _bca(kept, confidence, resamples, seed)
+        low, high, note = _bca(kept, resamples, seed)
         notes += [note] if note else []
     return Estimate(mean, low, high, len(kept), lost, "; ".join(notes))
 
@@ -112,14 +111,9 @@ def _numbers(values: Values) -> Tensor:
     return every
 
 
-def _validate(confidence: float, resamples: int) -> None:
-    if not 0 < confidence < 1 or resamples < 1:
-        raise InputError(f"confidence must lie in (0, 1) and resamples be at least 1, got {confidence} and {resamples}")
-
-
-def _bca(values: Tensor, confidence: float, resamples: int, seed: int) -> tuple[float, float, str]:
+def _bca(values: Tensor, resamples: int, seed: int) -> tuple[float, float, str]:
     """The ends of the BCa interval, or of the percentile interval where there is none, and a note on that."""
-    options = {"confidence_level": confidence, "n_resamples": resamples, "batch": max(1, 2**22 // len(values))}
+    options = {"n_resamples": resamples, "batch": max(1, 2**22 // len(values))}
     low, high = _bootstrap([values], lambda a, axis: a.mean(axis), seed, method="BCa", **options)
     if math.isfinite(low) and math.isfinite(high):
         return low, high, ""
@@ -138,7 +132,8 @@ def _bootstrap(
         warnings.simplefilter("ignore", stats.DegenerateDataWarning)
         warnings.simplefilter("ignore", RuntimeWarning)  # of the division by 0 before it
         arrays, random = tuple(sample.numpy() for sample in samples), np.random.default_rng(seed)
-        ends = stats.bootstrap(arrays, statistic, vectorized=True, rng=random, **options).confidence_interval
+        options |= {"confidence_level": CONFIDENCE, "vectorized": True, "rng": random}
+        ends = stats.bootstrap(arrays, statistic, **options).confidence_interval
     return float(ends.low), float(ends.high)
 
 
@@ -166,9 +161,7 @@ def paired(one: Values, other: Values, **options: Any) -> Estimate:
     return estimate(first - second, **options)
 
 
-def unpaired(
-    one: Values, other: Values, *, confidence: float = CONFIDENCE, resamples: int = _RESAMPLES, seed: int = 0
-) -> Estimate:
+def unpaired(one: Values, other: Values, *, resamples: int = _RESAMPLES, seed: int = 0) -> Estimate:
     """The difference of two means over different pairs, ``mean(one) - mean(other)``, with its bootstrap interval.
 
     Both samples, ``(B,)`` and ``(C,)``, are resampled independently. Values that are not finite are left out; a sample
@@ -178,7 +171,6 @@ def unpaired(
         >>> unpaired([10.0, 12.0, 14.0, 16.0], [1.0, 2.0, 3.0]).mean
         11.0
     """
-    _validate(confidence, resamples)
     every = [_numbers(one), _numbers(other)]
     first, second = (values[values.isfinite()] for values in every)
     n, lost = len(first) + len(second), sum(map(len, every)) - len(first) - len(second)
@@ -187,12 +179,12 @@ def unpaired(
     if min(len(first), len(second)) < _FEWEST:
         notes.append(f"no interval from {len(first)} and {len(second)} values")
         return Estimate(mean, math.nan, math.nan, n, lost, "; ".join(notes))
-    options: dict[str, Any] = {"confidence_level": confidence, "n_resamples": resamples, "method": "percentile"}
+    options: dict[str, Any] = {"n_resamples": resamples, "method": "percentile"}
     low, high = _bootstrap([first, second], lambda a, b, axis: a.mean(axis) - b.mean(axis), seed, **options)
     return Estimate(mean, low, high, n, lost, "; ".join(notes))
 
 
-def proportion(values: Tensor | Sequence[bool], *, confidence: float = CONFIDENCE) -> Estimate:
+def proportion(values: Tensor | Sequence[bool]) -> Estimate:
     """The share of pairs for which something is true, with its exact binomial interval (Clopper and Pearson 1934).
 
     A bootstrap of 24 values False has no spread; the exact interval [0, 0.1425] does not exclude 1 in 20.
@@ -206,9 +198,8 @@ def proportion(values: Tensor | Sequence[bool], *, confidence: float = CONFIDENC
     every = torch.as_tensor(values)
     if every.ndim != 1 or (every.dtype != torch.bool and len(every)):
         raise InputError(f"values must be bools (B,), got {every.dtype} {tuple(every.shape)}")
-    _validate(confidence, 1)
     n, true = len(every), int(every.sum())
     if n == 0:
         return Estimate(math.nan, math.nan, math.nan, 0, note="nothing to take a share of")
-    found = _scipy_stats().binomtest(true, n).proportion_ci(confidence, method="exact")
+    found = _scipy_stats().binomtest(true, n).proportion_ci(CONFIDENCE, method="exact")
     return Estimate(true / n, float(found.low), float(found.high), n, note="exact binomial interval")

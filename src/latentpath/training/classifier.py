@@ -13,8 +13,7 @@ from .._random import seeded
 from ..data import to_unit_range
 from ..errors import InputError, TrainingError
 from ..models.networks.classifier import DigitClassifier
-from .config import ClassifierConfig
-from .progress import Progress
+from .config import ClassifierConfig, Progress
 from .randomness import AUGMENT, batches, generator_for
 from .trainer import autocast
 

@@ -23,9 +23,8 @@ from ..errors import InputError, TrainingError, missing
 from ..interrupts import Stop, first_interrupt
 from ..models.loading import load
 from ..models.sampling import draw
-from .config import RunConfig
-from .folder import RunFolder
-from .progress import Board, Means, Progress
+from .config import Progress, RunConfig
+from .folder import Board, Means, RunFolder
 from .randomness import NOISE, batches, flip, flipping, generator_for
 from .trainer import Trainer
 

@@ -72,6 +72,11 @@ class Trainer(ABC):
         self.optimisers[name].step()
 
 
+def shape_of(config: RunConfig) -> dict[str, Any]:
+    """The arguments of a network that every configuration has."""
+    return {name: getattr(config, name) for name in ("latent_dim", "width", "size", "channels")}
+
+
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[Any]:
     """Runs convolutions and products in ``precision``, the rest in float32."""
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from ...callables import in_weights_dtype
 from ...errors import InputError
-from .wrapper import Wrapper
+from .side_inputs import Wrapper
 
 _CORE = 1e-6
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -27,13 +26,13 @@ class Judgement:
     values: Mapping[str, Tensor]
     ends: Tensor | None = None  # ``(B,)``, the mean over a pair's two endpoints; None for smoothness
 
-    def estimate(self, kind: str, **options: Any) -> Estimate:
-        """The mean over the pairs for one kind of curve; options of `statistics.estimate`."""
-        return estimate(self.values[kind], **options)
+    def estimate(self, kind: str) -> Estimate:
+        """The mean over the pairs for one kind of curve."""
+        return estimate(self.values[kind])
 
-    def difference(self, kind: str, than: str, **options: Any) -> Estimate:
-        """The mean over the pairs of ``kind`` minus ``than``; options of `statistics.estimate`."""
-        return paired(self.values[kind], self.values[than], **options)
+    def difference(self, kind: str, than: str) -> Estimate:
+        """The mean over the pairs of ``kind`` minus ``than``."""
+        return paired(self.values[kind], self.values[than])
 
 
 @dataclass(frozen=True)
@@ -48,22 +47,20 @@ class SetJudgement:
     n: int  # the number of pairs
     left_out: int = 0  # the number of further pairs with a frame in some curve whose features are not finite
 
-    def estimate(self, kind: str, *, confidence: float = CONFIDENCE) -> Estimate:
+    def estimate(self, kind: str) -> Estimate:
         """The number of one kind of curve (as the ``mean``), and its interval over the pairs."""
-        return self._estimate(self.values[kind], self.resampled[kind], confidence, lowest=0.0)
+        return self._estimate(self.values[kind], self.resampled[kind], lowest=0.0)
 
-    def difference(self, kind: str, than: str, *, confidence: float = CONFIDENCE) -> Estimate:
+    def difference(self, kind: str, than: str) -> Estimate:
         """The number of ``kind`` minus the number of ``than``, resampled together."""
-        return self._estimate(
-            self.values[kind] - self.values[than], self.resampled[kind] - self.resampled[than], confidence
-        )
+        return self._estimate(self.values[kind] - self.values[than], self.resampled[kind] - self.resampled[than])
 
-    def _estimate(self, value: float, resampled: Tensor, confidence: float, lowest: float = -torch.inf) -> Estimate:
+    def _estimate(self, value: float, resampled: Tensor, lowest: float = -torch.inf) -> Estimate:
         lost = f"{self.left_out} of {self.n + self.left_out} pairs not finite and left out" if self.left_out else ""
         if len(resampled) == 0:
             note = "; ".join(filter(None, [lost, f"no interval from {counted(self.n, 'pair')}"]))
             return Estimate(value, torch.nan, torch.nan, self.n, self.left_out, note)
-        tails = torch.tensor([(1 - confidence) / 2, (1 + confidence) / 2], dtype=resampled.dtype)
+        tails = torch.tensor([(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2], dtype=resampled.dtype)
         low, high = (value + resampled.quantile(tails) - resampled.mean()).clamp_min(lowest).tolist()
         return Estimate(value, low, high, self.n, self.left_out, lost)
 

@@ -61,11 +61,11 @@ def _brackets(words: Sequence[str]) -> str:
     return f" ({'; '.join(words)})" if words else ""
 
 
-def better_than_endpoints(record: Mapping[str, Any], kind: str = PATH) -> list[str]:
-    """The independent judges by which the frames of a curve are better than the endpoints, by the whole interval."""
+def better_than_endpoints(record: Mapping[str, Any]) -> list[str]:
+    """The independent judges by which the frames of the path are better than the endpoints, by the whole interval."""
     found = []
     for row in _counted(record):
-        value, ends = Estimate.from_dict(row["estimates"][kind]), row["ends"]
+        value, ends = Estimate.from_dict(row["estimates"][PATH]), row["ends"]
         if ends is not None:
             rule = above(ends) if row["higher_is_better"] else below(ends)
             found += [row["title"]] if rule.decide(value) == "holds" else []
