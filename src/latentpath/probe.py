@@ -20,23 +20,14 @@ _COUPLING = 5e-3
 
 
 def check_callable(name: str, function: object) -> None:
-    """Refuses an object that is not callable, and a module in training mode.
-
-    Raises:
-        InputError: it is not callable, or a class.
-        GeneratorError: it, or a part of it, is in training mode.
-    """
+    """Refuses an object that is not callable, and a module in training mode."""
     if not callable(function) or isinstance(function, type):
         raise InputError(f"{name} must be a callable; got {type(function).__name__}.")
     check_eval(function, name, f"Call {name}.eval() first.")
 
 
 def tried(name: str, function: Callable[[Tensor], Tensor], points: Tensor) -> Tensor:
-    """Returns ``function(points)``; an error of the function becomes one that names it.
-
-    Raises:
-        GeneratorError: the function fails for another reason than exhausted memory.
-    """
+    """Returns ``function(points)``; an error of the function becomes one that names it."""
     try:
         return function(points)
     except LatentPathError:
@@ -56,10 +47,6 @@ def probe(name: str, function: Callable[[Tensor], Tensor], points: Tensor, ends:
 
     Values and gradients must be finite at the first ``ends`` points, or at all; the others are left out where they lie
     in a hole of the function.
-
-    Raises:
-        GeneratorError: it fails, works in place, is random, couples the points of a batch, is not differentiable, or
-            its values or gradients are not finite.
     """
     with torch.no_grad():
         given = points.clone()

@@ -43,11 +43,7 @@ _DECLARED: WeakKeyDictionary[Any, ValueRange] = WeakKeyDictionary()
 
 
 def checked_range(value_range: Any, name: str = "value_range") -> ValueRange:
-    """Returns ``value_range`` as two floats, if it is (low, high) with low < high, both finite.
-
-    Raises:
-        InputError: anything else.
-    """
+    """Returns ``value_range`` as two floats, if it is (low, high) with low < high, both finite."""
     if not isinstance(value_range, tuple | list) or len(value_range) != 2:
         raise InputError(f"{name} must be (low, high), such as (0, 1); got {describe(value_range)}.")
     low, high = (float(real_number(name, end, above=-math.inf, below=math.inf)) for end in value_range)
@@ -132,16 +128,8 @@ def scaled(values: Any, value_range: ValueRange) -> Bytes:
 def pixels(frames: Tensor, value_range: ValueRange = (-1.0, 1.0)) -> Bytes:
     """Maps frames ``(..., C, H, W)``, C = 1 or 3, to bytes ``(..., H, W, C)``: by `scaled`.
 
-    Args:
-        frames: of any floating dtype; NaN is shown as 0, and values outside the range are clipped.
-        value_range: the values shown as 0 and 255; by default that of the shipped models.
-
-    Raises:
-        InputError: another shape, or an empty range.
-
     Example:
         >>> import torch
-        >>> from latentpath.value_range import pixels
         >>> pixels(torch.tensor([-1.0, 0.0, 2.0]).reshape(1, 1, 3), (-1, 1)).ravel().tolist()
         [0, 128, 255]
     """
