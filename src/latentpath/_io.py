@@ -1,7 +1,5 @@
 """Files that are written whole or not at all, and JSON that every parser accepts."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Callable, Iterator

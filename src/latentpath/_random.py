@@ -4,8 +4,6 @@
 `seeded` sets both for a while and restores them; it is the only code of the package that touches the global state.
 """
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager

@@ -5,8 +5,6 @@ dimensions, and become Python's own, so that later comparisons and JSON files ho
 mistake, although Python counts it as 1.
 """
 
-from __future__ import annotations
-
 import math
 import operator
 import os

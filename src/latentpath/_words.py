@@ -1,7 +1,5 @@
 """Numbers and lists of things in words."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 

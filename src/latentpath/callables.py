@@ -13,8 +13,6 @@ given latents in the dtype of their weights, unless they take others.
 numbers. Only a missing rule leads there: no error of the user's own code, and no exhausted memory.
 """
 
-from __future__ import annotations
-
 import inspect
 import opcode
 from collections.abc import Callable, Iterator

@@ -5,8 +5,6 @@ straight line :math:`(1-t)a + tb` and the spherical one, which turns the directi
 1985, "Animating Rotation with Quaternion Curves"; for latents White 2016, "Sampling Generative Networks").
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, SupportsIndex
 

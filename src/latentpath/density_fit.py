@@ -15,8 +15,6 @@ the subspace, and well above what the encodings themselves scatter, so that the 
 encodings pay nothing. A direction varies if its deviation is above 1e-3 of the largest one.
 """
 
-from __future__ import annotations
-
 import math
 import warnings
 from collections.abc import Callable

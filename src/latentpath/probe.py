@@ -4,8 +4,6 @@ A path is meaningless under a map that fails any of these, and the solver would 
 three times: without a gradient, with one, and with the first point apart from the others.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch

@@ -19,8 +19,6 @@ Ends may be passed by a hundredth, for rounding. The last three rows are a guess
 cannot be told from one of [0, 1] by its frames: declare the range.
 """
 
-from __future__ import annotations
-
 import logging
 import math
 from collections.abc import Iterable

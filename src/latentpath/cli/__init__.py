@@ -5,8 +5,6 @@ One file a command; `options` has what several of them ask for, `console` their 
 result.
 """
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

@@ -1,7 +1,5 @@
 """``latentpath train classifier``: the judge of digits."""
 
-from __future__ import annotations
-
 import tempfile
 import time
 from dataclasses import asdict

@@ -4,8 +4,6 @@
 makes the other files.
 """
 
-from __future__ import annotations
-
 import json
 import platform
 import time

@@ -1,7 +1,5 @@
 """The console of a command: errors in one line, live progress while it works, and the first Ctrl-C."""
 
-from __future__ import annotations
-
 import functools
 import math
 import time

@@ -1,7 +1,5 @@
 """``latentpath demo``: `latentpath interpolate` with a shipped generator and endpoints from its prior."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """The pictures and the film of a comparison: profiles, strips, the plane of the endpoints, and the prior's map."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path as FilePath

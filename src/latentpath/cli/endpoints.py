@@ -1,7 +1,5 @@
 """Where the endpoints of a command's paths come from: the prior, seeds, a file of latents, or pictures."""
 
-from __future__ import annotations
-
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field

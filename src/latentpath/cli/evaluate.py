@@ -1,7 +1,5 @@
 """``latentpath evaluate``: how good a model is, measured on data of one's own."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any

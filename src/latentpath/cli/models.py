@@ -1,7 +1,5 @@
 """``latentpath models``: the models that ship with the package."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 import typer

@@ -5,8 +5,6 @@ leaves nothing behind. From `save_paths` on, which comes right after the solve, 
 goes on after a file that cannot be written, and `staged` keeps what there is, even after an interrupt.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 import tempfile

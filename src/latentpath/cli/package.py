@@ -1,7 +1,5 @@
 """``latentpath train package``: from a run to a model, with averaged weights, a card and a sample sheet."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any

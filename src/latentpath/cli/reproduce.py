@@ -1,7 +1,5 @@
 """``latentpath reproduce``: the paper's figures and claims, from the shipped models."""
 
-from __future__ import annotations
-
 import dataclasses
 from pathlib import Path
 from typing import Annotated

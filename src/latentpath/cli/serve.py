@@ -1,7 +1,5 @@
 """``latentpath serve``: the page in the browser."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

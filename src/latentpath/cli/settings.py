@@ -1,7 +1,5 @@
 """The settings of a run that interpolates, refused where no run can have them."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import Any
 

@@ -1,7 +1,5 @@
 """``latentpath train dcgan`` and ``train wae``: the generators, whose options are the fields of their configuration."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated

@@ -1,7 +1,5 @@
 """Zip archives of pictures, read without extraction."""
 
-from __future__ import annotations
-
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath

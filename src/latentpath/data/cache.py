@@ -6,8 +6,6 @@ digest is of the pixels, and is checked on every load, so that a damaged file is
 once the later replaces the file by an equal one.
 """
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import hashlib

@@ -4,8 +4,6 @@ The folder is the argument ``folder``, or the environment variable ``LATENTPATH_
 first. Nothing is downloaded.
 """
 
-from __future__ import annotations
-
 import gzip
 import math
 import os

@@ -1,7 +1,5 @@
 """Data sets of images as tensors for training."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 from collections.abc import Callable

@@ -4,8 +4,6 @@ Numbers in names count by their value: 9 comes before 10. Where all pictures lie
 ``validation``, ``valid`` or ``val``, these are the splits; otherwise there is one, ``train``.
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Sequence

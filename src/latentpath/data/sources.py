@@ -12,8 +12,6 @@
 Files on this disk come first, in the order of the table. Nothing is extracted.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 import re

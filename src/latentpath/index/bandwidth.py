@@ -23,8 +23,6 @@ linear, so that the tails are those of a single bandwidth.
 at the jump is the upper one: these levels are moved to the left by four bandwidths, which are next to nothing there.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import math
 

@@ -1,7 +1,5 @@
 """The contract of an index: latents ``(..., D)`` to ``log(alpha * ri)``, at most 0, in the dtype of the latents."""
 
-from __future__ import annotations
-
 import dataclasses
 import math
 from collections.abc import Callable

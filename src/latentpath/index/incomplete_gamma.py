@@ -4,8 +4,6 @@ With :math:`a = D/2` and x half the squared Mahalanobis distance, :math:`\log Q(
 normal prior. Its complement :math:`\log P = \log(1 - Q)`, for the two-sided index, comes from the same table.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import math

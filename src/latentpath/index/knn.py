@@ -17,8 +17,6 @@ finite gradient.
 The candidates are found by matrix products, which round, so the four best of them are measured exactly.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Callable
 from typing import Any

@@ -11,8 +11,6 @@ normflows           a number ``N``               latents ``(N, D)`` and their lo
 =================== ============================ =====================================
 """
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

@@ -45,8 +45,6 @@ Everything is computed in float64 whatever the dtype of ``z``, except on devices
 generator makes, `latentpath.index.typicality` the two-sided view of the density.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

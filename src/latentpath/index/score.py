@@ -24,8 +24,6 @@ that memory stays bounded.
 only as good as the score, which was trained on what the generator makes of *samples*.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

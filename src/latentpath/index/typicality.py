@@ -35,8 +35,6 @@ is a saddle of the energy, and a solver does not leave it by itself; ``restarts=
 finite at the mode as it is: the tail of its last kernel, a parabola in the log-density.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import math
 from typing import Any

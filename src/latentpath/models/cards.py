@@ -1,7 +1,5 @@
 """Cards of trained models: plain data for ``card.json``."""
 
-from __future__ import annotations
-
 import datetime
 import platform
 from collections.abc import Iterable, Mapping

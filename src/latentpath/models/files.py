@@ -1,7 +1,5 @@
 """The files of a model, read and checked before any network is built: configuration, card and weights."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Iterable

@@ -4,8 +4,6 @@ The configuration is fetched first: a repository with other content costs no dow
 in the Hub's own cache (``HF_HOME``), so that a second load needs no network.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from pathlib import Path
 

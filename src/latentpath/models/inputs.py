@@ -1,7 +1,5 @@
 """Pictures of a user as inputs of a model: read, resized and cropped to what it makes, and encoded."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

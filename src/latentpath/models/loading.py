@@ -21,8 +21,6 @@ into eval mode; one that exists already and is in training mode is refused, beca
 require gradients is left as it is.
 """
 
-from __future__ import annotations
-
 import difflib
 import os
 import re

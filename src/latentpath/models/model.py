@@ -1,7 +1,5 @@
 """A generator with the prior of its latents, its encoder and discriminator, and its card."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property

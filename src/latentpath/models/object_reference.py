@@ -4,8 +4,6 @@ A reference that the user gives permits running that code. A reference read from
 Nothing is added to Python's path: the module must be importable by ``import package.module``.
 """
 
-from __future__ import annotations
-
 import difflib
 import importlib
 import inspect

@@ -1,7 +1,5 @@
 """Priors by name: "normal", "semicircle", or ``package.module:attr`` where the user, not a file, gives the name."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any

@@ -12,8 +12,6 @@ Example:
     torch.Size([2, 1, 28, 28])
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from .files import CARD_FILE

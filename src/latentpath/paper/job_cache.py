@@ -7,8 +7,6 @@ folder that was made without real images goes on with them, and recomputes the j
 The files are ``plan.json``, ``work/MODEL/JOB.safetensors`` for tensors and ``work/MODEL/JOB.json`` for facts.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path

@@ -16,8 +16,6 @@ apart        the distance of the decoded path from the decoded line, from the cu
 A job takes the two sides of the pairs, ``(B, D)`` each, and a function that it tells the share that is done.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any

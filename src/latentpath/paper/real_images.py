@@ -1,7 +1,5 @@
 """Real images: training images for the judges, and faces kept out of training whose encodings are endpoints."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field

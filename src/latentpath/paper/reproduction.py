@@ -1,7 +1,5 @@
 """The whole reproduction: solves jobs, judges curves, tests claims, draws figures and writes the report."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial

@@ -1,7 +1,5 @@
 """The measured curves of one model: every figure and every claim is made from these numbers."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 from torch import Tensor

@@ -1,7 +1,5 @@
 """Training of the classifier that judges digits."""
 
-from __future__ import annotations
-
 import math
 import time
 

@@ -3,8 +3,6 @@
 A resumed run takes the same steps as an uninterrupted one, and every process of a run knows the draws of the others.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import lru_cache
 

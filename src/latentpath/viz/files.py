@@ -1,7 +1,5 @@
 """Output files of pictures and films: argument validation, and replacement of a file as a whole."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager

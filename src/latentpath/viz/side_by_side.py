@@ -1,7 +1,5 @@
 """The curves that `film` and `strip` show side by side: paths, baselines or other paths; captions and value ranges."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any

@@ -12,8 +12,6 @@ An autoencoder in half precision takes latents and images of any precision: they
 the dtype of its weights last. Its encoder gives latents in float32.
 """
 
-from __future__ import annotations
-
 import math
 import os
 from collections.abc import Callable, Iterator, Sequence

@@ -9,8 +9,6 @@ integrated (NAF, UNAF, SOSPF, GF, CNF) have first ones only, in reverse mode: as
 circular one (NCSF) jumps where it wraps around, and so do its paths, which the audit reports.
 """
 
-from __future__ import annotations
-
 import copy
 from typing import Any, ClassVar
 

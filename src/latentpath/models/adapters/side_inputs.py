@@ -1,7 +1,5 @@
 """Modules around a generator, and those with an input beside the latent: a condition or noise, one for all points."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 

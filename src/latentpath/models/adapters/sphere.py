@@ -12,8 +12,6 @@ differ in likelihood, give an index that depends on :math:`z/|z|` alone.
 and 0 goes to :math:`G(0)`, which means nothing. The straight line between opposite points passes there, and jumps.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 

@@ -1,7 +1,5 @@
 """Distances: Fréchet's and the kernel distance of distributions of features, and that of images to their neighbours."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -1,7 +1,5 @@
 """Feature networks, in whose outputs the metrics compare images; numbers of different networks do not compare."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch

@@ -1,7 +1,5 @@
 """Precision and recall of samples: the share within the manifold of other samples (Kynkäänniemi et al. 2019)."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -14,8 +14,6 @@ auto-encoder. They answer five questions:
 * *Does an auto-encoder reconstruct its input?* The root mean square error of a pixel, for images kept out.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import partial
 from typing import Any

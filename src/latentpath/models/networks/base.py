@@ -4,8 +4,6 @@ The arguments of a network are its ``config``, a plain dictionary, written to ``
 ``model.safetensors`` together with the name of its class.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any, TypeVar
 

@@ -1,7 +1,5 @@
 """A small digit classifier: the independent judge of MNIST paths and of the shipped generator."""
 
-from __future__ import annotations
-
 from torch import Tensor, nn
 
 from .base import Pretrained

@@ -1,7 +1,5 @@
 """Convolutions that double or halve the side of an image: what DCGAN and WAE are made of."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 
 from torch import nn

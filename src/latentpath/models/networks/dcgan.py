@@ -9,8 +9,6 @@ passes on average, layers of norm one would hand on almost nothing; each is foll
 stronger the discriminator.
 """
 
-from __future__ import annotations
-
 from itertools import pairwise
 
 from torch import Tensor, nn

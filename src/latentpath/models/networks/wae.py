@@ -9,8 +9,6 @@ distances: the maximum mean discrepancy with a sum of inverse multiquadratic ker
 (`mmd`), or what a small discriminator in the latent space finds (`LatentDiscriminator`, the GAN variant).
 """
 
-from __future__ import annotations
-
 from itertools import pairwise
 
 import torch

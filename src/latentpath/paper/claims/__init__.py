@@ -4,8 +4,6 @@ Every rule is fixed in the code, before anything is measured. Where the paper sa
 is ours, and stands in the claim's text.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from torch import Tensor

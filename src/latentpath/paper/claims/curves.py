@@ -1,7 +1,5 @@
 """The paper's claims on straight lines and paths: semicircle prior, steps and length, normal prior, auto-encoder."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from torch import Tensor

@@ -1,7 +1,5 @@
 """Claims that belong together, and the quantities that several claims are made from, such as ri along a curve."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

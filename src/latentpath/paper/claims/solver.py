@@ -1,7 +1,5 @@
 """The paper's claims on alpha, on equation 3 and on its solver; and checks of our solver."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from torch import Tensor

@@ -4,8 +4,6 @@ Places are in inches from the top left, and are rounded to whole pixels, so that
 pixels of the figure, of the same size everywhere: nothing is blurred, and nothing moves when a number gets longer.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -4,8 +4,6 @@
 green, as in the paper, and paths orange.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass

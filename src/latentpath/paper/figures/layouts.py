@@ -4,8 +4,6 @@ Every layout takes a title and the `Selection` of every model, and returns a `ma
 wide: the width of a page.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import torch

@@ -1,7 +1,5 @@
 """Strips of frames: the size of the strips of a few pairs, and the places of frames and labels."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property

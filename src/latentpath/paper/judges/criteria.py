@@ -29,8 +29,6 @@ encoder, as for the shipped auto-encoder of faces. Real images are the images th
 be near them because the generator is.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 REAL_IMAGES, CLASSIFIER, FEATURES, DISCRIMINATOR = "real images", "classifier", "feature network", "discriminator"

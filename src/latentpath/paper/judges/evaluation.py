@@ -20,8 +20,6 @@ Example:
     ('nearest_pixels', 'no real images were given')
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 

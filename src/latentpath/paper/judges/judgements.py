@@ -4,8 +4,6 @@
 of two kinds, so that a table or a claim need not know which it is.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """The panel of judges of one model: the criteria that can be measured, and the reasons why others cannot."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 

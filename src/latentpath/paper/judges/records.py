@@ -1,7 +1,5 @@
 """Judgements as facts that a JSON file holds: estimates, verdicts against line and path, and numbers by pair."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any

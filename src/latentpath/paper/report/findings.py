@@ -1,7 +1,5 @@
 """The findings in a few lines: `summary` by models for the report, `brief` by counts for the README."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

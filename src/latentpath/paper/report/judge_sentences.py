@@ -4,8 +4,6 @@ A *record* is the output of `judges.records.record`; *solves* are by kind of cur
 of its pairs.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """The tables of the report in Markdown: curves, solves, claims, facts and judges."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """The plane of equation 4: least-squares coordinates of curves in the basis of their endpoints."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

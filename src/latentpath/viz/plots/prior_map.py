@@ -1,7 +1,5 @@
 """The map over the prior: curves in two latent coordinates, over regions that hold given shares of the prior."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

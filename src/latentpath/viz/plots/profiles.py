@@ -1,7 +1,5 @@
 """The realism index and the steps along every kind of curve."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import torch

@@ -1,7 +1,5 @@
 """Strips with notes: film strips as a figure, a row for each kind of curve, with small print for each pair."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any, SupportsIndex
 

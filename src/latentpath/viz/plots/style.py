@@ -4,8 +4,6 @@ Green for the straight line and red for the path as in the paper, in shades that
 vision (Okabe and Ito 2008).
 """
 
-from __future__ import annotations
-
 import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
