@@ -1,8 +1,8 @@
 """Argument validation for every public function: numbers, rows of a batch, points and polylines.
 
 Each check raises an InputError, or returns the value. Numbers come as Python's, as NumPy's, and as tensors without
-dimensions, and become Python's own, so that later comparisons and JSON files hold one type. A truth value is refused: ``True`` in place of a number is a
-mistake, although Python counts it as 1.
+dimensions, and become Python's own, so that later comparisons and JSON files hold one type. A truth value is refused:
+``True`` in place of a number is a mistake, although Python counts it as 1.
 """
 
 import math
@@ -183,7 +183,7 @@ def agreed(name: str, given: Any, carried: T, carrier: object) -> T:
 def chosen_rows(name: str, which: Any, count: int) -> list[int]:
     """Returns the numbers, from 0 on, of the rows of a batch of ``count`` that an index of NumPy's kinds chooses.
 
-    A whole number, a slice, or a list, array or one-dimensional tensor of whole numbers or of ``count`` truth values.
+    Such are a whole number, a slice, and a list, array or one-dimensional tensor of whole numbers or truth values.
 
     Example:
         >>> chosen_rows("path", [0, -1], 3), chosen_rows("path", torch.tensor([True, False, True]), 3)

@@ -33,12 +33,7 @@ _MAX_PAIRS = 100_000
 
 @dataclass(frozen=True)
 class Config:
-    """The settings of a reproduction.
-
-    Example:
-        >>> Config().pairs, Config.quick().pairs
-        (200, 5)
-    """
+    """The settings of a reproduction."""
 
     pairs: int = 200  # pairs of each model of digits
     face_pairs: int = 24  # pairs of each model of faces, whose frames cost some four times as much

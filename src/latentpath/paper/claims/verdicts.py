@@ -47,12 +47,7 @@ class Rule:
             )
 
     def decide(self, measured: Estimate) -> Verdict:
-        """Reads the verdict off an interval: all of it inside, all of it outside, or neither.
-
-        Example:
-            >>> [above(0).decide(Estimate(0.5, low, 1.0, n=9)) for low in (0.1, -0.1)]
-            ['holds', 'not decided']
-        """
+        """Reads the verdict off an interval: all of it inside, all of it outside, or neither."""
         if not measured.decisive:
             return "not decided"
         low, high = measured.low - self.around, measured.high - self.around
@@ -82,14 +77,7 @@ def within(margin: float, around: float = 0.0) -> Rule:
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim with its verdict: on a number under a rule, or on several parts together.
-
-    Example:
-        >>> more = Claim("more realistic", Estimate(0.2, 0.1, 0.3, n=200), above(0))
-        >>> short = Claim("as long", Estimate(0.04, -0.02, 0.1, n=200), within(0.05))
-        >>> more.verdict, short.verdict, Claim("both", parts=(more, short)).verdict
-        ('holds', 'not decided', 'not decided')
-    """
+    """A claim with its verdict: on a number under a rule, or on several parts together."""
 
     text: str
     measured: Estimate | None = None  # the number; None where the claim has parts

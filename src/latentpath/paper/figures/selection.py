@@ -25,14 +25,7 @@ _SAMPLES, _DIGITS = 1500, 6
 
 
 def shown_points(segments: int) -> list[int]:
-    """The points of a curve that a strip shows: both ends, and every fifth point in between.
-
-    Example:
-        >>> shown_points(51)
-        [0, 5, 10, 15, 20, 25, 30, 35, 40, 45, 51]
-        >>> shown_points(3)
-        [0, 3]
-    """
+    """The points of a curve that a strip shows: both ends, and every fifth point in between."""
     return [0, *range(EVERY, segments - EVERY + 1, EVERY), segments]
 
 

@@ -16,12 +16,7 @@ from .judge_sentences import NOT_COUNTED, is_independent
 
 
 def number(value: Estimate, digits: int = 3) -> str:
-    """A number with its interval.
-
-    Example:
-        >>> number(Estimate(0.25, 0.125, 0.5, n=200))
-        '0.25 [0.125, 0.5]'
-    """
+    """A number with its interval."""
     interval = f" [{value.low:.{digits}g}, {value.high:.{digits}g}]" if value.decisive else ""
     return f"{value.mean:.{digits}g}{interval}"
 
