@@ -53,10 +53,7 @@ class Found:
 def solve(
     model: Model, start: Tensor, end: Tensor, console: Console, *, segments: int, alpha: float, **options: Any
 ) -> Found:
-    """Solves all pairs in one batch, with both baselines. Ctrl-C keeps the best so far.
-
-    ``start``: ``(B, D)``. ``end``: ``(B, D)``.
-    """
+    """Solves all pairs ``(B, D)`` in one batch, with both baselines. Ctrl-C keeps the best so far."""
     if model.prior is None:
         raise no_generator(model)
     index = RealismIndex(model.prior, alpha=alpha)

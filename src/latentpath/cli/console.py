@@ -25,7 +25,7 @@ _SECONDS = 30.0  # seconds between two lines of progress where there is no termi
 
 
 def console(*, stderr: bool = False) -> Console:
-    """A console that keeps a table whole where nobody set a width, as in a pipe."""
+    """A console that keeps a table whole where no width is set, as in a pipe."""
     found = Console(stderr=stderr, highlight=False)
     return found if found.is_terminal else Console(stderr=stderr, highlight=False, width=max(found.width, 100))
 
@@ -64,7 +64,7 @@ class Watch(Generic[T]):
 
     @property
     def stopped(self) -> bool:
-        """Whether the user has asked to stop."""
+        """True once the user has asked to stop."""
         return self._stop.asked
 
 

@@ -1,4 +1,4 @@
-"""Where the endpoints of a command's paths come from: the prior, seeds, a file of latents, or pictures."""
+"""The sources of a command's endpoints: the prior, seeds, a file of latents, or pictures."""
 
 import zipfile
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ _PICKLES = {".pt", ".pth", ".bin", ".pkl", ".pickle", ".ckpt"}
 
 @dataclass(frozen=True)
 class Ends:
-    """Where the endpoints come from: one of these."""
+    """The source of the endpoints: one of these."""
 
     seeds: tuple[str, ...] = ()  # texts such as ``"1,2"``, one for each pair
     pairs: int | None = None  # how many are drawn from the prior

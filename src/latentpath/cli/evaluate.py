@@ -1,4 +1,4 @@
-"""``latentpath evaluate``: how good a model is, measured on data of one's own."""
+"""``latentpath evaluate``: how good a model is, measured on the user's data."""
 
 from dataclasses import asdict
 from pathlib import Path

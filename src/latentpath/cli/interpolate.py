@@ -36,7 +36,7 @@ ModelName = Annotated[
     str, typer.Option(help="A shipped model ([bold]latentpath models[/bold]), or what latentpath.load takes.")
 ]
 Seeds = Annotated[list[str] | None, typer.Option(metavar="A,B", help="Between the draws of two seeds; repeatable.")]
-DrawnPairs = Annotated[int | None, typer.Option(help="So many pairs, drawn by --seed as the demo does.")]
+DrawnPairs = Annotated[int | None, typer.Option(help="Number of pairs, drawn by --seed as the demo does.")]
 Latents = Annotated[
     Path | None, typer.Option(help="File with latents (B, 2, D), or start and end: .npy, .npz, .safetensors.")
 ]

@@ -60,7 +60,7 @@ def given(**options: Any) -> dict[str, Any]:
 
 
 def use_threads(threads: int | None) -> None:
-    """Uses so many CPU threads, at most one for each core; None for PyTorch's choice."""
+    """Sets the number of CPU threads, at most one for each core; None for PyTorch's choice."""
     import torch
 
     if threads is not None:

@@ -63,13 +63,9 @@ def save_paths(path: Path, folder: FilePath) -> dict[str, Exception]:
     except Exception as error:  # whatever it is, other ways are tried, and the caller raises it
         first = error
     rescue = FilePath(tempfile.mkdtemp(prefix="latentpath-"))
-    ways: list[tuple[FilePath, Callable[[FilePath], object]]] = [
-        (folder / RESCUED, lambda file: np.save(file, latents)),
-        (rescue / PATHS, path.save),
-        (rescue / RESCUED, lambda file: np.save(file, latents)),
-    ]
-    for file, write in ways:
-        if attempt([(file.name, write)], file.parent):
+    ways: dict[str, Callable[[FilePath], object]] = {RESCUED: lambda file: np.save(file, latents), PATHS: path.save}
+    for file in (folder / RESCUED, rescue / PATHS, rescue / RESCUED):
+        if attempt([(file.name, ways[file.name])], file.parent):
             continue
         saved = file.name if file.parent == folder else str(file)
         first.add_note(f"the {'latents' if file.name == RESCUED else 'paths'} are in {saved}")

@@ -21,10 +21,7 @@ _DEPTHS = (10, 12, 14)  # bits a channel that cameras and scanners store in 16
 def read_pictures(
     model: Model, files: Sequence[Path], crop: float | None = None, picture_range: ValueRange | None = None
 ) -> tuple[Tensor, list[str]]:
-    """Reads pictures as the model makes them, ``(N, C, H, W)`` in its range and on its device.
-
-    Returns notes on the changes to them, too.
-    """
+    """Reads pictures as the model makes them, ``(N, C, H, W)``, with notes on the changes to them."""
     assert model.prior is not None
     like = _decoded(model, as_taken(model, draw(model.prior, 1, torch.Generator().manual_seed(0))))
     if like.ndim != 4 or like.shape[1] not in (1, 3):

@@ -90,7 +90,7 @@ def call_factory(name: str, factory: Any, **offered: Any) -> Any:
         ) from None
     try:
         return factory(**given)
-    except Exception as error:  # anything may go wrong in somebody's code
+    except Exception as error:  # anything may go wrong in a user's code
         if out_of_memory(error):
             raise
         raise InputError(

@@ -84,7 +84,7 @@ def _measured(source: Source, latents: Tensor, audit: Audit | None = None) -> di
 
 
 def _solver_facts(path: Path) -> dict[str, Tensor]:
-    return {"evaluations": path.evaluations, "outcome": torch.tensor([int(each) for each in path.outcome])}
+    return {"evaluations": path.evaluations, "outcome": torch.tensor([outcome.code for outcome in path.outcome])}
 
 
 def _solved(model: Model, index: Any, start: Tensor, end: Tensor, **options: Any) -> dict[str, Tensor]:

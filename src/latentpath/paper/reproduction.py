@@ -91,18 +91,10 @@ class Reproduction:
         def by_kind(fact: str) -> dict[str, Tensor]:
             return {kind: tensors[f"{kind}/{fact}"] for kind in KINDS}
 
-        return ModelResult(
-            name,
-            self.models[name],
-            self.config.alpha,
-            by_kind("latents"),
-            by_kind("ri"),
-            by_kind("steps"),
-            by_kind("cost"),
-            by_kind("length"),
-            self.endpoint_source(name),
-            {kind: {fact: tensors[f"{kind}/{fact}"] for fact in SOLVER_FACTS} for kind in (PATH, SHORTEST)},
-        )
+        measured: dict[str, Any] = {fact: by_kind(fact) for fact in ("ri", "steps", "cost", "length")}
+        measured |= {"curves": by_kind("latents"), "endpoint_source": self.endpoint_source(name)}
+        solves = {kind: {fact: tensors[f"{kind}/{fact}"] for fact in SOLVER_FACTS} for kind in (PATH, SHORTEST)}
+        return ModelResult(name, self.models[name], self.config.alpha, **measured, solves=solves)
 
     def tensors(
         self,

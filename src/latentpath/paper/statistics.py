@@ -23,7 +23,7 @@ from ..errors import DataError, InputError, missing
 
 CONFIDENCE = 0.95  # the nominal coverage of an interval
 COVERAGE = {5: 0.77, 10: 0.89, 24: 0.92}
-"""The measured coverage, of 400 samples each of so many values from a normal distribution."""
+"""The measured coverage by the number of values, of 400 samples each from a normal distribution."""
 
 _RESAMPLES, _FEWEST = 10_000, 3
 

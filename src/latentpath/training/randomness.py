@@ -1,4 +1,4 @@
-"""Random numbers of a run, from generators seeded by ``(seed, purpose, step)``, so that there is no state to keep.
+"""Random numbers of a run, from generators seeded by ``(seed, purpose, step)``, without a state to keep.
 
 A resumed run takes the same steps as an uninterrupted one, and every process of a run knows the draws of the others.
 """

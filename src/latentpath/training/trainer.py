@@ -24,30 +24,19 @@ Config = TypeVar("Config", bound=RunConfig)
 
 
 class Trainer(ABC):
-    """Networks in training, with their optimisers.
+    """Networks in training, with their optimisers."""
 
-    Attributes:
-        config: of the run.
-        device: of the networks.
-        parts: the modules that a checkpoint keeps, by name.
-        optimisers: the optimisers of the parts, by name; a checkpoint keeps their state.
-        rates: the initial learning rates, by the names of the optimisers.
-        draws: batches of latents from the prior that one step needs.
-        begins: the modules that start from the weights of ``config.init``, by the `models.Model` attribute that holds
-            these.
-    """
-
-    draws = 1
+    draws = 1  # batches of latents from the prior that one step needs
 
     def __init__(self, config: RunConfig, accelerator: Accelerator) -> None:
         self.device, self.index = accelerator.device, accelerator.process_index
         self.backward: Callable[[Tensor], None] = accelerator.backward
         self._prepare: Callable[..., Any] = accelerator.prepare
         self._betas = (config.beta1, config.beta2)
-        self.parts: dict[str, nn.Module] = {}
-        self.optimisers: dict[str, torch.optim.Optimizer] = {}
-        self.rates: dict[str, float] = {}
-        self.begins: dict[str, list[nn.Module]] = {}
+        self.parts: dict[str, nn.Module] = {}  # that a checkpoint keeps, by name
+        self.optimisers: dict[str, torch.optim.Optimizer] = {}  # of the parts; a checkpoint keeps their state
+        self.rates: dict[str, float] = {}  # the initial learning rates, by the names of the optimisers
+        self.begins: dict[str, list[nn.Module]] = {}  # that start from ``config.init``, by the attribute of its Model
 
     @abstractmethod
     def step(self, real: Tensor, latents: list[Tensor], step: int) -> dict[str, Tensor]:

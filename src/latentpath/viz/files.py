@@ -29,8 +29,10 @@ def target(file: str | os.PathLike[str], suffixes: tuple[str, ...]) -> FilePath:
         raise InputError(
             f"the file's name must end in {', '.join(suffixes[:-1])} or {suffixes[-1]}, got {found.name!r}"
         )
-    with _named(found):
+    try:
         has_folder, is_folder = found.parent.is_dir(), found.is_dir()
+    except OSError as error:
+        raise _unwritable(found, error) from error
     if not has_folder:
         raise MissingDataError(f"cannot write {found}: the folder {found.parent} does not exist")
     if is_folder:
@@ -53,15 +55,6 @@ def whole(file: str | os.PathLike[str]) -> Iterator[FilePath]:
         if drawing:  # an error of the caller's own
             raise
         raise _unwritable(place, error) from error
-
-
-@contextmanager
-def _named(file: FilePath) -> Iterator[None]:
-    """Raises errors of the operating system as an InputError that names ``file``."""
-    try:
-        yield
-    except OSError as error:
-        raise _unwritable(file, error) from error
 
 
 def _unwritable(file: FilePath, error: OSError) -> InputError:

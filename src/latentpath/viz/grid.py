@@ -53,7 +53,7 @@ class Grid:
         colour: bool = False,  # whether the page can show colours
         font: int | None = None,  # the height of the names' letters, in pixels; by default what suits the frames
         between: tuple[int, int] = (2 * _GAP, _GAP),
-        group: int = 0,  # after every so many rows comes a gap four times as wide; 0 for none
+        group: int = 0,  # after every group of this many rows comes a gap four times as wide; 0 for none
         margin: int | None = None,  # pixels around the page; by default 8 with names and 0 without
         background: str = "white",  # of the page, as Pillow names colours
     ) -> None:

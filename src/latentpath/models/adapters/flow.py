@@ -164,7 +164,7 @@ def _checked(flow: Any, context: Tensor | None) -> tuple[Tensor | None, Any]:
         with torch.no_grad():
             found = flow(context) if isinstance(flow, Flow) else flow
             found.transform.inv(found.base.sample((2,)))
-    except Exception as error:  # anything may go wrong in somebody's flow
+    except Exception as error:  # anything may go wrong in a user's flow
         if out_of_memory(error):
             raise
         given = "without a context" if context is None else f"with context {tuple(context.shape)}"

@@ -62,7 +62,7 @@ class SideInput(Wrapper):
             data: Tensor = self.generator(latents, *rest, **by_name)
         except NotImplementedError:  # PyTorch's, of a derivative that it lacks
             raise
-        except Exception as error:  # anything may go wrong in somebody's network
+        except Exception as error:  # anything may go wrong in a user's network
             if out_of_memory(error):
                 raise
             shapes = ", ".join(str(tuple(value.shape)) for value in expanded)

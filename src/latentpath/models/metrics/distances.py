@@ -17,8 +17,7 @@ def gaussian_frechet_distance(mean1: Tensor, covariance1: Tensor, mean2: Tensor,
 
     .. math:: d^2 = \|\mu_1 - \mu_2\|^2 + \operatorname{tr}\bigl(C_1 + C_2 - 2 (C_1^{1/2} C_2 C_1^{1/2})^{1/2}\bigr).
 
-    ``mean1``: ``(F,)``. ``covariance1``: ``(F, F)``, symmetric, positive semi-definite. ``mean2``: ``(F,)``.
-    ``covariance2``: ``(F, F)``.
+    Means are ``(F,)``, covariances ``(F, F)``, symmetric and positive semi-definite.
 
     Example:
         >>> eye, zero = torch.eye(3), torch.zeros(3)
@@ -47,11 +46,8 @@ def frechet_distances(groups: Tensor, reference: Tensor, weights: Tensor) -> Ten
     the products of features of every group are formed once, so that a mixture costs little more than the eigenvalues of
     one matrix ``(F, F)``.
 
-    ``groups``: features ``(B, n, F)``, ``n`` of each of ``B`` groups. ``reference``: features ``(M, F)``. ``weights``:
-    ``(R, B)``, whole numbers from 0 on.
-
-    Returns:
-        The distances ``(R,)``, in float64, never below 0.
+    Features ``(B, n, F)`` of ``B`` groups, a reference ``(M, F)`` and weights ``(R, B)``, whole numbers from 0 on, give
+    distances ``(R,)`` in float64, never below 0.
 
     Example:
         >>> groups = torch.tensor([[[0.0], [2.0]], [[6.0], [8.0]]])

@@ -21,11 +21,7 @@ _SHIPPED: dict[tuple[int, ...], str] = {(1, 28, 28): "mnist-classifier", (3, 64,
 def feature_network(model: Model, shape: tuple[int, ...], name: str | None = None) -> tuple[Features, str]:
     """Returns the network in whose features images are compared, and the name of its model.
 
-    ``shape``: of an image, ``(C, H, W)``.
-
-    Returns:
-        Images ``(N, C, H, W)`` in [-1, 1] to features ``(N, F)``; and the name. The model's own encoder is not an
-        independent judge.
+    It maps images ``(N, C, H, W)`` in [-1, 1] to features ``(N, F)``; the model's own encoder is no independent judge.
 
     Example:
         >>> network, name = feature_network(load("mnist-dcgan-semicircle"), (1, 28, 28))

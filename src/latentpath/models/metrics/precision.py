@@ -50,9 +50,7 @@ def neighbour_radii(reference: Tensor, neighbours: int = 3) -> Tensor:
 def within_manifold(features: Tensor, reference: Tensor, radii: Tensor) -> Tensor:
     """Tells which of features ``(N, F)`` lie in a ball around a row of ``reference`` ``(M, F)``: ``(N,)``, bool.
 
-    Its mean is the precision of `precision_recall`.
-
-    ``features``: ``(N, F)``. ``reference``: ``(M, F)``. ``radii``: of the balls, ``(M,)``, from `neighbour_radii`.
+    The radii ``(M,)`` are those of `neighbour_radii`; the mean is the precision of `precision_recall`.
 
     Example:
         >>> line = torch.arange(10.0)[:, None]

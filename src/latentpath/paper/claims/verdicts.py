@@ -1,4 +1,4 @@
-r"""How claims are judged: rules, and the verdicts that they read off an interval over pairs.
+r"""The judgement of claims: rules, and the verdicts that they read off an interval over pairs.
 
 The verdict follows from the interval, never from the mean alone. A `Rule` names a region of the real line:
 

@@ -1,4 +1,4 @@
-r"""How frames are judged: decodes curves, measures every criterion of `criteria`, and estimates the Fréchet distance.
+r"""The evaluation of frames: decodes curves, measures every criterion of `criteria`, and estimates the Fréchet distance.
 
 **The interval of the Fréchet distance** is a bootstrap over pairs, since frames of one curve are not independent, with
 the same resamples for every kind of curve. The distance is biased upward, the more so the fewer frames there are, and
@@ -56,11 +56,9 @@ def judge(
 ) -> Judgements:
     """Judges the frames of several kinds of curve between the same ``B`` pairs of endpoints.
 
-    ``curves``: by name, either frames ``(B, P, C, H, W)`` in [-1, 1] or latents ``(B, P, D)``, which are decoded a few
-    pairs at a time and never held together; one ``B`` and ``P`` for all, ``P >= 3``, evenly spaced. ``features``: a
-    network from images to ``(N, F)``, or the name of a model that has one; None for the shipped one (see
-    `latentpath.models.quality.feature_network`). ``classifier``: a network from images to logits ``(N, classes)``, or
-    its name; None for the model card's.
+    ``curves`` are, by name, frames ``(B, P, C, H, W)`` in [-1, 1] or latents ``(B, P, D)``, of one ``B`` and one
+    ``P >= 3``, evenly spaced. ``features`` and ``classifier`` are networks, or names of models; None for the shipped
+    feature network, and for the classifier on the model's card.
     """
     pairs, frames = _validate(curves)
     shape = tuple(_images(model, next(iter(curves.values()))[:1]).shape[2:])

@@ -58,14 +58,8 @@ def _environment() -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     # Nothing is escaped: the text is Markdown, whose HTML is switched off when the page is rendered.
-    return Environment(
-        loader=PackageLoader(__package__ or ""),
-        undefined=StrictUndefined,
-        autoescape=False,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    layout: dict[str, Any] = dict.fromkeys(("trim_blocks", "lstrip_blocks", "keep_trailing_newline"), True)
+    return Environment(loader=PackageLoader(__package__ or ""), undefined=StrictUndefined, autoescape=False, **layout)
 
 
 def _markdown(templates: Environment, content: Content) -> str:

@@ -19,8 +19,6 @@ def plane_coordinates(latents: Tensor, tolerance: float = 1e-4) -> Tensor:
     smaller singular value of the basis below ``tolerance`` times the larger) span a line: their coordinates are the
     least-norm ones, which lie on one line through 0.
 
-    ``latents``: ``(..., K+1, D)``.
-
     Example:
         >>> plane_coordinates(torch.tensor([[3.0, 0.0, 0.0], [3.0, 1.0, 5.0], [0.0, 2.0, 0.0]])).tolist()
         [[1.0, 0.0], [1.0, 0.5], [0.0, 1.0]]

@@ -35,7 +35,7 @@ def prior_map(
     Args:
         samples: of the prior, ``(N, D)``; some 10,000 make a smooth picture.
         curves: by name, latents ``(K+1, D)`` of one pair or ``(B, K+1, D)`` of several.
-        strong: draw the first so many pairs strong, with a number, and the others faint; None: all strong, no numbers.
+        strong: the number of pairs drawn strong and numbered, the others faint; None: all strong, no numbers.
         coordinates: which two of the D to show, from 0.
         title: of the figure.
 
