@@ -1,4 +1,4 @@
-r"""The evaluation of frames: decodes curves, measures every criterion of `criteria`, and estimates the Fréchet distance.
+r"""The evaluation of frames: decodes curves, measures the criteria of `criteria`, and estimates the Fréchet distance.
 
 **The interval of the Fréchet distance** is a bootstrap over pairs, since frames of one curve are not independent, with
 the same resamples for every kind of curve. The distance is biased upward, the more so the fewer frames there are, and
