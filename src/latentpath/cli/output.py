@@ -19,7 +19,7 @@ from ..path import Path
 
 PATHS, REPORT, RESCUED = "paths.safetensors", "report.json", "latents.npy"
 
-FILES = {
+FILES = {  # the files of a run
     "strips.png": "frames of the first pairs, row by row: straight line, slerp, path",
     "profiles.png": "the realism index and the data-space step along the curves, over all pairs",
     "plane.png": "the first pairs in the plane of their endpoints (equation 4)",
@@ -28,7 +28,6 @@ FILES = {
     PATHS: "the solved paths, for latentpath.Path.load",
     REPORT: "every number for every pair, the settings, versions and the seed",
 }
-"""The files of a run, and what each of them is."""
 
 ENDPOINTS = {"endpoints.png": "the images given, over what the model makes of them"}
 """The further file of a run whose endpoints were images."""

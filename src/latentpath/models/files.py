@@ -15,11 +15,10 @@ from ..errors import DataError, MissingDataError
 CARD_FILE, CONFIG_FILE, WEIGHTS_FILE = "card.json", "config.json", "model.safetensors"
 
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
-REFUSED = (
+REFUSED = (  # follows the name of a pickle
     "is a pickle, which can run any code when it is read, and is not loaded. Where you trust it, convert it: "
     "safetensors.torch.save_file(torch.load(FILE, weights_only=True), 'model.safetensors')"
 )
-"""The message about a pickle, after its name, with the conversion."""
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -26,10 +26,9 @@ from .prior_names import named_prior, stored_prior
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-ARCHITECTURES: dict[str, type[Pretrained]] = {
+ARCHITECTURES: dict[str, type[Pretrained]] = {  # that a folder can hold
     kind.__name__: kind for kind in (DCGAN, DCGANGenerator, WAE, DigitClassifier)
 }
-"""The networks that a folder can hold, by the name of their class."""
 
 
 def read_model(folder: str | Path, prior: Distribution | str | None = None) -> Model:

@@ -16,8 +16,7 @@ from .sampling import as_taken, draw
 
 Card = dict[str, Any]  # the content of ``card.json``
 _CHUNK = 256
-_LOOKED_AT, _AT_ONCE = 16, 4
-"""Samples that decide the range of the pixels, where nothing declares it, and how many are made at a time."""
+_LOOKED_AT, _AT_ONCE = 16, 4  # samples that decide an undeclared range of the pixels; made at a time
 
 
 @dataclass(frozen=True, repr=False)

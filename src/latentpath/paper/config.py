@@ -15,14 +15,13 @@ GANS = (*DIGITS, *FACES[:2])
 SEMICIRCLE = ("mnist-dcgan-semicircle", "celeba-dcgan-semicircle")
 NORMAL = ("mnist-dcgan-normal", "celeba-dcgan-normal")
 
-MODEL_TITLES = {
+MODEL_TITLES = {  # in words
     "mnist-dcgan-semicircle": "digits, semicircle prior",
     "mnist-dcgan-normal": "digits, normal prior",
     "celeba-dcgan-semicircle": "faces, semicircle prior",
     "celeba-dcgan-normal": "faces, normal prior",
     WAE: "faces, auto-encoder",
 }
-"""The models in words."""
 
 SHORT_TITLES = {name: title.removesuffix(" prior").replace(", ", "/") for name, title in MODEL_TITLES.items()}
 SHORT_TITLES[WAE] = "the auto-encoder"  # in a list within a sentence

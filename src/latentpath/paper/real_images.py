@@ -13,11 +13,10 @@ from .config import DIGITS, FACES, WAE
 
 HELD_OUT = 100  # the number of faces, the last by name, that the models of faces were not trained on
 _SIZES = {"mnist": (28, 1), "celeba": (64, 3)}  # side and channels of the images of each data set
-IMAGE_DEPENDENT_JOBS: Mapping[str, tuple[str, ...]] = {
+IMAGE_DEPENDENT_JOBS: Mapping[str, tuple[str, ...]] = {  # patterns of their files in the job cache
     "mnist": tuple(f"{name}/{job}*" for name in DIGITS for job in ("indices-", "judged")),
     "celeba": (*(f"{name}/judged*" for name in FACES), f"{WAE}/*"),
 }
-"""Patterns of the files in the job cache that depend on a data set."""
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,7 @@ from torch import Tensor
 from ..models import Model
 
 LINE, SLERP, PATH, SHORTEST = "straight line", "slerp", "path", "shortest"
-KINDS = (LINE, SLERP, PATH, SHORTEST)
-"""The kinds of curve of every pair; "shortest" is the curve that is shortest in data space."""
+KINDS = (LINE, SLERP, PATH, SHORTEST)  # of every pair; "shortest" is shortest in data space
 
 
 @dataclass(frozen=True, eq=False)

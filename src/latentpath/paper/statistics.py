@@ -22,8 +22,7 @@ from .._words import counted
 from ..errors import DataError, InputError, missing
 
 CONFIDENCE = 0.95  # the nominal coverage of an interval
-COVERAGE = {5: 0.77, 10: 0.89, 24: 0.92}
-"""The measured coverage by the number of values, of 400 samples each from a normal distribution."""
+COVERAGE = {5: 0.77, 10: 0.89, 24: 0.92}  # measured, by the number of values: of 400 samples each from a normal
 
 _RESAMPLES, _FEWEST = 10_000, 3
 

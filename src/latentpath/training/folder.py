@@ -24,8 +24,7 @@ from .config import DCGANConfig, RunConfig, WAEConfig
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-KINDS: dict[str, type[RunConfig]] = {"dcgan": DCGANConfig, "wae": WAEConfig}
-"""The configurations that a folder can hold, by the kind of network."""
+KINDS: dict[str, type[RunConfig]] = {"dcgan": DCGANConfig, "wae": WAEConfig}  # by the kind of network
 
 _CHUNK, _STATE = 2_000, "state.safetensors"
 

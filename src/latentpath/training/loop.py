@@ -31,8 +31,7 @@ from .trainer import Trainer
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-REPORT_EVERY, REPORT_SECONDS = 100, 5.0
-"""Steps between two lines of the log, and seconds after which the caller is told in any case."""
+REPORT_EVERY, REPORT_SECONDS = 100, 5.0  # steps between two lines of the log; seconds between two reports to the caller
 
 
 class Options(TypedDict, total=False):

@@ -28,8 +28,7 @@ from .side_by_side import BLOCK_VALUES, MAX_BLOCK, Beside, Curve, curves_of, dec
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-Loop = Literal["bounce", "repeat"] | None
-"""How a film goes on at its end: back the way it came, from the start again, or not at all."""
+Loop = Literal["bounce", "repeat"] | None  # after the end: the way back, the start again, or nothing
 
 _COMFORTABLE = (224, 500)  # about the height of a frame, and of all rows together, that is comfortable to see
 

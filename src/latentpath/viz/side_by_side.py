@@ -14,8 +14,7 @@ from ..report import LABELS
 from ..source import Source
 from ..value_range import Bytes, ValueRange, declared_range, inferred_range, pixels
 
-Beside = Iterable[str] | Mapping[str, Path]
-"""The curves beside a path: names of baselines, or other paths by their captions."""
+Beside = Iterable[str] | Mapping[str, Path]  # names of baselines, or other paths by their captions
 
 MAX_BLOCK, BLOCK_VALUES = 32, 2**23
 """The most frames of a path that are decoded at a time, and the most numbers in them where frames are large."""

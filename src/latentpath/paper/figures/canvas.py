@@ -20,7 +20,7 @@ from ...viz.plots.plane import draw_plane
 from ...viz.plots.style import FAINT, colour, legend_keys, stroke
 
 SMALL = 7.0  # the font size of small print, in points
-STYLE: Mapping[str, Any] = {
+STYLE: Mapping[str, Any] = {  # changes to the house style, for print unscaled on a page 7 inches wide
     "font.size": 8,
     "axes.labelsize": 7.5,
     "axes.titlesize": 8,
@@ -34,7 +34,6 @@ STYLE: Mapping[str, Any] = {
     "ytick.major.size": 2.5,
     "legend.fontsize": 7.5,
 }
-"""Changes to the house style for figures that are printed unscaled, on a page 7 inches wide."""
 
 GAP = 2  # the gap between two frames of a strip, in pixels of a frame
 

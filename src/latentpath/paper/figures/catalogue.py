@@ -49,7 +49,7 @@ _STEPS = (
     "scale. Right: the realism index at every point of both. Cost and length are audited."
 )
 
-FIGURES: Mapping[int, FigureSpec] = {
+FIGURES: Mapping[int, FigureSpec] = {  # by their number in the paper
     1: FigureSpec(
         "Lines and paths over the semicircle prior",
         "First two coordinates of samples of the semicircle prior, of straight lines (green) and of paths (orange) "
@@ -125,7 +125,6 @@ FIGURES: Mapping[int, FigureSpec] = {
         pairs=1,
     ),
 }
-"""The paper's figures by their number."""
 
 
 def draw(number: int, results: Mapping[str, ModelResult], folder: str | os.PathLike[str]) -> list[Path]:

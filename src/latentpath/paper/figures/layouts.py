@@ -17,8 +17,7 @@ from .canvas import SMALL, Canvas, bars, curves, limits, over_samples
 from .selection import DRAWN_KINDS, Selection
 from .strips import LABEL, PIXELS, Strips, cost_and_length, pair_label
 
-Layout = Callable[[str, Sequence[Selection]], Figure]
-"""A function from a title and the selected pairs of every model to a figure."""
+Layout = Callable[[str, Sequence[Selection]], Figure]  # title and selected pairs of every model to a figure
 
 _WIDTH, _HEAD, _DPI = 7.0, 0.34, 240
 _NOTE = 0.82

@@ -35,8 +35,7 @@ from .criteria import Criterion
 from .judgements import Judgement, Judgements, NotMeasured, SetJudgement
 from .panel import Network, Panel, panel_of
 
-_END_TOLERANCE = 1e-3
-"""The largest difference of the endpoints of two curves of a pair: rounding, from batches of other sizes."""
+_END_TOLERANCE = 1e-3  # between the endpoints of two curves of a pair: rounding, from batches of other sizes
 
 
 @torch.no_grad()

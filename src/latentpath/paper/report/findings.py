@@ -10,7 +10,7 @@ from ..config import MODELS, SHORT_TITLES
 from ..results import LINE, PATH, ModelResult
 from .judge_sentences import NOT_COUNTED, better_than_endpoints
 
-_TOPICS = {
+_TOPICS = {  # a sentence for every topic of claims
     "ri": "the path's mean `ri` is above the line's",
     "length": "the decoded path is shorter than the decoded line",
     "leaves": "the line leaves the semicircle prior and the path does not",
@@ -24,7 +24,6 @@ _TOPICS = {
     "alpha shortest": "a small alpha's path is nearly the shortest curve",
     "converges": "equation 3 converges to the audited cost",
 }
-"""A sentence for every topic of claims."""
 
 Records = Mapping[str, Mapping[str, Any]]  # the records of the judges, by model
 

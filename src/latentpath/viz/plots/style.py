@@ -26,8 +26,7 @@ _SETTINGS = threading.RLock()  # held while matplotlib's settings are changed: a
 _COLOURS = {"straight line": "#009E73", "slerp": "#0072B2", "path": "#D55E00"}
 _DASHES: dict[str, Any] = {"straight line": (0, (5, 1.6)), "slerp": (0, (1.2, 1.2)), "path": "-"}
 _OTHERS = ("#CC79A7", "#7A5C00", "#4D4D4D")
-INK, FAINT, _GRID = "#22272E", "#667080", "#E4E8ED"
-"""The colours of main text, of small print, and of grid lines."""
+INK, FAINT, _GRID = "#22272E", "#667080", "#E4E8ED"  # main text, small print, grid lines
 HALO = [Stroke(linewidth=2.5, foreground="white"), Normal()]
 DPI = 160
 _GROUPS: dict[str, dict[str, Any]] = {
