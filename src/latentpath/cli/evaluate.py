@@ -101,7 +101,7 @@ def measured(
     seed: int = 0,  # of the draws
     stage: Stage = silent,  # told what is being done
 ) -> dict[str, Any]:
-    """Measures the quality of ``model`` as a card has it: `models.quality.GeneratorQuality` where it applies."""
+    """Measures the quality of ``model`` as its card has it: the fields of `GeneratorQuality` that apply."""
     shape = tuple(train.pixels.shape[1:])
     network, named = feature_network(model, shape, features)
     judge = digit_classifier() if train.name == "mnist" and shape == (1, 28, 28) else None
