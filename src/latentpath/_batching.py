@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-__all__ = ["blocks"]
-
 
 def blocks(count: int, size: int | None) -> Iterator[slice]:
     """Consecutive slices of at most ``size`` that cover ``range(count)``; one slice where ``size`` is None.

@@ -1,7 +1,5 @@
 """Files that are written whole or not at all, and JSON that every parser accepts."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Callable, Iterator
@@ -11,21 +9,13 @@ from typing import Any
 
 from .errors import DataError
 
-__all__ = ["finite", "replacement", "to_json", "write_file", "write_json"]
-
 
 @contextmanager
 def replacement(path: Path, name: Callable[[], str] | None = None) -> Iterator[Path]:
     """Yields a new path in the folder of ``path``; the file written there replaces ``path`` at the end.
 
-    After an error or an interrupt the new file is removed, and an older ``path`` is unharmed.
-
-    Args:
-        path: the file to write.
-        name: returns the final name in that folder, where it depends on the content; None keeps that of ``path``.
-
-    Raises:
-        OSError: the file cannot be written.
+    After an error or an interrupt the new file is removed, and an older ``path`` is unharmed. ``name`` returns the
+    final name in that folder, where it depends on the content.
     """
     partial = path.with_name(f".partial-{path.name}")  # its suffix stays: encoders choose the format by it
     try:
@@ -37,11 +27,7 @@ def replacement(path: Path, name: Callable[[], str] | None = None) -> Iterator[P
 
 
 def write_file(path: Path, content: bytes | str) -> None:
-    """Writes a file, text as UTF-8, whole or not at all; a missing folder is made.
-
-    Raises:
-        DataError: the file cannot be written.
-    """
+    """Writes a file, text as UTF-8, whole or not at all; a missing folder is made."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacement(path) as partial:
@@ -61,7 +47,6 @@ def to_json(content: Any, indent: int | None = 2) -> str:
     """Returns ``content`` as JSON text; NaN and infinities become null, for which JSON has no number.
 
     Example:
-        >>> from latentpath._io import to_json
         >>> to_json({"cost": [1.5, float("inf")]}, indent=None)
         '{"cost": [1.5, null]}'
     """

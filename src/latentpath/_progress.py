@@ -28,11 +28,8 @@ Report = Callable[[float | None, str], None]
 Stage = Callable[[str, int, int], None]
 """Called as ``stage(name, done, of)``, before the work with ``done = 0`` and after every part of it."""
 
-_DELAY = 2.0
-"""Seconds after which a bar appears: shorter calls show nothing (`tests/test_progress.py`)."""
-
-_EVERY = 10.0
-"""Seconds between two lines where ``progress=True`` meets no terminal."""
+_DELAY = 2.0  # seconds after which a bar appears: shorter calls show nothing (`tests/test_progress.py`)
+_EVERY = 10.0  # seconds between two lines where ``progress=True`` meets no terminal
 
 
 def watched() -> bool:

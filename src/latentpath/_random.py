@@ -4,8 +4,6 @@
 `seeded` sets both for a while and restores them; it is the only code of the package that touches the global state.
 """
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -14,8 +12,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
-
-__all__ = ["device_of", "seeded"]
 
 _BORROWED, _CPU = threading.RLock(), torch.device("cpu")
 _DEPTH = 4  # a transformed mixture of products of normals; deeper parts are not looked at

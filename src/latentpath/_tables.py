@@ -1,10 +1,6 @@
 """Tables of text: aligned columns for a terminal, and Markdown."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-
-__all__ = ["aligned", "markdown"]
 
 
 def aligned(rows: Sequence[Sequence[str]], between: str = "  ") -> list[str]:

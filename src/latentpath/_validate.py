@@ -1,11 +1,9 @@
 """Argument validation for every public function: numbers, rows of a batch, points and polylines.
 
-Numbers come as Python's, as NumPy's, and as tensors without dimensions. Each check returns Python's own number, so
-that later comparisons and JSON files hold one type. A truth value is refused: ``True`` in place of a number is a
-mistake, although Python counts it as 1.
+Each check raises an InputError, or returns the value. Numbers come as Python's, as NumPy's, and as tensors without
+dimensions, and become Python's own, so that later comparisons and JSON files hold one type. A truth value is refused:
+``True`` in place of a number is a mistake, although Python counts it as 1.
 """
-
-from __future__ import annotations
 
 import math
 import operator
@@ -18,22 +16,7 @@ from torch import Tensor
 
 from .errors import InputError
 
-__all__ = [
-    "SEED",
-    "Whole",
-    "agreed",
-    "check_pair",
-    "check_points",
-    "check_polylines",
-    "chosen_rows",
-    "describe",
-    "file_path",
-    "real_number",
-    "whole_number",
-]
-
-SEED = 2**63 - 1
-"""The highest seed: it fits a signed integer of 64 bits, which files and other libraries hold."""
+SEED = 2**63 - 1  # the highest seed: it fits a signed integer of 64 bits, which files and other libraries hold
 
 if TYPE_CHECKING:
     Whole = int
@@ -58,11 +41,7 @@ def describe(value: object) -> str:
 
 
 def check_points(name: str, value: object, shape: str = "(..., D)") -> None:
-    """Refuses anything but points ``(..., D)``: floating point, with values, D at least 1. A batch may be empty.
-
-    Raises:
-        InputError: anything else; the message has ``shape``.
-    """
+    """Refuses anything but points ``(..., D)``: floating point, with values, D at least 1. A batch may be empty."""
     if not isinstance(value, Tensor):
         raise InputError(f"{name} must be a tensor {shape}; got {describe(value)}. torch.as_tensor(...) makes one.")
     if value.ndim == 0 or value.shape[-1] == 0:
@@ -74,11 +53,7 @@ def check_points(name: str, value: object, shape: str = "(..., D)") -> None:
 
 
 def check_pair(start: Tensor, end: Tensor) -> None:
-    """Refuses endpoints ``(..., D)`` of two dtypes or devices, without values, or of shapes that do not pair up.
-
-    Raises:
-        InputError: one of these.
-    """
+    """Refuses endpoints ``(..., D)`` of two dtypes or devices, without values, or of shapes that do not pair up."""
     if start.dtype != end.dtype or start.device != end.device:
         raise InputError(
             f"start and end must have one dtype and device; got {start.dtype} on {start.device} and {end.dtype} on "
@@ -99,22 +74,14 @@ def check_pair(start: Tensor, end: Tensor) -> None:
 
 
 def check_polylines(name: str, value: Tensor) -> None:
-    """Refuses anything but polylines ``(..., K+1, D)``: points as for `check_points`, with at least one segment.
-
-    Raises:
-        InputError: anything else.
-    """
+    """Refuses anything but polylines ``(..., K+1, D)``: points as for `check_points`, with at least one segment."""
     check_points(name, value, "(..., K+1, D)")
     if value.ndim < 2 or value.shape[-2] < 2:
         raise InputError(f"{name} must be (..., K+1, D) with at least one segment; got {tuple(value.shape)}.")
 
 
 def file_path(name: str, value: object) -> Path:
-    """Returns ``value`` as a path, if it is one or a text.
-
-    Raises:
-        InputError: anything else.
-    """
+    """Returns ``value`` as a path, if it is one or a text."""
     if not isinstance(value, str | os.PathLike) or not isinstance(os.fspath(value), str):
         raise InputError(f"{name} must be a text or a path; got {describe(value)}.")
     return Path(value)
@@ -126,19 +93,7 @@ def whole_number(name: str, value: object, least: int | None = None, most: int |
     Everything with ``__index__`` is one (Python's and NumPy's integers, integer tensors without dimensions), but for
     truth values.
 
-    Args:
-        name: of the argument, for the message.
-        value: the caller's value.
-        least: the lowest number allowed; None for no bound.
-        most: the highest number allowed; None for no bound.
-        advice: the advice of the message, a sentence.
-
-    Raises:
-        InputError: anything else.
-
     Example:
-        >>> import torch
-        >>> from latentpath._validate import whole_number
         >>> whole_number("segments", torch.tensor(10), least=2)
         10
     """
@@ -161,32 +116,18 @@ def _as_index(value: Any) -> int | None:
 
 
 def real_number(
-    name: str,
-    value: object,
+    name: str,  # of the argument, for the message
+    value: object,  # the caller's value: Python's or NumPy's number, or a tensor without dimensions
     *,
-    above: float | None = None,
-    least: float | None = None,
+    above: float | None = None,  # the number that it must exceed; None for no bound
+    least: float | None = None,  # the lowest number allowed; None for no bound
     below: float | None = None,
-    most: float | None = None,
-    advice: str = "",
+    most: float | None = None,  # the highest number allowed; None for no bound
+    advice: str = "",  # the advice of the message, a sentence
 ) -> float:
     """Returns ``value`` as Python's number, if it is a real one within the bounds and not NaN; whole ones stay whole.
 
-    Args:
-        name: of the argument, for the message.
-        value: the caller's value: Python's or NumPy's number, or a tensor without dimensions.
-        above: the number that it must exceed; None for no bound.
-        least: the lowest number allowed; None for no bound.
-        below: the number that it must stay below, ``math.inf`` to ask for a finite one; None for no bound.
-        most: the highest number allowed; None for no bound.
-        advice: the advice of the message, a sentence.
-
-    Raises:
-        InputError: anything else.
-
     Example:
-        >>> import torch
-        >>> from latentpath._validate import real_number
         >>> real_number("tol", torch.tensor(0.5), above=0, below=math.inf)
         0.5
     """
@@ -226,17 +167,7 @@ def _as_real(value: Any) -> float | None:
 def agreed(name: str, given: Any, carried: T, carrier: object) -> T:
     """Returns the value of an argument that another argument carries; None stands for a value that is not given.
 
-    Args:
-        name: of the argument.
-        given: the caller's value of it.
-        carried: the value that ``carrier`` has.
-        carrier: the object beside which the argument was given.
-
-    Raises:
-        InputError: ``given`` is neither None nor equal to ``carried``.
-
     Example:
-        >>> from latentpath._validate import agreed
         >>> agreed("tol", None, 1e-3, object()), agreed("tol", 1e-3, 1e-3, object())
         (0.001, 0.001)
     """
@@ -252,19 +183,9 @@ def agreed(name: str, given: Any, carried: T, carrier: object) -> T:
 def chosen_rows(name: str, which: Any, count: int) -> list[int]:
     """Returns the numbers, from 0 on, of the rows of a batch of ``count`` that an index of NumPy's kinds chooses.
 
-    Args:
-        name: of one row, for the message.
-        which: a whole number, a slice, or a list, array or one-dimensional tensor of either whole numbers (in any
-            order, negative ones from the end) or ``count`` truth values.
-        count: the rows there are.
-
-    Raises:
-        IndexError: a row that is not there.
-        InputError: an index of another kind.
+    Such are a whole number, a slice, and a list, array or one-dimensional tensor of whole numbers or truth values.
 
     Example:
-        >>> import torch
-        >>> from latentpath._validate import chosen_rows
         >>> chosen_rows("path", [0, -1], 3), chosen_rows("path", torch.tensor([True, False, True]), 3)
         ([0, 2], [0, 2])
     """
@@ -293,7 +214,6 @@ def chosen_rows(name: str, which: Any, count: int) -> list[int]:
 
 
 def _entries(which: Any) -> list[Any] | None:
-    """Returns the entries of a list, range, or one-dimensional array or tensor; None for anything else."""
     if getattr(which, "ndim", 0) == 1 and not getattr(which, "is_meta", False):
         entries: list[Any] = which.tolist()
         return entries
@@ -301,5 +221,4 @@ def _entries(which: Any) -> list[Any] | None:
 
 
 def _is_truth(value: object) -> bool:
-    """Returns True for a truth value of Python, NumPy or a tensor."""
     return isinstance(value, bool) or str(getattr(value, "dtype", None)) in ("bool", "torch.bool")

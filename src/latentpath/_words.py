@@ -1,10 +1,6 @@
 """Numbers and lists of things in words."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-
-__all__ = ["counted", "listed", "plural"]
 
 
 def counted(number: int, noun: str) -> str:

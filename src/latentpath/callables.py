@@ -13,8 +13,6 @@ given latents in the dtype of their weights, unless they take others.
 numbers. Only a missing rule leads there: no error of the user's own code, and no exhausted memory.
 """
 
-from __future__ import annotations
-
 import inspect
 import opcode
 from collections.abc import Callable, Iterator
@@ -26,17 +24,6 @@ import torch
 from torch import Tensor, nn
 
 from .errors import GeneratorError, LatentPathError
-
-__all__ = [
-    "any_precision",
-    "check_eval",
-    "in_weights_dtype",
-    "lacks_rule",
-    "leaf_and_view",
-    "out_of_memory",
-    "training_parts",
-    "without_autocast",
-]
 
 _HALF = (torch.float16, torch.bfloat16)
 _DEVICES = ("cpu", "cuda", "mps", "xpu")
@@ -90,7 +77,6 @@ def any_precision(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Te
 
 
 def _widened(found: Any, points: Tensor) -> Any:
-    """Returns a half-precision tensor in the dtype of ``points``, and anything else unchanged."""
     return found.to(points.dtype) if isinstance(found, Tensor) and found.dtype in _HALF else found
 
 
@@ -129,15 +115,10 @@ def training_parts(module: object) -> str:
     return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
 
 
-def check_eval(module: object, name: str, advice: str = "call .eval() on it first") -> None:
-    """Refuses a module with `training_parts`.
-
-    Raises:
-        GeneratorError: the module or a part of it computes as in training.
-    """
-    busy = training_parts(module)
-    if busy:
-        raise GeneratorError(f"{name} is in training mode ({busy}): {advice}")
+def check_eval(module: object, name: str, advice: str = "Call .eval() on it first.") -> None:
+    """Refuses a module with `training_parts`, by a GeneratorError."""
+    if busy := training_parts(module):
+        raise GeneratorError(f"{name} must be in eval mode; got training mode ({busy}). {advice}")
 
 
 def _is_exported(part: nn.Module) -> bool:

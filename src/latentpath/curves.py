@@ -5,8 +5,6 @@ straight line :math:`(1-t)a + tb` and the spherical one, which turns the directi
 1985, "Animating Rotation with Quaternion Curves"; for latents White 2016, "Sampling Generative Networks").
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, SupportsIndex
 
@@ -18,8 +16,7 @@ from ._validate import check_pair, check_points, whole_number
 
 __all__ = ["arc_length", "at_arc", "even_arc", "lerp", "slerp", "spaced", "subdivide"]
 
-_FINE = 8
-"""The parts that a segment is cut into to find points along it."""
+_FINE = 8  # the parts that a segment is cut into to find points along it
 
 
 def _parameters(start: Tensor, end: Tensor, segments: SupportsIndex) -> Tensor:

@@ -15,8 +15,6 @@ the subspace, and well above what the encodings themselves scatter, so that the 
 encodings pay nothing. A direction varies if its deviation is above 1e-3 of the largest one.
 """
 
-from __future__ import annotations
-
 import math
 import warnings
 from collections.abc import Callable
@@ -31,17 +29,11 @@ from ._validate import describe, whole_number
 from ._words import counted
 from .errors import InputError, missing
 
-__all__ = ["SubspaceDensity", "fit"]
-
-_VARIES = 1e-3
-"""The least deviation of a direction that varies, relative to the largest deviation."""
-
+_VARIES = 1e-3  # the least deviation of a direction that varies, relative to the largest deviation
 _FLOOR = 0.1
 """The deviation across the subspace, relative to the mean deviation along it; a lower floor makes solves slower."""
 
-_ABOVE_RESIDUAL = 10.0
-"""The least floor, relative to the deviation of the encodings across the subspace."""
-
+_ABOVE_RESIDUAL = 10.0  # the least floor, relative to the deviation of the encodings across the subspace
 _POINTS = 5
 """The distinct points for every parameter of a component's mean; with fewer it would shrink onto a few of them."""
 

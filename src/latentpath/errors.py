@@ -5,8 +5,6 @@ exception a Python programmer would expect (`ValueError`, `FileNotFoundError`, .
 expected, what came, and what to do.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import json
 import shutil

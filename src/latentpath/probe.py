@@ -4,45 +4,28 @@ A path is meaningless under a map that fails any of these, and the solver would 
 three times: without a gradient, with one, and with the first point apart from the others.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from .callables import leaf_and_view, out_of_memory, training_parts
+from .callables import check_eval, leaf_and_view, out_of_memory
 from .errors import GeneratorError, InputError, LatentPathError
 
-__all__ = ["check_callable", "probe", "tried"]
-
-_ROUNDING = 1e-5
-"""The difference of two calls that rounding explains, relative to the largest value."""
-
+_ROUNDING = 1e-5  # the difference of two calls that rounding explains, relative to the largest value
 _COUPLING = 5e-3
 """The difference of a point alone and in a batch that kernels explain, relative to the spread of the values."""
 
 
 def check_callable(name: str, function: object) -> None:
-    """Refuses an object that is not callable, and a module in training mode.
-
-    Raises:
-        InputError: it is not callable, or a class.
-        GeneratorError: it, or a part of it, is in training mode.
-    """
+    """Refuses an object that is not callable, and a module in training mode."""
     if not callable(function) or isinstance(function, type):
         raise InputError(f"{name} must be a callable; got {type(function).__name__}.")
-    busy = training_parts(function)
-    if busy:
-        raise GeneratorError(f"{name} must be in eval mode; got training mode ({busy}). Call {name}.eval() first.")
+    check_eval(function, name, f"Call {name}.eval() first.")
 
 
 def tried(name: str, function: Callable[[Tensor], Tensor], points: Tensor) -> Tensor:
-    """Returns ``function(points)``; an error of the function becomes one that names it.
-
-    Raises:
-        GeneratorError: the function fails for another reason than exhausted memory.
-    """
+    """Returns ``function(points)``; an error of the function becomes one that names it."""
     try:
         return function(points)
     except LatentPathError:
@@ -62,10 +45,6 @@ def probe(name: str, function: Callable[[Tensor], Tensor], points: Tensor, ends:
 
     Values and gradients must be finite at the first ``ends`` points, or at all; the others are left out where they lie
     in a hole of the function.
-
-    Raises:
-        GeneratorError: it fails, works in place, is random, couples the points of a batch, is not differentiable, or
-            its values or gradients are not finite.
     """
     with torch.no_grad():
         given = points.clone()

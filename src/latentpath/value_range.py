@@ -19,8 +19,6 @@ Ends may be passed by a hundredth, for rounding. The last three rows are a guess
 cannot be told from one of [0, 1] by its frames: declare the range.
 """
 
-from __future__ import annotations
-
 import logging
 import math
 from collections.abc import Iterable
@@ -33,43 +31,17 @@ from torch import Tensor
 from ._validate import describe, real_number
 from .errors import InputError
 
-__all__ = [
-    "Bytes",
-    "ValueRange",
-    "checked_range",
-    "declare_range",
-    "declared_range",
-    "extent",
-    "inferred_range",
-    "own_range",
-    "pixels",
-    "scaled",
-    "usual_range",
-]
-
-Bytes = np.ndarray[Any, np.dtype[np.uint8]]
-"""Pictures ``(..., H, W, C)``, C = 1 or 3."""
-
-ValueRange = tuple[float, float]
-"""The values shown as 0 and as 255."""
-
-_SLACK = 0.01
-"""How far values may pass an end of (0, 1) or (-1, 1) by rounding; of (0, 255), 255 times as far."""
-
-_CLIPPED = 3.0
-"""The largest magnitude of values that are still taken as overshoot of (0, 1) or (-1, 1)."""
-
+Bytes = np.ndarray[Any, np.dtype[np.uint8]]  # pictures ``(..., H, W, C)``, C = 1 or 3
+ValueRange = tuple[float, float]  # the values shown as 0 and as 255
+_SLACK = 0.01  # how far values may pass an end of (0, 1) or (-1, 1) by rounding; of (0, 255), 255 times as far
+_CLIPPED = 3.0  # the largest magnitude of values that are still taken as overshoot of (0, 1) or (-1, 1)
 _LOG = logging.getLogger("latentpath")
 
 _DECLARED: WeakKeyDictionary[Any, ValueRange] = WeakKeyDictionary()
 
 
 def checked_range(value_range: Any, name: str = "value_range") -> ValueRange:
-    """Returns ``value_range`` as two floats, if it is (low, high) with low < high, both finite.
-
-    Raises:
-        InputError: anything else.
-    """
+    """Returns ``value_range`` as two floats, if it is (low, high) with low < high, both finite."""
     if not isinstance(value_range, tuple | list) or len(value_range) != 2:
         raise InputError(f"{name} must be (low, high), such as (0, 1); got {describe(value_range)}.")
     low, high = (float(real_number(name, end, above=-math.inf, below=math.inf)) for end in value_range)
@@ -154,16 +126,8 @@ def scaled(values: Any, value_range: ValueRange) -> Bytes:
 def pixels(frames: Tensor, value_range: ValueRange = (-1.0, 1.0)) -> Bytes:
     """Maps frames ``(..., C, H, W)``, C = 1 or 3, to bytes ``(..., H, W, C)``: by `scaled`.
 
-    Args:
-        frames: of any floating dtype; NaN is shown as 0, and values outside the range are clipped.
-        value_range: the values shown as 0 and 255; by default that of the shipped models.
-
-    Raises:
-        InputError: another shape, or an empty range.
-
     Example:
         >>> import torch
-        >>> from latentpath.value_range import pixels
         >>> pixels(torch.tensor([-1.0, 0.0, 2.0]).reshape(1, 1, 3), (-1, 1)).ravel().tolist()
         [0, 128, 255]
     """

@@ -183,11 +183,11 @@ def test_only_callables_in_eval_mode_are_adapted() -> None:
     for adapt in made:
         with pytest.raises(InputError, match="must be a callable"):
             adapt(nn.Tanh)
-        with pytest.raises(GeneratorError, match=r"\(Sequential\) is in training mode .*call \.eval\(\)"):
+        with pytest.raises(GeneratorError, match=r"\(Sequential\) must be in eval mode; .*Call \.eval\(\)"):
             adapt(nn.Sequential(nn.Tanh()))
-    with pytest.raises(GeneratorError, match=r"the autoencoder \(AutoencoderKL\) is in training mode"):
+    with pytest.raises(GeneratorError, match=r"the autoencoder \(AutoencoderKL\) must be in eval mode"):
         adapters.diffusers_autoencoder(autoencoder().train())
-    with pytest.raises(GeneratorError, match=r"the flow \(MAF\) is in training mode"):
+    with pytest.raises(GeneratorError, match=r"the flow \(MAF\) must be in eval mode"):
         adapters.zuko_flow(flow().train())
 
 

@@ -14,9 +14,12 @@ from latentpath.models import (
     digit_classifier,
     load,
 )
-from latentpath.models.metrics.frechet import frechet_distance, gaussian_frechet_distance
-from latentpath.models.metrics.kernel import kernel_distance
-from latentpath.models.metrics.nearest import nearest_distances
+from latentpath.models.metrics.distances import (
+    frechet_distance,
+    gaussian_frechet_distance,
+    kernel_distance,
+    nearest_distances,
+)
 from latentpath.models.metrics.precision import precision_recall
 from latentpath.models.metrics.quality import measure_generator
 from latentpath.models.model import Model

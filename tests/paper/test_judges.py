@@ -13,7 +13,7 @@ from latentpath import Model, lerp, priors
 from latentpath._io import finite
 from latentpath.energy import even_in_data
 from latentpath.errors import InputError
-from latentpath.models.metrics.frechet import frechet_distance, frechet_distances
+from latentpath.models.metrics.distances import frechet_distance, frechet_distances
 from latentpath.models.metrics.precision import neighbour_radii, precision_recall, within_manifold
 from latentpath.paper.judges.evaluation import judge
 from latentpath.paper.judges.judgements import Judgement, Judgements, SetJudgement
@@ -121,7 +121,7 @@ def test_the_frechet_distance_of_normals_has_its_closed_form_and_its_interval_co
 
 @pytest.mark.parametrize("most", [2**26, 0])
 def test_weights_are_repetitions(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("latentpath.models.metrics.frechet._PRODUCTS", most)  # products of all groups, or none held
+    monkeypatch.setattr("latentpath.models.metrics.distances._PRODUCTS", most)  # products of all groups, or none held
     random = torch.Generator().manual_seed(3)
     groups = torch.randn(5, 4, 3, generator=random, dtype=torch.float64) + 2
     known = torch.randn(30, 3, generator=random, dtype=torch.float64) * torch.tensor([1, 2, 0])  # singular

@@ -22,8 +22,6 @@ def test_the_mean_is_exact_and_the_interval_that_of_the_normal_where_that_is_rig
     half = 1.959964 * float(values.std()) / math.sqrt(4000)
     assert (found.low, found.high) == pytest.approx((found.mean - half, found.mean + half), abs=0.05 * half)
     assert (found.n, found.left_out, found.note) == (4000, 0, "")
-    narrower = estimate(values, resamples=2000, confidence=0.5)
-    assert narrower.high - narrower.low == pytest.approx(2 * 0.6745 * half / 1.96, rel=0.07)
 
 
 def test_the_interval_covers_the_mean_of_normals_about_as_often_as_it_says() -> None:
@@ -113,15 +111,11 @@ def test_the_difference_of_two_samples_covers_the_truth() -> None:
         inside += found.low <= -1 <= found.high
     assert 50 <= inside <= 60
     assert not unpaired([1.0, 2.0], [3.0, 4.0, 5.0]).decisive
-    with pytest.raises(InputError, match="confidence"):
-        unpaired([1.0] * 4, [2.0] * 4, confidence=1.0)
 
 
 def test_invalid_arguments_are_refused() -> None:
     with pytest.raises(InputError, match=r"must be \(B,\)"):
         estimate(torch.zeros(2, 2))
-    with pytest.raises(InputError, match="confidence must lie in"):
-        estimate([1.0, 2.0, 4.0], confidence=1.0)
 
 
 def test_without_scipy_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:

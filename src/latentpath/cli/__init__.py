@@ -1,11 +1,9 @@
 """The command ``latentpath``: a demo, interpolation, the shipped models, training, and the paper's experiments.
 
 One file a command; `options` has what several of them ask for, `console` their progress and errors, `settings`,
-`endpoints` and `image_endpoints` the input of a run that interpolates, `comparison`, `table`, `drawings` and `output`
-its result.
+`endpoints` and `image_endpoints` the input of a run that interpolates, `comparison`, `drawings` and `output` its
+result.
 """
-
-from __future__ import annotations
 
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """``latentpath train classifier``: the judge of digits."""
 
-from __future__ import annotations
-
 import tempfile
 import time
 from dataclasses import asdict
@@ -23,8 +21,6 @@ from .console import one_line_errors, stages, training
 from .options import Threads, configured, epilog, use_threads
 from .output import check_writable
 from .package import command_of
-
-__all__ = ["app", "classifier"]
 
 app = typer.Typer()
 

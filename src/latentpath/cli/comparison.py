@@ -4,8 +4,6 @@
 makes the other files.
 """
 
-from __future__ import annotations
-
 import json
 import platform
 import time
@@ -16,9 +14,12 @@ from typing import Any
 
 import torch
 from rich.console import Console
+from rich.text import Text
 from torch import Tensor
 
 from .._io import to_json
+from .._tables import aligned
+from .._words import counted
 from ..curves import lerp, slerp
 from ..energy import energy
 from ..errors import InputError, SolveError
@@ -32,54 +33,32 @@ from ..source import Source
 from .console import solving
 from .drawings import drawings
 from .output import REPORT, attempt, files_in, save_paths, unwritten
-from .table import CONFIDENCE, legend, table
 
-__all__ = ["Found", "conclude", "no_generator", "solve"]
+CONFIDENCE = "confidence"  # the name of the judge of digits, a column of the table
 
 
 @dataclass(frozen=True)
 class Found:
-    """The curves of a solve, and how it went.
+    """The curves of a solve, and how it went."""
 
-    Attributes:
-        curves: straight line, slerp and path by the name of their row, ``(B, K+1, D)``.
-        path: the solved one, with all that is known of it.
-        source: what measures them.
-        seconds: what each kind of curve took.
-        stopped: whether the user has stopped the solve.
-        failed: what a strict caller is to be told, once everything is written; None where all is well.
-    """
-
-    curves: dict[str, Tensor]
-    path: Path
-    source: Source
-    seconds: dict[str, float]
-    stopped: bool
+    curves: dict[str, Tensor]  # straight line, slerp and path by the name of their row, ``(B, K+1, D)``
+    path: Path  # the solved one, with all that is known of it
+    source: Source  # what measures them
+    seconds: dict[str, float]  # what each kind of curve took
+    stopped: bool  # whether the user has stopped the solve
+    # what a strict caller is to be told, once everything is written; None where all is well
     failed: SolveError | None = None
 
 
 def solve(
     model: Model, start: Tensor, end: Tensor, console: Console, *, segments: int, alpha: float, **options: Any
 ) -> Found:
-    """Solves all pairs in one batch, with both baselines. Ctrl-C keeps the best so far.
-
-    Args:
-        model: with a prior.
-        start: ``(B, D)``.
-        end: ``(B, D)``.
-        console: for the progress.
-        segments: of every curve.
-        alpha: the scale of the index.
-        options: any others of `interpolate`.
-
-    Raises:
-        InputError: a model without a prior, or what `interpolate` refuses.
-    """
+    """Solves all pairs ``(B, D)`` in one batch, with both baselines. Ctrl-C keeps the best so far."""
     if model.prior is None:
         raise no_generator(model)
     index = RealismIndex(model.prior, alpha=alpha)
     curves, seconds = {}, {}
-    for name, line in (("lerp", lerp), ("slerp", slerp)):
+    for name, line in {"lerp": lerp, "slerp": slerp}.items():
         began = time.perf_counter()
         curves[name] = line(start, end, segments)
         seconds[name] = time.perf_counter() - began
@@ -119,31 +98,18 @@ def judges(model: Model) -> dict[str, Judge]:
 
 
 def conclude(
-    found: Found,
-    model: Model,
-    settings: Mapping[str, Any],
-    folder: FilePath,
-    console: Console,
-    progress: Console,
-    pictures: Mapping[str, Callable[[FilePath], object]] | None = None,
+    found: Found,  # from `solve`
+    model: Model,  # the same
+    settings: Mapping[str, Any],  # of the run, for ``report.json``; ``tol`` and ``seed`` among them
+    folder: FilePath,  # that exists
+    console: Console,  # for the result
+    progress: Console,  # for what concerns the work only
+    pictures: Mapping[str, Callable[[FilePath], object]] | None = None,  # what draws other files, by their names
     **more: Any,
 ) -> Report:
     """Saves the paths, measures them, prints table and verdict, writes the other `output.FILES` into ``folder``.
 
     Whatever fails after the solve, the paths are saved, and every file that can be written is.
-
-    Args:
-        found: from `solve`.
-        model: the same.
-        settings: of the run, for ``report.json``; ``tol`` and ``seed`` among them.
-        folder: that exists.
-        console: for the result.
-        progress: for what concerns the work only.
-        pictures: what draws other files, by their names.
-        more: for ``report.json``.
-
-    Raises:
-        WriteError: some files could not be written.
     """
     failed = save_paths(found.path, folder)
     if found.stopped:
@@ -183,3 +149,44 @@ def about(settings: Mapping[str, Any], model: Model, found: Found, report: Repor
         "model": {"name": model.name, "sha256": model.card.get("sha256"), "value_range": model.value_range},
         "versions": {"latentpath": __version__, "torch": torch.__version__, "python": platform.python_version()},
     }
+
+
+def heading(name: str, pairs: int, segments: int, alpha: float, tol: float, seed: int) -> str:
+    """The line that a run begins with."""
+    return (
+        f"{name}: {counted(pairs, 'pair')}, {counted(segments, 'segment')}, alpha {alpha:g}, tol {tol:g}, seed {seed}"
+    )
+
+
+def table(report: Report, seconds: dict[str, float]) -> Text:
+    """The comparison, means over the pairs, for a terminal; ``seconds`` are those of each row."""
+    judged = list(report.rows[0].judged)
+    rows = [["", "cost", "mean ri", "lowest ri", "length", *judged, "evals", "seconds"]]
+    for row in report.rows:
+        means = row.means()
+        rows.append(
+            [
+                LABELS.get(row.name, row.name),
+                f"{means['cost']:.2f}",
+                f"{means['mean ri']:.3f}",
+                f"{means['lowest ri']:.2g}",
+                f"{means['length']:.1f}",
+                *(f"{means[name]:.3f}" for name in judged),
+                f"{means['evaluations']:.1f}",
+                f"{seconds[row.name]:.1f}",
+            ]
+        )
+    head, *body = aligned(rows)
+    bold = [row.name == "path" for row in report.rows]
+    lines = [Text(line, style="bold" if path else "") for line, path in zip(body, bold, strict=True)]
+    return Text("\n").join([Text(head, style="bold"), Text("─" * len(head)), *lines])
+
+
+def legend(report: Report) -> str:
+    """The meaning of the columns of the table."""
+    pairs = len(report["path"].cost)
+    judged = f"{CONFIDENCE}: of the classifier in the frames; " if CONFIDENCE in report["path"].judged else ""
+    return (
+        f"Means over {counted(pairs, 'pair')}. length: of the decoded curve; {judged}"
+        "evals: forward and backward passes over a whole path."
+    )

@@ -1,7 +1,5 @@
 """The console of a command: errors in one line, live progress while it works, and the first Ctrl-C."""
 
-from __future__ import annotations
-
 import functools
 import math
 import time
@@ -19,18 +17,15 @@ from ..errors import LatentPathError
 from ..inversion import InversionProgress
 from ..solvers import Multilevel, Progress
 
-__all__ = ["Watch", "console", "inverting", "one_line_errors", "solving", "stages", "training"]
-
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
 
-_SECONDS = 30.0
-"""Seconds between two lines of progress where there is no terminal."""
+_SECONDS = 30.0  # seconds between two lines of progress where there is no terminal
 
 
 def console(*, stderr: bool = False) -> Console:
-    """A console that keeps a table whole where nobody set a width, as in a pipe."""
+    """A console that keeps a table whole where no width is set, as in a pipe."""
     found = Console(stderr=stderr, highlight=False)
     return found if found.is_terminal else Console(stderr=stderr, highlight=False, width=max(found.width, 100))
 
@@ -69,7 +64,7 @@ class Watch(Generic[T]):
 
     @property
     def stopped(self) -> bool:
-        """Whether the user has asked to stop."""
+        """True once the user has asked to stop."""
         return self._stop.asked
 
 

@@ -1,7 +1,5 @@
 """``latentpath demo``: `latentpath interpolate` with a shipped generator and endpoints from its prior."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 
@@ -13,8 +11,6 @@ from .endpoints import Ends
 from .interpolate import Alpha, Out, Segments, Tol, run
 from .options import Threads, epilog
 from .settings import Settings
-
-__all__ = ["app", "demo"]
 
 app = typer.Typer()
 

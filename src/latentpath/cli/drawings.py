@@ -1,7 +1,5 @@
 """The pictures and the film of a comparison: profiles, strips, the plane of the endpoints, and the prior's map."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path as FilePath
@@ -16,8 +14,6 @@ from ..path import Path
 from ..report import LABELS, Report
 from ..source import Source
 from ..viz import film, plots
-
-__all__ = ["drawings"]
 
 _SHOWN, _FILM_FRAMES, _FILM_SECONDS, _PRIOR_SAMPLES = 3, 51, 8.0, 200_000
 

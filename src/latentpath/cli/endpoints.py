@@ -1,6 +1,4 @@
-"""Where the endpoints of a command's paths come from: the prior, seeds, a file of latents, or pictures."""
-
-from __future__ import annotations
+"""The sources of a command's endpoints: the prior, seeds, a file of latents, or pictures."""
 
 import zipfile
 from collections.abc import Sequence
@@ -16,25 +14,15 @@ from torch.distributions import Distribution
 from ..errors import DataError, InputError, MissingDataError
 from ..models.sampling import draw
 
-__all__ = ["Ends", "Pairs", "from_file", "from_seeds"]
-
 _PICKLES = {".pt", ".pth", ".bin", ".pkl", ".pickle", ".ckpt"}
 
 
 @dataclass(frozen=True)
 class Ends:
-    """Where the endpoints come from: one of these.
+    """The source of the endpoints: one of these."""
 
-    Attributes:
-        seeds: texts such as ``"1,2"``, one for each pair.
-        pairs: how many are drawn from the prior.
-        latents: a file.
-        starts: picture files.
-        ends: as many.
-    """
-
-    seeds: tuple[str, ...] = ()
-    pairs: int | None = None
+    seeds: tuple[str, ...] = ()  # texts such as ``"1,2"``, one for each pair
+    pairs: int | None = None  # how many are drawn from the prior
     latents: Path | None = None
     starts: tuple[Path, ...] = ()
     ends: tuple[Path, ...] = ()
@@ -58,29 +46,18 @@ class Ends:
 
 @dataclass(frozen=True)
 class Pairs:
-    """Endpoints, and where they come from.
+    """Endpoints, and where they come from."""
 
-    Attributes:
-        start: ``(B, D)``.
-        end: ``(B, D)``.
-        about: for ``report.json``.
-        images: where the endpoints were pictures, those, first all starts, then all ends, ``(2B, C, H, W)``.
-        made: what the model makes of the latents found for them.
-    """
-
-    start: Tensor
-    end: Tensor
-    about: dict[str, Any] = field(default_factory=dict)
+    start: Tensor  # ``(B, D)``
+    end: Tensor  # ``(B, D)``
+    about: dict[str, Any] = field(default_factory=dict)  # for ``report.json``
+    # where the endpoints were pictures, those, first all starts, then all ends, ``(2B, C, H, W)``
     images: Tensor | None = None
-    made: Tensor | None = None
+    made: Tensor | None = None  # what the model makes of the latents found for them
 
 
 def from_seeds(prior: Distribution, seeds: Sequence[str]) -> Pairs:
-    """A pair for each ``"1,2"``: the draw of seed 1 and that of seed 2.
-
-    Raises:
-        InputError: a text of another form, or a seed out of range.
-    """
+    """A pair for each ``"1,2"``: the draw of seed 1 and that of seed 2."""
     numbers = [_two_seeds(text) for text in seeds]
     start, end = (
         torch.cat([draw(prior, 1, torch.Generator().manual_seed(seed)) for seed in side])
@@ -101,18 +78,7 @@ def _two_seeds(text: str) -> tuple[int, int]:
 
 
 def from_file(file: Path, dim: int) -> Pairs:
-    """The pairs in a file of latents: ``(B, 2, D)``, or ``start`` and ``end`` of ``(B, D)`` each.
-
-    Args:
-        file: ``.npy`` (one array), ``.npz`` or ``.safetensors`` (one array, or named ``latents``, or ``start`` and
-            ``end``).
-        dim: the ``D`` that the model has.
-
-    Raises:
-        MissingDataError: no such file.
-        InputError: a pickle, a suffix of another kind, or latents of another shape or not finite.
-        DataError: the file is damaged, or holds other arrays.
-    """
+    """The pairs in a file of latents: ``(B, 2, D)``, or ``start`` and ``end`` of ``(B, D)`` each."""
     arrays = _read_arrays(file)
     if {"start", "end"} <= arrays.keys():
         start, end = (_as_latents(file, name, arrays[name]) for name in ("start", "end"))
@@ -179,7 +145,6 @@ def _read_arrays(file: Path) -> dict[str, Any]:
 
 
 def _numbers(array: Any) -> Any:
-    """A NumPy array of numbers in this machine's byte order."""
     if array.dtype.kind not in "fiu":
         raise TypeError(f"it holds {array.dtype}, expected numbers")
     return array.astype(array.dtype.newbyteorder("=")) if array.dtype.kind == "f" else array.astype("float64")

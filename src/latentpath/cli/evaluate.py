@@ -1,6 +1,4 @@
-"""``latentpath evaluate``: how good a model is, measured on data of one's own."""
-
-from __future__ import annotations
+"""``latentpath evaluate``: how good a model is, measured on the user's data."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -32,8 +30,6 @@ from .options import (
     use_threads,
 )
 from .output import check_writable
-
-__all__ = ["app", "evaluate", "measured"]
 
 app = typer.Typer()
 
@@ -86,7 +82,6 @@ def evaluate(
 
 
 def _frame(model: Model) -> tuple[int, int]:
-    """Channels and side of what ``model`` makes."""
     if model.prior is None:
         raise InputError(f"{model.name!r} has no prior to draw latents from: name a generator")
     with torch.no_grad():
@@ -97,30 +92,16 @@ def _frame(model: Model) -> tuple[int, int]:
 
 
 def measured(
-    model: Model,
-    train: Images,
-    test: Tensor | None,
+    model: Model,  # with a prior
+    train: Images,  # the images it was trained on
+    test: Tensor | None,  # images that were kept out of training
     *,
     features: str | None = None,
-    samples: int = 10_000,
-    seed: int = 0,
-    stage: Stage = silent,
+    samples: int = 10_000,  # how many to judge
+    seed: int = 0,  # of the draws
+    stage: Stage = silent,  # told what is being done
 ) -> dict[str, Any]:
-    """Measures the quality of ``model`` as a card has it: `models.quality.GeneratorQuality` where it applies.
-
-    Args:
-        model: with a prior.
-        train: the images it was trained on.
-        test: images that were kept out of training.
-        features: the model whose encoder or classifier is the feature network. By default the shipped classifier for
-            images (1, 28, 28), the shipped auto-encoder for (3, 64, 64), and otherwise the model's own encoder.
-        samples: how many to judge.
-        seed: of the draws.
-        stage: told what is being done.
-
-    Raises:
-        InputError: there is no feature network for such images.
-    """
+    """Measures the quality of ``model`` as its card has it: the fields of `GeneratorQuality` that apply."""
     shape = tuple(train.pixels.shape[1:])
     network, named = feature_network(model, shape, features)
     judge = digit_classifier() if train.name == "mnist" and shape == (1, 28, 28) else None

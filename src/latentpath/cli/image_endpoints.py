@@ -24,41 +24,22 @@ from .endpoints import Pairs
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["from_images", "sheet"]
-
 _SHOWN = 8
 
 
 def from_images(
-    model: Model,
-    start_files: Sequence[Path],
+    model: Model,  # with a prior, that makes grey or RGB pictures
+    start_files: Sequence[Path],  # B pictures
     end_files: Sequence[Path],
-    console: Console,
+    console: Console,  # for notes, progress and the errors
     *,
-    alpha: float,
-    search: bool | None = None,
-    crop: float | None = None,
-    picture_range: ValueRange | None = None,
+    alpha: float,  # the scale of the index
+    search: bool | None = None,  # whether to invert; None: where there is no encoder
+    crop: float | None = None,  # as for `latentpath.models.inputs.read_pictures`
+    picture_range: ValueRange | None = None,  # as for the same
     **options: Any,
 ) -> Pairs:
-    """Finds the latents of pairs of pictures, and how near these come.
-
-    Args:
-        model: with a prior, that makes grey or RGB pictures.
-        start_files: B pictures.
-        end_files: as many.
-        console: for notes, progress and the errors.
-        alpha: the scale of the index.
-        search: whether to invert; None: where there is no encoder.
-        crop: as for `latentpath.models.inputs.read_pictures`.
-        picture_range: as for the same.
-        options: of `invert`.
-
-    Raises:
-        InputError: another number of ends, a model that makes no pictures, options of a search that is not made.
-        MissingDataError: no such file.
-        DataError: a file that is not a picture, or is damaged.
-    """
+    """Finds the latents of pairs of pictures, and how near these come."""
     if len(start_files) != len(end_files):
         raise InputError(
             f"every --from needs its --to, and there are {len(start_files)} --from and {len(end_files)} --to: give as "
@@ -107,7 +88,6 @@ def _searches(model: Model, search: bool | None, options: Mapping[str, Any]) -> 
 def _tell(
     console: Console, files: Sequence[Path], error: Tensor, log_index: Tensor, alpha: float, search: bool
 ) -> None:
-    """A line for every picture."""
     ri = (log_index - math.log(alpha)).exp().tolist()
     for file, e, r in zip(files, error.tolist(), ri, strict=True):
         done = "inverted" if search else "encoded"
@@ -115,7 +95,6 @@ def _tell(
 
 
 def _by_pair(values: Sequence[Any]) -> list[list[Any]]:
-    """Values of starts and then ends, as a list of pairs."""
     half = len(values) // 2
     return [[start, end] for start, end in zip(values[:half], values[half:], strict=True)]
 

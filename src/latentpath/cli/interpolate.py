@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import torch
 import typer
@@ -22,39 +21,22 @@ from .image_endpoints import from_images, sheet
 from .options import LatentDim, Prior, Threads, epilog, given, use_threads
 from .output import ENDPOINTS, list_files, staged
 from .settings import Settings
-from .table import heading
 
 if TYPE_CHECKING:
     from .comparison import Found
-
-__all__ = ["Alpha", "Out", "Segments", "Tol", "app", "interpolate", "run"]
 
 _BYTE = 255
 
 app = typer.Typer()
 
 
-class Solver(StrEnum):
-    """The solvers by name."""
-
-    multilevel = "multilevel"
-    lbfgs = "lbfgs"
-    adam = "adam"
-    gradient_descent = "gradient_descent"
-
-
-class Space(StrEnum):
-    """The spaces in which lengths are measured."""
-
-    data = "data"
-    latent = "latent"
-
-
+Solver = Literal["multilevel", "lbfgs", "adam", "gradient_descent"]
+Space = Literal["data", "latent"]
 ModelName = Annotated[
     str, typer.Option(help="A shipped model ([bold]latentpath models[/bold]), or what latentpath.load takes.")
 ]
 Seeds = Annotated[list[str] | None, typer.Option(metavar="A,B", help="Between the draws of two seeds; repeatable.")]
-DrawnPairs = Annotated[int | None, typer.Option(help="So many pairs, drawn by --seed as the demo does.")]
+DrawnPairs = Annotated[int | None, typer.Option(help="Number of pairs, drawn by --seed as the demo does.")]
 Latents = Annotated[
     Path | None, typer.Option(help="File with latents (B, 2, D), or start and end: .npy, .npz, .safetensors.")
 ]
@@ -131,8 +113,8 @@ def interpolate(
     segments: Segments = 50,
     alpha: Alpha = 0.9,
     tol: Tol = 1e-3,
-    solver: SolverName = Solver.multilevel,
-    embed: Embed = Space.data,
+    solver: SolverName = "multilevel",
+    embed: Embed = "data",
     restarts: Starts = None,
     max_evaluations: MaxEvaluations = None,
     max_points: MaxPoints = None,
@@ -160,9 +142,9 @@ def interpolate(
     ends = Ends(tuple(seeds or ()), pairs, latents, tuple(from_ or ()), tuple(to or ()))
     made, stored = _value_ranges(tuple(value_range or ()), pictures=bool(from_ or to))
     loading = given(prior=prior, latent_dim=latent_dim)
-    space = "latent" if embed is Space.latent else None
+    space = "latent" if embed == "latent" else None
     limits = given(max_evaluations=max_evaluations, max_points=max_points, strict=strict or None)
-    solving = {"solver": solver.value, **given(embed=space, restarts=_restarts(restarts)), **limits}
+    solving = {"solver": solver, **given(embed=space, restarts=_restarts(restarts)), **limits}
     images = given(search=search, starts=starts, steps=steps, penalty=penalty, crop=crop, picture_range=stored)
     settings = Settings(model, loading, segments, alpha, tol, seed, solving, images, threads, device, pairs, made)
     if images and not ends.starts:
@@ -200,15 +182,9 @@ def _restarts(text: str | None) -> int | str | None:
 
 
 def run(settings: Settings, ends: Ends, out: Path, console: Console, progress: Console) -> Found:
-    """Finds the endpoints, solves, prints, and writes into ``out``.
-
-    Raises:
-        LatentPathError: settings, a model, a file or a folder that will not do, and nothing is written; or a strict
-            run that has not converged, and everything is.
-        WriteError: some files could not be written; the solved paths and all others are.
-    """
+    """Finds the endpoints, solves, prints, and writes into ``out``."""
     from ..models import load
-    from .comparison import conclude, no_generator, solve
+    from .comparison import conclude, heading, no_generator, solve
 
     use_threads(settings.threads)
     model = _moved(load(settings.model, **settings.loading), settings.device)
@@ -218,25 +194,11 @@ def run(settings: Settings, ends: Ends, out: Path, console: Console, progress: C
     model = _ranged(model, settings.value_range, progress)
     with staged(out) as folder:
         pairs = _endpoints(settings, ends, model, progress)
-        console.print(
-            heading(model.name, len(pairs.start), settings.segments, settings.alpha, settings.tol, settings.seed)
-        )
-        found = solve(
-            model,
-            pairs.start,
-            pairs.end,
-            progress,
-            segments=settings.segments,
-            alpha=settings.alpha,
-            tol=settings.tol,
-            seed=settings.seed,
-            **settings.solving,
-        )
-        pictures = {}
-        if pairs.images is not None:
-            pictures = {
-                name: lambda file: sheet(pairs, model.value_range).save(file, optimize=True) for name in ENDPOINTS
-            }
+        shared: dict[str, Any] = {name: getattr(settings, name) for name in ("segments", "alpha", "tol", "seed")}
+        console.print(heading(model.name, len(pairs.start), **shared))
+        found = solve(model, pairs.start, pairs.end, progress, **shared, **settings.solving)
+        drawn = ENDPOINTS if pairs.images is not None else ()
+        pictures = {name: lambda file: sheet(pairs, model.value_range).save(file, optimize=True) for name in drawn}
         conclude(found, model, asdict(settings), folder, console, progress, pictures, endpoints=pairs.about)
         written = [file.name for file in folder.iterdir()]
     list_files(out, console, written)
@@ -255,7 +217,6 @@ def _ranged(model: Model, value_range: ValueRange | None, progress: Console) -> 
 
 
 def _moved(model: Model, device: str | None) -> Model:
-    """The model on another device."""
     if device is None:
         return model
     parts = {name: getattr(model, name) for name in ("generator", "encoder", "discriminator")}
@@ -273,7 +234,6 @@ def _moved(model: Model, device: str | None) -> Model:
 
 
 def _endpoints(settings: Settings, ends: Ends, model: Model, progress: Console) -> Pairs:
-    """The endpoints, as the generator takes them."""
     assert model.prior is not None
     if ends.starts or ends.ends:
         more = {"seed": settings.seed, "max_points": settings.solving.get("max_points"), **settings.inverting}

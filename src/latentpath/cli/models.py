@@ -1,15 +1,11 @@
 """``latentpath models``: the models that ship with the package."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 import typer
 
 from .console import console, one_line_errors
 from .options import epilog
-
-__all__ = ["app", "models"]
 
 app = typer.Typer()
 
@@ -46,7 +42,6 @@ def models(
 
 
 def _quality(found: dict[str, Any]) -> list[str]:
-    """The numbers that say most, a line each."""
     if "accuracy" in found:
         return [f"{found['accuracy']:.2%} of {found['images']:,} test images right"]
     lines = []

@@ -21,24 +21,7 @@ if TYPE_CHECKING:
 
     from ..data import Images
 
-__all__ = [
-    "CONFIGURATION",
-    "HoldOut",
-    "LatentDim",
-    "Prior",
-    "Seed",
-    "Source",
-    "Threads",
-    "configured",
-    "epilog",
-    "given",
-    "images_of",
-    "test_images",
-    "use_threads",
-]
-
-CONFIGURATION = "Configuration, kept with the result"
-"""The panel of the help with the options that a training configuration makes."""
+CONFIGURATION = "Configuration, kept with the result"  # the help's panel of options from a training configuration
 
 Source = Annotated[
     str | None,
@@ -54,13 +37,12 @@ LatentDim = Annotated[int | None, typer.Option(min=1, help="Length of a latent, 
 Seed = Annotated[int, typer.Option(min=0, max=SEEDS - 1, help="Of everything that is random.")]
 Threads = Annotated[int | None, typer.Option(help="CPU threads; PyTorch's choice by default.")]
 
-_LIMITS: dict[Any, dict[str, Any]] = {
+_LIMITS: dict[Any, dict[str, Any]] = {  # by name, or else by type; a configuration refuses the rest itself
     "seed": {"min": 0, "max": SEEDS - 1},
     "batch": {"min": 2},
     int: {"min": 1},
     float: {"min": 0},
 }
-"""The ranges of options by name, or else by type; what else a configuration refuses, it says itself."""
 
 
 def epilog(*examples: str, last: str = "") -> str:
@@ -76,11 +58,7 @@ def given(**options: Any) -> dict[str, Any]:
 
 
 def use_threads(threads: int | None) -> None:
-    """Uses so many CPU threads, at most one for each core; None for PyTorch's choice.
-
-    Raises:
-        InputError: fewer than one.
-    """
+    """Sets the number of CPU threads, at most one for each core; None for PyTorch's choice."""
     import torch
 
     if threads is not None:

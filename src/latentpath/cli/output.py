@@ -5,8 +5,6 @@ leaves nothing behind. From `save_paths` on, which comes right after the solve, 
 goes on after a file that cannot be written, and `staged` keeps what there is, even after an interrupt.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 import tempfile
@@ -19,21 +17,9 @@ from rich.console import Console
 from ..errors import InputError, WriteError
 from ..path import Path
 
-__all__ = [
-    "ENDPOINTS",
-    "FILES",
-    "attempt",
-    "check_writable",
-    "files_in",
-    "list_files",
-    "save_paths",
-    "staged",
-    "unwritten",
-]
-
 PATHS, REPORT, RESCUED = "paths.safetensors", "report.json", "latents.npy"
 
-FILES = {
+FILES = {  # the files of a run
     "strips.png": "frames of the first pairs, row by row: straight line, slerp, path",
     "profiles.png": "the realism index and the data-space step along the curves, over all pairs",
     "plane.png": "the first pairs in the plane of their endpoints (equation 4)",
@@ -42,7 +28,6 @@ FILES = {
     PATHS: "the solved paths, for latentpath.Path.load",
     REPORT: "every number for every pair, the settings, versions and the seed",
 }
-"""The files of a run, and what each of them is."""
 
 ENDPOINTS = {"endpoints.png": "the images given, over what the model makes of them"}
 """The further file of a run whose endpoints were images."""
@@ -51,15 +36,7 @@ _EVERY = {**ENDPOINTS, **FILES}
 
 
 def check_writable(out: FilePath, *, folder: bool) -> None:
-    """Refuses, before any work, a place that nothing can be written to.
-
-    Args:
-        out: where the result goes.
-        folder: whether that is to be a folder, made if it is not there, or else a file in one that is.
-
-    Raises:
-        InputError: it is of the other kind, its folder is not there, or nobody may write there.
-    """
+    """Refuses, before any work, a place that nothing can be written to."""
     if out.exists() and out.is_dir() is not folder:
         raise InputError(f"cannot write to {out}: it is a {'file' if folder else 'folder'}")
     parents = out.resolve().parents
@@ -85,13 +62,9 @@ def save_paths(path: Path, folder: FilePath) -> dict[str, Exception]:
     except Exception as error:  # whatever it is, other ways are tried, and the caller raises it
         first = error
     rescue = FilePath(tempfile.mkdtemp(prefix="latentpath-"))
-    ways: list[tuple[FilePath, Callable[[FilePath], object]]] = [
-        (folder / RESCUED, lambda file: np.save(file, latents)),
-        (rescue / PATHS, path.save),
-        (rescue / RESCUED, lambda file: np.save(file, latents)),
-    ]
-    for file, write in ways:
-        if attempt([(file.name, write)], file.parent):
+    ways: dict[str, Callable[[FilePath], object]] = {RESCUED: lambda file: np.save(file, latents), PATHS: path.save}
+    for file in (folder / RESCUED, rescue / PATHS, rescue / RESCUED):
+        if attempt([(file.name, ways[file.name])], file.parent):
             continue
         saved = file.name if file.parent == folder else str(file)
         first.add_note(f"the {'latents' if file.name == RESCUED else 'paths'} are in {saved}")
@@ -149,10 +122,6 @@ def staged(out: FilePath) -> Iterator[FilePath]:
     A failure or an interrupt before paths were saved leaves everything as it was. After that the files that are there
     move to ``out`` all the same, and a note of the error says so. Of an earlier run's files those that this one does
     not make go, once it has succeeded.
-
-    Raises:
-        InputError: ``out`` is a file, or cannot be written to.
-        WriteError: what was written cannot be moved to ``out``; the message says where it is.
     """
     if out.exists() and not out.is_dir():
         raise InputError(f"--out must name a folder, and {out} is a file: choose another one")

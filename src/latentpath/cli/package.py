@@ -1,7 +1,5 @@
 """``latentpath train package``: from a run to a model, with averaged weights, a card and a sample sheet."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -28,8 +26,6 @@ from .console import one_line_errors, stages
 from .evaluate import measured
 from .options import HoldOut, Source, Threads, epilog, images_of, test_images, use_threads
 from .output import check_writable
-
-__all__ = ["app", "command_of", "kind_of", "package", "package_run"]
 
 _SHEET, _COLUMNS = 160, 16
 
@@ -111,35 +107,18 @@ def command_of(config: RunConfig | ClassifierConfig, **others: Any) -> str:
 
 
 def package_run(
-    run: str | Path,
+    run: str | Path,  # the folder of a run of a DCGAN or a WAE
     name: str,
-    folder: str | Path,
-    images: Tensor,
-    prior: Distribution,
+    folder: str | Path,  # the one that becomes the model's
+    images: Tensor,  # that it was trained on
+    prior: Distribution,  # that it was trained with
     *,
-    hold_out: int = 0,
+    hold_out: int = 0,  # how many were kept out of training
     quality: Any = None,
-    dtype: torch.dtype = torch.float16,
-    stage: Stage = silent,
+    dtype: torch.dtype = torch.float16,  # of the stored parameters
+    stage: Stage = silent,  # told what is being done
 ) -> Model:
-    """Makes a model of the last checkpoint in ``run``, finished or not, and reads it back.
-
-    Args:
-        run: the folder of a run of a DCGAN or a WAE.
-        name: of the model.
-        folder: the one that becomes the model's.
-        images: that it was trained on.
-        prior: that it was trained with.
-        hold_out: how many were kept out of training.
-        quality: a callable that measures the model with its weights as they are stored; its answer goes onto the card.
-        dtype: of the stored parameters.
-        stage: told what is being done.
-
-    Raises:
-        InputError: a name that cannot be that of a folder.
-        TrainingError: the run was made with other images.
-        MissingDataError, DataError: there is no checkpoint, or it is damaged; or the folder cannot be written.
-    """
+    """Makes a model of the last checkpoint in ``run``, finished or not, and reads it back."""
     check_name(name)
     config = read_config(run)
     check_images(run, digest(images))

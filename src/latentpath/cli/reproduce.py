@@ -1,7 +1,5 @@
 """``latentpath reproduce``: the paper's figures and claims, from the shipped models."""
 
-from __future__ import annotations
-
 import dataclasses
 from pathlib import Path
 from typing import Annotated
@@ -12,8 +10,6 @@ from ..errors import InputError, require
 from .console import console, one_line_errors
 from .options import Threads, epilog, given, use_threads
 from .output import check_writable
-
-__all__ = ["app", "reproduce"]
 
 app = typer.Typer()
 

@@ -1,7 +1,5 @@
 """``latentpath serve``: the page in the browser."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer
@@ -9,8 +7,6 @@ import typer
 from ..errors import require
 from .console import console, one_line_errors
 from .options import Threads, epilog, use_threads
-
-__all__ = ["app", "serve"]
 
 app = typer.Typer()
 

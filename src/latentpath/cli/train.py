@@ -1,7 +1,5 @@
 """``latentpath train dcgan`` and ``train wae``: the generators, whose options are the fields of their configuration."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -26,8 +24,6 @@ from .console import one_line_errors, stages, training
 from .options import CONFIGURATION, HoldOut, Source, Threads, configured, epilog, images_of, use_threads
 from .output import check_writable
 from .package import kind_of, package_run
-
-__all__ = ["app", "dcgan", "wae"]
 
 Out = Annotated[Path, typer.Option(help="Folder of the run: checkpoint, log, samples, TensorBoard, result.")]
 Minutes = Annotated[float | None, typer.Option(min=0, help="Stop after so long, with a checkpoint.")]

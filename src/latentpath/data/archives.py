@@ -1,7 +1,5 @@
 """Zip archives of pictures, read without extraction."""
 
-from __future__ import annotations
-
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
@@ -12,19 +10,11 @@ from ..errors import DataError
 from .listing import CELEBA, CELEBA_CROP, Source, check_there_are, fingerprint, in_split, is_picture
 from .pictures import Frame, decode
 
-__all__ = ["archive_source"]
-
 _ENCRYPTED = 0x1
 
 
 def archive_source(path: Path, split: str) -> Source:
-    """Opens the pictures in a zip archive; CelebA's is recognised by the name of its folder.
-
-    Raises:
-        MissingDataError: there are no pictures in it, or no such split.
-        DataError: it is not a zip archive, truncated, or encrypted.
-        OSError: it cannot be read.
-    """
+    """Opens the pictures in a zip archive; CelebA's is recognised by the name of its folder."""
     archive = _open(path)
     try:
         source = _pictures(path, archive, split)

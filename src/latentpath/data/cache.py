@@ -6,8 +6,6 @@ digest is of the pixels, and is checked on every load, so that a damaged file is
 once the later replaces the file by an equal one.
 """
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import hashlib
@@ -32,8 +30,6 @@ from ..errors import DataError
 from .listing import Source, fingerprint
 from .pictures import Frame
 
-__all__ = ["CACHE_VARIABLE", "cache_folder", "cached_pixels"]
-
 CACHE_VARIABLE = "LATENTPATH_CACHE"
 _VERSION = 1  # of the decoding in `pictures`
 _BLOCK = 64
@@ -56,15 +52,6 @@ def cached_pixels(
 
     Up to 256 MiB are read into memory; more are mapped, and the operating system reads them when they are used.
     Changing them changes no file.
-
-    Args:
-        source: of the pictures.
-        frame: the size and channels of each.
-        folder: of the cache; made if it is not there.
-        progress: called with pictures decoded and their number.
-
-    Raises:
-        DataError: a picture cannot be read, or the cache cannot be written; the message says which.
     """
     shape = (source.count, *frame.shape)
     key = fingerprint([_VERSION, source.key, frame])[:20]
@@ -83,7 +70,6 @@ def cached_pixels(
 
 
 def _read(path: Path, shape: tuple[int, ...]) -> tuple[Tensor, str] | None:
-    """Reads a file of the cache; None if it is damaged."""
     try:
         pixels = np.load(path, mmap_mode="c")
     except (OSError, ValueError, EOFError):
@@ -107,7 +93,6 @@ def _decoded(source: Source, frame: Frame, progress: Callable[[int, int], None] 
 
 
 def _write(folder: Path, stem: str, shape: tuple[int, ...], parts: Iterator[np.ndarray]) -> Path:
-    """Writes the ``.npy`` file, whole or not at all; returns its path."""
     size = math.prod(shape)
     header, digest = BytesIO(), hashlib.sha256()
     np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": shape})

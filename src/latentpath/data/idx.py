@@ -4,8 +4,6 @@ The folder is the argument ``folder``, or the environment variable ``LATENTPATH_
 first. Nothing is downloaded.
 """
 
-from __future__ import annotations
-
 import gzip
 import math
 import os
@@ -20,19 +18,13 @@ from torch import Tensor
 
 from ..errors import DataError, InputError, MissingDataError
 
-__all__ = ["DATA_VARIABLE", "find_folder", "mnist", "read_idx", "to_unit_range"]
-
 DATA_VARIABLE = "LATENTPATH_DATA"
 _IDX_UNSIGNED_BYTE = 0x08
 _MNIST_PREFIX = {"train": "train", "test": "t10k"}
 
 
 def find_folder(name: str, folder: str | Path | None = None) -> Path:
-    """Finds the folder of a data set: ``folder``, or ``$LATENTPATH_DATA``; its sub-folder ``name`` if it has one.
-
-    Raises:
-        MissingDataError: neither is given, or the folder does not exist.
-    """
+    """Finds the folder of a data set: ``folder``, or ``$LATENTPATH_DATA``; its sub-folder ``name`` if it has one."""
     given = folder if folder is not None else os.environ.get(DATA_VARIABLE)
     if not given:
         raise MissingDataError(

@@ -1,7 +1,5 @@
 """Data sets of images as tensors for training."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 from collections.abc import Callable
@@ -19,8 +17,6 @@ from .cache import cache_folder, cached_pixels
 from .listing import fingerprint
 from .pictures import Frame
 from .sources import find_source
-
-__all__ = ["Images", "load_images"]
 
 
 @dataclass(frozen=True, eq=False)

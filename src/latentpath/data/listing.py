@@ -4,8 +4,6 @@ Numbers in names count by their value: 9 comes before 10. Where all pictures lie
 ``validation``, ``valid`` or ``val``, these are the splits; otherwise there is one, ``train``.
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -18,14 +16,8 @@ import numpy as np
 from ..errors import MissingDataError
 from .pictures import Frame
 
-__all__ = ["CELEBA", "CELEBA_CROP", "Source", "check_there_are", "fingerprint", "in_split", "is_picture"]
-
-CELEBA = "img_align_celeba"
-"""The name of CelebA's folder of aligned faces, and of its archive."""
-
-CELEBA_CROP = 108 / 178
-"""The width of the face in CelebA's pictures, as DCGANs take it: 108 of 178 pixels."""
-
+CELEBA = "img_align_celeba"  # the name of CelebA's folder of aligned faces, and of its archive
+CELEBA_CROP = 108 / 178  # the width of the face in CelebA's pictures, as DCGANs take it: 108 of 178 pixels
 _SUFFIXES = frozenset(
     f".{suffix}"
     for suffix in (
@@ -68,9 +60,6 @@ def is_picture(name: PurePosixPath) -> bool:
 def in_split(names: Sequence[PurePosixPath], split: str, where: Path) -> list[PurePosixPath]:
     """Selects the names that belong to ``split``, in natural order.
 
-    Raises:
-        MissingDataError: there is no such split.
-
     Example:
         >>> names = [PurePosixPath(name) for name in ("faces/10.png", "faces/9.png")]
         >>> [str(name) for name in in_split(names, "train", Path("faces.zip"))]
@@ -95,11 +84,7 @@ def _natural(name: PurePosixPath) -> tuple[list[list[str | tuple[int, str]]], st
 
 
 def check_there_are(pictures: Sequence[object], others: Sequence[str], where: Path) -> None:
-    """Refuses a place without pictures.
-
-    Raises:
-        MissingDataError: there are none; the message names the other files.
-    """
+    """Refuses a place without pictures."""
     if not pictures:
         found = f"has no images ({len(others)} other files, e.g. {others[0]})" if others else "is empty"
         raise MissingDataError(f"{where} {found}: expected files like .jpg or .png, at any depth")

@@ -28,8 +28,6 @@ from ..value_range import ValueRange, checked_range, scaled
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["Frame", "decode", "fit", "read_images"]
-
 # Not all that Pillow opens: some of its formats call other programs (EPS), or are no pictures.
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "JPEG2000", "AVIF", "TGA")
 _REDUCING_GAP = 3.0
@@ -39,23 +37,15 @@ _GIVE_RANGE = "give value_range=(low, high), or save it with 8 or 16 bits a chan
 
 @dataclass(frozen=True)
 class Frame:
-    """The size, channels and crop of every picture.
+    """The size, channels and crop of every picture."""
 
-    Attributes:
-        size: height and width in pixels.
-        channels: 1 for grey, 3 for RGB.
-        crop: width of the centred part that is taken, as a fraction of the picture's; less where the height does not
-            allow it. 1 takes the largest part with the aspect of ``size``.
-        value_range: the stored values that are black and white in pictures of more than 8 bits a channel; None for all
-            that 16 bits hold, (0, 65535). (0, 4095) is for 12 bits. Pictures of 8 bits are not affected.
-
-    Raises:
-        InputError: a size below 1, other channels, a crop outside (0, 1], or an empty range.
-    """
-
-    size: tuple[int, int]
-    channels: int
+    size: tuple[int, int]  # height and width in pixels
+    channels: int  # 1 for grey, 3 for RGB
+    # width of the centred part that is taken, as a fraction of the picture's; less where the height does not allow it.
+    # 1 takes the largest part with the aspect of ``size``
     crop: float = 1.0
+    # the stored values that are black and white in pictures of more than 8 bits a channel; None for all that 16 bits
+    # hold, (0, 65535). (0, 4095) is for 12 bits. Pictures of 8 bits are not affected
     value_range: ValueRange | None = None
 
     def __post_init__(self) -> None:
@@ -136,12 +126,7 @@ def read_images(
 
 
 def decode(file: Path | bytes, name: str, frame: Frame) -> np.ndarray:
-    """Decodes the picture in ``file``, called ``name`` in messages, as ``uint8`` ``(channels, H, W)``.
-
-    Raises:
-        MissingDataError: there is no such file.
-        DataError: it is not a picture, or is truncated.
-    """
+    """Decodes the picture in ``file``, called ``name`` in messages, as ``uint8`` ``(channels, H, W)``."""
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
@@ -178,7 +163,6 @@ def fit(picture: Image, frame: Frame) -> np.ndarray:
 
 
 def _plain(picture: Image, value_range: ValueRange | None) -> Image:
-    """Converts a picture to eight bits a channel, opaque."""
     from PIL import Image
 
     if picture.mode == "F" or picture.mode.startswith("I"):

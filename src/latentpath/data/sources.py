@@ -12,8 +12,6 @@
 Files on this disk come first, in the order of the table. Nothing is extracted.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 import re
@@ -23,25 +21,16 @@ import numpy as np
 
 from ..errors import DataError, InputError, LatentPathError, MissingDataError
 from .archives import archive_source
-from .folders import folder_source
-from .hub import hub_source
 from .idx import DATA_VARIABLE, find_folder, mnist
 from .listing import CELEBA, Source
 from .pictures import Frame, fit
-
-__all__ = ["find_source"]
+from .tables import folder_source, hub_source
 
 _HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w.-]+)?(:[\w.-]+)?", re.ASCII)
 
 
 def find_source(source: str | Path | None, split: str = "train") -> Source:
-    """Finds the pictures of ``source`` by the table above.
-
-    Raises:
-        InputError: a split that MNIST does not have.
-        MissingDataError: there is nothing of that name, no picture in it, or no such split.
-        DataError: a file or folder cannot be read.
-    """
+    """Finds the pictures of ``source`` by the table above."""
     given = source if source is not None else os.environ.get(DATA_VARIABLE, "")
     try:
         return _find(str(given), split)

@@ -10,19 +10,15 @@ file                      holds
 `support`                 log-densities that are minus infinity outside the support
 `prior_adapter`           validation, sampling and adaptation of priors, those of other libraries included
 `typicality`              `TypicalityIndex`: the two-sided view of the density
-`score`                   `ScoreIndex`: Definition 1 for any score of latents
-`discriminator`           `DiscriminatorIndex`: the logit of a discriminator as the score
-`classifier`              `ClassifierIndex`: the confidence of a classifier as the score
+`score`                   `ScoreIndex`: Definition 1 for any score of latents; `DiscriminatorIndex`, `ClassifierIndex`
 `knn`                     `KNNIndex`: nearness to real data as the score
 ========================= ============================================================================================
 """
 
 from .base import PriorIndex, as_log_index
-from .classifier import ClassifierIndex
-from .discriminator import DiscriminatorIndex
 from .knn import KNNIndex
 from .realism import RealismIndex
-from .score import ScoreIndex
+from .score import ClassifierIndex, DiscriminatorIndex, ScoreIndex
 from .typicality import TypicalityIndex
 
 __all__ = [

@@ -23,15 +23,11 @@ linear, so that the tails are those of a single bandwidth.
 at the jump is the upper one: these levels are moved to the left by four bandwidths, which are next to nothing there.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import math
 
 import torch
 from torch import Tensor
-
-__all__ = ["Scale", "adapted_scale", "silverman"]
 
 _ACCEPTED, _WANTED = 2.5, 0.6  # standard errors that smoothing may move the empirical function by: before, after
 _GROWTH = 0.25  # of the bandwidth, per distance
@@ -96,7 +92,6 @@ def adapted_scale(levels: Tensor) -> tuple[Scale | None, Tensor]:
 
 
 def _middles(some: int, count: int, like: Tensor) -> Tensor:
-    """Returns the middles of ``some`` equal shares of ``count``."""
     return ((torch.arange(some, device=like.device).to(like) + 0.5) * count / some).long()
 
 

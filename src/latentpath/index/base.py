@@ -1,7 +1,5 @@
 """The contract of an index: latents ``(..., D)`` to ``log(alpha * ri)``, at most 0, in the dtype of the latents."""
 
-from __future__ import annotations
-
 import dataclasses
 import math
 from collections.abc import Callable
@@ -17,8 +15,6 @@ from latentpath.errors import InputError
 from latentpath.priors import UniformBall, UniformBox
 
 from .prior_adapter import check_prior, name_of
-
-__all__ = ["PriorIndex", "Rule", "as_log_index"]
 
 
 @runtime_checkable
@@ -140,7 +136,6 @@ class PriorIndex:
 
 
 def _converted(part: Any, dtype: torch.dtype, device: torch.device) -> Any:
-    """Copies a rule, all its tensors in ``dtype`` on ``device``."""
     if isinstance(part, Tensor):
         return part.to(device, dtype)
     if type(part) is UniformBall:

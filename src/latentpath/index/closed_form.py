@@ -24,8 +24,6 @@ from latentpath.priors import UniformBall, UniformBox, plateau
 from .incomplete_gamma import GammaTable, gamma_table, huge, log_price, tiny
 from .support import unchanged
 
-__all__ = ["FlatRule", "MixtureDensity", "NormalRule", "UniformRule", "closed_form", "mixture_density", "normal_form"]
-
 
 def closed_form(prior: Any, dim: int) -> NormalRule | UniformRule | None:
     """Returns the exact rule of a normal or uniform prior in float64 on the prior's device; None for other priors."""
@@ -132,7 +130,6 @@ def _given(prior: Distribution, *names: str) -> tuple[str, Tensor]:
 
 
 def _uniform_form(prior: Any) -> UniformBall | UniformBox | None:
-    """Returns a uniform prior in float64; None for other priors."""
     if unchanged(prior, Independent) and unchanged(prior.base_dist, Uniform):
         prior = UniformBox(prior.base_dist.low, prior.base_dist.high)
     if unchanged(prior, UniformBall):

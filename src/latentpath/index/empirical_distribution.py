@@ -11,8 +11,6 @@ from torch import Tensor
 
 from .bandwidth import Scale, adapted_scale, silverman
 
-__all__ = ["Kernel", "KernelRule", "estimated", "smooth"]
-
 _EDGE = -20.0  # the left end of the table proper, in bandwidths from the smallest level
 _NODES = 12  # per bandwidth
 _TAIL_NODES = 32  # per unit of log distance, in the left tail

@@ -4,8 +4,6 @@ With :math:`a = D/2` and x half the squared Mahalanobis distance, :math:`\log Q(
 normal prior. Its complement :math:`\log P = \log(1 - Q)`, for the two-sided index, comes from the same table.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import math
@@ -13,8 +11,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-
-__all__ = ["GammaTable", "gamma_table", "huge", "log_price", "tiny"]
 
 
 def log_price(a: float, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -138,7 +134,6 @@ def huge(dtype: torch.dtype) -> float:
 
 
 def _log_q(x: Tensor, cells: Tensor, table: GammaTable) -> tuple[Tensor, Tensor]:
-    """Computes ``log Q`` and its derivative."""
     x = x.clamp(tiny(x.dtype), huge(x.dtype))
     log_price, growth = table.log_price(x.clamp(max=table.cut), cells)
     price = log_price.exp()

@@ -17,8 +17,6 @@ finite gradient.
 The candidates are found by matrix products, which round, so the four best of them are measured exactly.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Callable
 from typing import Any
@@ -33,8 +31,6 @@ from latentpath.probe import check_callable
 
 from .base import PriorIndex
 from .score import ScoreIndex
-
-__all__ = ["KNNIndex"]
 
 _CHUNK, _CANDIDATES, _NEAREST = 500, 4, 1e-12
 
@@ -150,14 +146,12 @@ def _spheres(features: Tensor, neighbours: int) -> _Spheres:
 
 
 def _featured(references: Tensor, features: Callable[[Tensor], Tensor] | None) -> Tensor:
-    """Computes the features ``(M, F)`` of the references in chunks."""
     if features is None:
         return references.flatten(1)
     return torch.cat([_rows(features(chunk), len(chunk)) for chunk in references.split(_CHUNK)])
 
 
 def _rows(found: object, count: int) -> Tensor:
-    """Returns the features of ``count`` data as ``(count, F)``."""
     if not isinstance(found, Tensor) or not found.is_floating_point() or found.shape[:1] != (count,):
         raise InputError(
             f"features must map data (N, ...) to (N, F), in floating point; got {describe(found)} for N = {count}."

@@ -11,8 +11,6 @@ normflows           a number ``N``               latents ``(N, D)`` and their lo
 =================== ============================ =====================================
 """
 
-from __future__ import annotations
-
 import math
 from typing import Any
 
@@ -23,8 +21,6 @@ from torch.distributions import Distribution, Independent, MixtureSameFamily
 from latentpath._random import device_of, seeded
 from latentpath._validate import describe
 from latentpath.errors import InputError
-
-__all__ = ["ForeignPrior", "adapted", "can_be_prior", "check_prior", "draw", "name_of"]
 
 
 class ForeignPrior:
@@ -68,11 +64,7 @@ def adapted(prior: Any) -> Any:
 
 
 def check_prior(prior: Any) -> int:
-    """Returns the dimension ``D`` of a prior.
-
-    Raises:
-        InputError: the prior is not continuous, or not over single vectors.
-    """
+    """Returns the dimension ``D`` of a prior."""
     if not can_be_prior(prior):
         zuko = type(prior).__module__.partition(".")[0] == "zuko"
         advice = "lp.adapters.zuko_prior(flow) takes a flow of zuko" if zuko else "lp.priors.fit takes samples"
@@ -122,7 +114,6 @@ def name_of(prior: Any) -> str:
 
 
 def _is_discrete(prior: Any) -> bool:
-    """Returns True if the support of a distribution, or of one of its parts, is discrete."""
     if not isinstance(prior, Distribution):
         return False
     try:

@@ -45,8 +45,6 @@ Everything is computed in float64 whatever the dtype of ``z``, except on devices
 generator makes, `latentpath.index.typicality` the two-sided view of the density.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 
@@ -63,8 +61,6 @@ from .closed_form import FlatRule, NormalRule, closed_form, mixture_density, nor
 from .empirical_distribution import estimated
 from .prior_adapter import ForeignPrior, adapted, draw, name_of
 from .support import AnyDensity, anchor, lenient, unchanged
-
-__all__ = ["RealismIndex", "realism_rule"]
 
 
 class RealismIndex(PriorIndex):
@@ -106,11 +102,7 @@ class RealismIndex(PriorIndex):
 
 
 def realism_rule(prior: Any, dim: int, samples: int, seed: int) -> tuple[str, Rule]:
-    """Returns the kind of a realism index and its rule, in float64 on the prior's device.
-
-    Raises:
-        InputError: the log-density of samples is not finite, or the log-density is random or couples points.
-    """
+    """Returns the kind of a realism index and its rule, in float64 on the prior's device."""
     core = prior = adapted(prior)
     while unchanged(core, Independent) and core.reinterpreted_batch_ndims == 0:
         core = core.base_dist
@@ -136,7 +128,6 @@ def realism_rule(prior: Any, dim: int, samples: int, seed: int) -> tuple[str, Ru
 
 
 def _log_density(prior: Any, dim: int, points: Tensor, seed: int) -> Callable[[Tensor], Tensor]:
-    """Returns the log-density of a prior, by one product for a mixture of normals."""
     if unchanged(prior, MixtureSameFamily):
         parts = normal_form(prior.component_distribution, dim)
         if parts is not None:

@@ -24,8 +24,6 @@ that memory stays bounded.
 only as good as the score, which was trained on what the generator makes of *samples*.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 
@@ -33,15 +31,13 @@ import torch
 from torch import Tensor, nn
 
 from latentpath._validate import describe, whole_number
-from latentpath.callables import in_weights_dtype, without_autocast
+from latentpath.callables import any_precision, in_weights_dtype, without_autocast
 from latentpath.errors import InputError
 from latentpath.probe import check_callable, probe, tried
 
 from .base import PriorIndex
 from .empirical_distribution import estimated
 from .prior_adapter import draw
-
-__all__ = ["ScoreIndex"]
 
 _CPU_POINTS, _GPU_POINTS = 512, 4096
 _PROBED = 8
@@ -141,6 +137,115 @@ class ScoreIndex(PriorIndex):
                 f"{describe(found)} for {tuple(points.shape)}."
             )
         return found.reshape(-1).to(torch.promote_types(found.dtype, torch.float32))
+
+
+class DiscriminatorIndex(ScoreIndex):
+    r"""The index of a discriminator's verdict on what the generator makes: :math:`s(z) = d(G(z))`.
+
+    .. math:: \mathrm{ri}_d(z) = P\bigl(d(G(X)) \le d(G(z))\bigr), \qquad X \sim \text{prior}
+
+    A discriminator that was trained with the generator has been fooled by it; one held back, or trained against it
+    afterwards, tells more. Every evaluation costs a pass of the generator and of the discriminator.
+
+    Args:
+        prior: as for `RealismIndex`.
+        generator: latents ``(N, D)`` to data ``(N, ...)``; a module must be in eval mode.
+        discriminator: data to one logit each, ``(N,)`` or ``(N, 1)``, more being more real. Logits, since probabilities
+            bunch at 0 and 1.
+        alpha: as for `ScoreIndex`; likewise ``samples``, ``seed`` and ``max_points``.
+
+    Raises:
+        InputError: as for `ScoreIndex`.
+        GeneratorError: as for `ScoreIndex`, or a module is in training mode.
+
+    Source: not in the paper; see `latentpath.index.score`.
+
+    Example:
+        >>> from latentpath.priors import standard_normal
+        >>> parts = {"generator": lambda z: 3 * z, "discriminator": lambda x: -x.norm(dim=1)}
+        >>> index = DiscriminatorIndex(standard_normal(20), **parts, samples=1000)
+        >>> index.log(torch.zeros(2, 20)).shape
+        torch.Size([2])
+    """
+
+    def __init__(
+        self,
+        prior: Any,
+        *,
+        generator: Callable[[Tensor], Tensor],
+        discriminator: Callable[[Tensor], Tensor],
+        alpha: float | int = 0.9,
+        samples: int = 5000,
+        seed: int = 0,
+        max_points: int | None = None,
+    ) -> None:
+        PriorIndex.__init__(self, prior, alpha=alpha, samples=samples, seed=seed)
+        check_callable("generator", generator)
+        check_callable("discriminator", discriminator)
+        decode, judge = any_precision(generator), in_weights_dtype(discriminator)
+        self._estimate(lambda z: judge(decode(z)), generator, max_points)
+
+
+class ClassifierIndex(ScoreIndex):
+    r"""The index of a classifier's confidence in what the generator makes.
+
+    With :math:`p(z)` the largest class probability of :math:`G(z)`,
+
+    .. math:: s(z) = \log \frac{p(z)}{1 - p(z)} = l_{\max} - \log \sum_{c \ne \max} e^{l_c}, \qquad
+              \mathrm{ri}_c(z) = P\bigl(p(X) \le p(z)\bigr),\ X \sim \text{prior}.
+
+    The index is that of :math:`\log p`, of which s is a rising function; but :math:`\log p` bunches at 0 where a
+    classifier is sure, below what floating point and smoothing can tell apart, and its logit does not. Every evaluation
+    costs a pass of the generator and of the classifier.
+
+    Args:
+        prior: as for `RealismIndex`.
+        generator: latents ``(N, D)`` to data ``(N, ...)``; a module must be in eval mode.
+        classifier: data to logits ``(N, C)`` of at least two classes (log-probabilities are logits too).
+        alpha: as for `ScoreIndex`; likewise ``samples``, ``seed`` and ``max_points``.
+
+    Raises:
+        InputError: as for `ScoreIndex`, or logits of another shape.
+        GeneratorError: as for `ScoreIndex`, or a module is in training mode.
+
+    Source: not in the paper; see `latentpath.index.score`.
+
+    Example:
+        >>> from latentpath.priors import standard_normal
+        >>> parts = {"generator": lambda z: 3 * z, "classifier": lambda x: x}
+        >>> index = ClassifierIndex(standard_normal(10), **parts, samples=1000)
+        >>> sure, torn = 2 * torch.eye(10)[0], torch.eye(10)[0] + torch.eye(10)[1]
+        >>> bool(index(sure) > index(torn))
+        True
+    """
+
+    def __init__(
+        self,
+        prior: Any,
+        *,
+        generator: Callable[[Tensor], Tensor],
+        classifier: Callable[[Tensor], Tensor],
+        alpha: float | int = 0.9,
+        samples: int = 5000,
+        seed: int = 0,
+        max_points: int | None = None,
+    ) -> None:
+        PriorIndex.__init__(self, prior, alpha=alpha, samples=samples, seed=seed)
+        check_callable("generator", generator)
+        check_callable("classifier", classifier)
+        decode, classify = any_precision(generator), any_precision(classifier)
+        self._estimate(lambda z: _confidence(classify(decode(z))), generator, max_points)
+
+
+def _confidence(logits: Tensor) -> Tensor:
+    """Computes the logit of the largest probability, ``(N, C) -> (N,)``."""
+    if not isinstance(logits, Tensor) or not logits.is_floating_point() or logits.ndim != 2 or logits.shape[1] < 2:
+        raise InputError(
+            f"classifier must give floating-point logits (N, C) of at least two classes; got {describe(logits)}."
+        )
+    largest, which = logits.max(1, keepdim=True)
+    others = logits.masked_fill(torch.zeros_like(logits, dtype=torch.bool).scatter(1, which, True), -torch.inf)
+    return largest[:, 0] - others.logsumexp(1)
 
 
 def _as_weights(like: object, points: Tensor) -> Tensor:

@@ -12,8 +12,6 @@ is NaN: the value is :math:`-\infty`, the gradient 0. Where nothing is known of 
 at a finite point says that the point is outside. A latent that is NaN has the density NaN.
 """
 
-from __future__ import annotations
-
 import copy
 import dataclasses
 from collections.abc import Iterable, Iterator
@@ -30,8 +28,6 @@ from torch.distributions import (
     Transform,
     TransformedDistribution,
 )
-
-__all__ = ["AnyDensity", "anchor", "lenient", "unchanged"]
 
 
 @dataclasses.dataclass(frozen=True)

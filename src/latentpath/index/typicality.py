@@ -35,8 +35,6 @@ is a saddle of the energy, and a solver does not leave it by itself; ``restarts=
 finite at the mode as it is: the tail of its last kernel, a parabola in the log-density.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import math
 from typing import Any
@@ -54,10 +52,7 @@ from .incomplete_gamma import log_price
 from .prior_adapter import name_of
 from .realism import realism_rule
 
-__all__ = ["TypicalityIndex"]
-
-_TIP = 5e-7
-"""The end of the peak's tip, ``x_0 / a``; within it ``log P`` follows its tangent (`test_typicality.py`)."""
+_TIP = 5e-7  # the end of the peak's tip, ``x_0 / a``; within it ``log P`` follows its tangent (`test_typicality.py`)
 
 
 class TypicalityIndex(PriorIndex):

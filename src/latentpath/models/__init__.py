@@ -34,13 +34,12 @@ __all__ = [
     "write_model",
 ]
 
-_HOMES = {
+_HOMES = {  # the module of each name
     "Card": "model", "DCGAN": "networks.dcgan", "DCGANDiscriminator": "networks.dcgan",
     "DCGANGenerator": "networks.dcgan", "DigitClassifier": "networks.classifier", "Model": "model",
     "WAE": "networks.wae", "available": "registry", "digit_classifier": "registry", "load": "loading",
     "named_prior": "prior_names", "read_model": "folders", "write_model": "folders",
 }  # fmt: skip
-"""The module of each name."""
 
 
 def __getattr__(name: str) -> Any:

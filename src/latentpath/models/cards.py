@@ -1,7 +1,5 @@
 """Cards of trained models: plain data for ``card.json``."""
 
-from __future__ import annotations
-
 import datetime
 import platform
 from collections.abc import Iterable, Mapping
@@ -11,8 +9,6 @@ import torch
 
 from .._tables import markdown
 from .._words import counted
-
-__all__ = ["DATA_SETS", "make_card", "table_of"]
 
 DATA_SETS: dict[str, dict[str, Any]] = {
     "mnist": {
@@ -44,34 +40,20 @@ _LICENCES = {"celeba": "For non-commercial research only, as the images it was t
 
 
 def make_card(
-    name: str,
-    description: str,
-    training: Mapping[str, Any],
+    name: str,  # for `load`
+    description: str,  # one sentence for people
+    training: Mapping[str, Any],  # the configuration of the run, with ``data`` (the name of the data set) and ``seed``
     *,
-    command: str,
-    version: str,
-    steps: int,
-    seconds: float,
-    images: int,
-    value_range: tuple[float, float] | None,
-    prior: Mapping[str, Any] | None = None,
-    quality: Mapping[str, Any] | None = None,
+    command: str,  # the command that makes the same model again
+    version: str,  # of latentpath
+    steps: int,  # of the training
+    seconds: float,  # of the training
+    images: int,  # the number of training images
+    value_range: tuple[float, float] | None,  # the range of the network's output; None where it has none
+    prior: Mapping[str, Any] | None = None,  # ``{"name", "dim"}``, or None for a classifier
+    quality: Mapping[str, Any] | None = None,  # the measured quality; None without a measurement
 ) -> dict[str, Any]:
-    """Makes the card of a model, to which `write_model` adds the architecture and the hash of the weights.
-
-    Args:
-        name: for `load`.
-        description: one sentence for people.
-        training: the configuration of the run, with ``data`` (the name of the data set) and ``seed``.
-        command: the command that makes the same model again.
-        version: of latentpath.
-        steps: of the training.
-        seconds: of the training.
-        images: the number of training images.
-        value_range: the range of the network's output; None where it has none.
-        prior: ``{"name", "dim"}``, or None for a classifier.
-        quality: the measured quality; None without a measurement.
-    """
+    """Makes the card of a model, to which `write_model` adds the architecture and the hash of the weights."""
     data = str(training["data"])
     known = DATA_SETS.get(data, {"name": data, "source": "not stated", "licence": "not stated"})
     versions = {"latentpath": version, "python": platform.python_version(), "torch": torch.__version__}

@@ -1,7 +1,5 @@
 """The files of a model, read and checked before any network is built: configuration, card and weights."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Iterable
@@ -14,37 +12,17 @@ from torch import Tensor, nn
 
 from ..errors import DataError, MissingDataError
 
-__all__ = [
-    "CARD_FILE",
-    "CONFIG_FILE",
-    "REFUSED",
-    "WEIGHTS_FILE",
-    "as_stored",
-    "in_float32",
-    "pickles_of",
-    "read_files",
-    "read_json",
-    "weights_in",
-    "without_weights",
-]
-
 CARD_FILE, CONFIG_FILE, WEIGHTS_FILE = "card.json", "config.json", "model.safetensors"
 
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
-REFUSED = (
+REFUSED = (  # follows the name of a pickle
     "is a pickle, which can run any code when it is read, and is not loaded. Where you trust it, convert it: "
     "safetensors.torch.save_file(torch.load(FILE, weights_only=True), 'model.safetensors')"
 )
-"""The message about a pickle, after its name, with the conversion."""
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Returns the JSON object in a file of a model.
-
-    Raises:
-        MissingDataError: there is no such file.
-        DataError: it cannot be read, or holds something else.
-    """
+    """Returns the JSON object in a file of a model."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -57,12 +35,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def read_files(folder: Path) -> tuple[dict[str, Any], dict[str, Any], bytes]:
-    """Returns the configuration, the card (empty where there is none) and the weights' bytes of a model's folder.
-
-    Raises:
-        MissingDataError: a file is not there.
-        DataError: a file cannot be read, lacks an entry, or the weights are not those of the card.
-    """
+    """Returns the configuration, the card (empty where there is none) and the weights' bytes of a model's folder."""
     config, card = read_json(folder / CONFIG_FILE), {}
     if (folder / CARD_FILE).is_file():
         card = read_json(folder / CARD_FILE)
@@ -88,11 +61,7 @@ def read_files(folder: Path) -> tuple[dict[str, Any], dict[str, Any], bytes]:
 
 
 def weights_in(folder: Path) -> Path:
-    """Returns the file of the weights in ``folder``.
-
-    Raises:
-        MissingDataError: there is none; the message names pickles in its place.
-    """
+    """Returns the file of the weights in ``folder``."""
     path = folder / WEIGHTS_FILE
     if path.is_file():
         return path

@@ -26,12 +26,9 @@ from .prior_names import named_prior, stored_prior
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["ARCHITECTURES", "as_model", "read_model", "write_model"]
-
-ARCHITECTURES: dict[str, type[Pretrained]] = {
+ARCHITECTURES: dict[str, type[Pretrained]] = {  # that a folder can hold
     kind.__name__: kind for kind in (DCGAN, DCGANGenerator, WAE, DigitClassifier)
 }
-"""The networks that a folder can hold, by the name of their class."""
 
 
 def read_model(folder: str | Path, prior: Distribution | str | None = None) -> Model:
@@ -65,7 +62,6 @@ def read_model(folder: str | Path, prior: Distribution | str | None = None) -> M
 def _prior(
     given: Distribution | str | None, folder: Path, config: Mapping[str, Any], card: Card
 ) -> Distribution | None:
-    """Returns the prior that was given, or else the one that the files describe, if it fits the network."""
     dim = config.get("latent_dim")
     if isinstance(given, str):
         return named_prior(given, dim)

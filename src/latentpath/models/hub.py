@@ -4,29 +4,15 @@ The configuration is fetched first: a repository with other content costs no dow
 in the Hub's own cache (``HF_HOME``), so that a second load needs no network.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from pathlib import Path
 
 from ..errors import DataError, MissingDataError
 from .files import CARD_FILE, CONFIG_FILE, WEIGHTS_FILE, pickles_of, read_json, without_weights
 
-__all__ = ["fetch", "unreachable"]
-
 
 def fetch(repository: str, classes: Collection[str]) -> Path:
-    """Returns the cache folder with the files of ``repository``, "org/name"; missing files are fetched.
-
-    Args:
-        repository: on the Hub.
-        classes: the networks that ``config.json`` may name.
-
-    Raises:
-        MissingDataError: the Hub is unreachable or offline, has no such repository, or denies access; or the
-            repository has no safetensors.
-        DataError: it was not saved by latentpath.
-    """
+    """Returns the cache folder with the files of ``repository``, "org/name"; missing files are fetched."""
     folder = _snapshot(repository, CONFIG_FILE, CARD_FILE)
     config = read_json(folder / CONFIG_FILE) if (folder / CONFIG_FILE).is_file() else {}
     if config.get("class") not in classes:

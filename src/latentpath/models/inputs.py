@@ -1,7 +1,5 @@
 """Pictures of a user as inputs of a model: read, resized and cropped to what it makes, and encoded."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,32 +14,14 @@ from ..value_range import ValueRange
 from .model import Model
 from .sampling import as_taken, draw
 
-__all__ = ["encoded", "read_pictures"]
-
 _CHUNK, _ALIKE = 64, 0.02
-_DEPTHS = (10, 12, 14)
-"""Bits a channel that cameras and scanners store in 16."""
+_DEPTHS = (10, 12, 14)  # bits a channel that cameras and scanners store in 16
 
 
 def read_pictures(
     model: Model, files: Sequence[Path], crop: float | None = None, picture_range: ValueRange | None = None
 ) -> tuple[Tensor, list[str]]:
-    """Reads pictures as the model makes them, ``(N, C, H, W)`` in its range and on its device.
-
-    Returns notes on the changes to them, too.
-
-    Args:
-        model: with a prior, that makes grey or RGB pictures.
-        files: N pictures.
-        crop: see `latentpath.data.read_images`; None: that of the training images where a picture has their
-            proportions, else all of it.
-        picture_range: the stored values that are black and white in pictures of more than 8 bits a channel.
-
-    Raises:
-        InputError: a model that makes no pictures.
-        MissingDataError: no such file.
-        DataError: a file that is not a picture, or is damaged.
-    """
+    """Reads pictures as the model makes them, ``(N, C, H, W)``, with notes on the changes to them."""
     assert model.prior is not None
     like = _decoded(model, as_taken(model, draw(model.prior, 1, torch.Generator().manual_seed(0))))
     if like.ndim != 4 or like.shape[1] not in (1, 3):
@@ -108,11 +88,7 @@ def _note_on_depth(file: Path) -> str:
 
 
 def encoded(model: Model, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Encodes images: latents ``(N, D)``, what the model makes of them, and the RMS error ``(N,)``.
-
-    Raises:
-        InputError: as for `Model.encode`.
-    """
+    """Encodes images: latents ``(N, D)``, what the model makes of them, and the RMS error ``(N,)``."""
     latents = as_taken(model, model.encode(images))
     made = _decoded(model, latents)
     return latents, made, (made - images).flatten(1).square().mean(1).sqrt()

@@ -21,8 +21,6 @@ into eval mode; one that exists already and is in training mode is refused, beca
 require gradients is left as it is.
 """
 
-from __future__ import annotations
-
 import difflib
 import os
 import re
@@ -48,8 +46,6 @@ from .networks.classifier import DigitClassifier
 from .object_reference import call_factory, is_factory, is_reference, resolve
 from .prior_names import named_prior, stored_prior
 from .registry import WEIGHTS, available
-
-__all__ = ["load"]
 
 _HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
@@ -158,8 +154,7 @@ def _from_code(name: str, prior: Distribution | str | None, dim: int | None) -> 
     for part in (model.generator, model.encoder, model.discriminator):
         if fresh and isinstance(part, nn.Module) and training_parts(part):
             part.eval()
-        advice = "call .eval() on it in that module, or name a function that makes it"
-        check_eval(part, f"{name}: {type(part).__name__}", advice)
+        check_eval(part, f"{name}: {type(part).__name__}", "Call .eval() on it, or name a function that makes it.")
     return model
 
 

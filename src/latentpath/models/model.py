@@ -1,7 +1,5 @@
 """A generator with the prior of its latents, its encoder and discriminator, and its card."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,14 +14,9 @@ from ..errors import InputError
 from ..value_range import ValueRange, checked_range, declare_range, extent, own_range, usual_range
 from .sampling import as_taken, draw
 
-__all__ = ["Card", "Model"]
-
-Card = dict[str, Any]
-"""The content of ``card.json``."""
-
+Card = dict[str, Any]  # the content of ``card.json``
 _CHUNK = 256
-_LOOKED_AT, _AT_ONCE = 16, 4
-"""Samples that decide the range of the pixels, where nothing declares it, and how many are made at a time."""
+_LOOKED_AT, _AT_ONCE = 16, 4  # samples that decide an undeclared range of the pixels; made at a time
 
 
 @dataclass(frozen=True, repr=False)
@@ -95,7 +88,6 @@ class Model:
     @cached_property
     @torch.no_grad()
     def _sampled_range(self) -> tuple[ValueRange, str]:
-        """The range of samples, and the reason to doubt it."""
         if self.prior is None:
             return (-1.0, 1.0), ""
         latents = as_taken(self, draw(self.prior, _LOOKED_AT, torch.Generator().manual_seed(0)))

@@ -4,8 +4,6 @@ A reference that the user gives permits running that code. A reference read from
 Nothing is added to Python's path: the module must be importable by ``import package.module``.
 """
 
-from __future__ import annotations
-
 import difflib
 import importlib
 import inspect
@@ -16,8 +14,6 @@ from torch import nn
 
 from ..callables import out_of_memory
 from ..errors import InputError
-
-__all__ = ["call_factory", "is_factory", "is_reference", "resolve"]
 
 _DOTTED = r"[^\W\d]\w*(?:\.[^\W\d]\w*)*"
 _REFERENCE = re.compile(f"({_DOTTED}):({_DOTTED})")
@@ -35,9 +31,6 @@ def is_reference(name: object) -> bool:
 
 def resolve(name: str) -> Any:
     """Returns the object that ``package.module:attr`` names. The module is imported, that is, its code is run.
-
-    Raises:
-        InputError: there is no such module, its own code fails, or it has no such attribute.
 
     Example:
         >>> resolve("math:pi")
@@ -85,11 +78,7 @@ def is_factory(value: Any) -> bool:
 
 
 def call_factory(name: str, factory: Any, **offered: Any) -> Any:
-    """Calls ``factory`` with those of ``offered`` that it has a parameter for, and returns its product.
-
-    Raises:
-        InputError: it is no factory, needs other arguments, or fails.
-    """
+    """Calls ``factory`` with those of ``offered`` that it has a parameter for, and returns its product."""
     try:
         parameters = inspect.signature(factory).parameters
         given = {key: value for key, value in offered.items() if key in parameters}
@@ -101,7 +90,7 @@ def call_factory(name: str, factory: Any, **offered: Any) -> Any:
         ) from None
     try:
         return factory(**given)
-    except Exception as error:  # anything may go wrong in somebody's code
+    except Exception as error:  # anything may go wrong in a user's code
         if out_of_memory(error):
             raise
         raise InputError(

@@ -1,7 +1,5 @@
 """Priors by name: "normal", "semicircle", or ``package.module:attr`` where the user, not a file, gives the name."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,8 +9,6 @@ from torch.distributions import Distribution
 from .. import priors
 from ..errors import DataError, InputError
 from .object_reference import call_factory, is_reference, resolve
-
-__all__ = ["named_prior", "stored_prior"]
 
 _PRIORS: dict[str, Callable[[int], Distribution]] = {
     "normal": priors.standard_normal,
@@ -59,11 +55,7 @@ def named_prior(name: str, dim: int | None) -> Distribution:
 
 
 def stored_prior(described: Mapping[str, Any], where: str | Path) -> Distribution:
-    """Returns the prior ``{"name", "dim"}`` of a file, which may name "normal" and "semicircle" but no code.
-
-    Raises:
-        DataError: it names code, or an unknown prior.
-    """
+    """Returns the prior ``{"name", "dim"}`` of a file, which may name "normal" and "semicircle" but no code."""
     try:
         name, dim = described["name"], int(described["dim"])
         if not is_reference(name):

@@ -12,18 +12,13 @@ Example:
     torch.Size([2, 1, 28, 28])
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from .files import CARD_FILE
 from .folders import read_model
 from .networks.classifier import DigitClassifier
 
-__all__ = ["WEIGHTS", "available", "digit_classifier"]
-
-WEIGHTS = Path(__file__).parent / "weights"
-"""The folder of the shipped models."""
+WEIGHTS = Path(__file__).parent / "weights"  # the folder of the shipped models
 
 
 def available() -> list[str]:

@@ -13,8 +13,6 @@ from .._random import device_of, seeded
 if TYPE_CHECKING:
     from .model import Model
 
-__all__ = ["as_taken", "draw", "draw_pairs"]
-
 
 def draw(prior: Distribution, count: int, random: torch.Generator) -> Tensor:
     """Draws ``prior.sample((count,))`` from a given random generator, which torch.distributions do not accept.

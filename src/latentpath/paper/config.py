@@ -7,30 +7,24 @@ from dataclasses import dataclass, fields
 
 from ..errors import InputError
 
-__all__ = ["DIGITS", "FACES", "GANS", "MODELS", "MODEL_TITLES", "NORMAL", "SEMICIRCLE", "SHORT_TITLES", "WAE", "Config"]
-
 DIGITS = ("mnist-dcgan-semicircle", "mnist-dcgan-normal")
 WAE = "celeba-wae"
 FACES = ("celeba-dcgan-semicircle", "celeba-dcgan-normal", WAE)
-MODELS = (*DIGITS, *FACES)
-"""Every model of the paper, in the order in which they are solved."""
-
+MODELS = (*DIGITS, *FACES)  # every model of the paper, in the order in which they are solved
 GANS = (*DIGITS, *FACES[:2])
 SEMICIRCLE = ("mnist-dcgan-semicircle", "celeba-dcgan-semicircle")
 NORMAL = ("mnist-dcgan-normal", "celeba-dcgan-normal")
 
-MODEL_TITLES = {
+MODEL_TITLES = {  # in words
     "mnist-dcgan-semicircle": "digits, semicircle prior",
     "mnist-dcgan-normal": "digits, normal prior",
     "celeba-dcgan-semicircle": "faces, semicircle prior",
     "celeba-dcgan-normal": "faces, normal prior",
     WAE: "faces, auto-encoder",
 }
-"""The models in words."""
 
 SHORT_TITLES = {name: title.removesuffix(" prior").replace(", ", "/") for name, title in MODEL_TITLES.items()}
-SHORT_TITLES[WAE] = "the auto-encoder"
-"""The models in a list within a sentence."""
+SHORT_TITLES[WAE] = "the auto-encoder"  # in a list within a sentence
 
 _PAIR_OPTIONS = {"pairs": "pairs of digits (--pairs)", "face_pairs": "pairs of faces (--face-pairs)"}
 _MAX_PAIRS = 100_000
@@ -38,51 +32,25 @@ _MAX_PAIRS = 100_000
 
 @dataclass(frozen=True)
 class Config:
-    """The settings of a reproduction.
+    """The settings of a reproduction."""
 
-    Attributes:
-        pairs: pairs of each model of digits.
-        face_pairs: pairs of each model of faces, whose frames cost some four times as much.
-        seed: seeds the endpoints, the judges and the resamples.
-        segments: ``K`` of every curve; 51 has the paper's 50 midpoints.
-        alpha: the scale of the index.
-        tol: the relative gain in cost that is not worth more work.
-        alphas: the other scales, tried on ``alpha_pairs``.
-        alpha_pairs: pairs of digits.
-        resolutions: the ``K`` at which energy and audited cost are compared, on ``resolution_pairs``.
-        resolution_pairs: pairs of digits.
-        descents: evaluations for gradient descent, the paper's solver, on ``descent_pairs``.
-        descent_pairs: pairs of digits.
-        index_pairs: pairs of digits for paths by other indices.
-        index_evaluations: the most evaluations for a path by another index.
-        index_samples: samples of the prior that the other indices are estimated from.
-        frames: judged frames of each curve, evenly spaced, endpoints included.
-
-    Raises:
-        InputError: fewer pairs than 2 or more than 100,000, or a number out of its range.
-
-    Example:
-        >>> from latentpath.paper.config import Config
-        >>> Config().pairs, Config.quick().pairs
-        (200, 5)
-    """
-
-    pairs: int = 200
-    face_pairs: int = 24
-    seed: int = 0
-    segments: int = 51
-    alpha: float = 0.9
-    tol: float = 3e-3
-    alphas: tuple[float, ...] = (1.0, 0.5, 0.1, 0.01)
-    alpha_pairs: int = 16
+    pairs: int = 200  # pairs of each model of digits
+    face_pairs: int = 24  # pairs of each model of faces, whose frames cost some four times as much
+    seed: int = 0  # seeds the endpoints, the judges and the resamples
+    segments: int = 51  # ``K`` of every curve; 51 has the paper's 50 midpoints
+    alpha: float = 0.9  # the scale of the index
+    tol: float = 3e-3  # the relative gain in cost that is not worth more work
+    alphas: tuple[float, ...] = (1.0, 0.5, 0.1, 0.01)  # the other scales, tried on ``alpha_pairs``
+    alpha_pairs: int = 16  # pairs of digits
+    # the ``K`` at which energy and audited cost are compared, on ``resolution_pairs``
     resolutions: tuple[int, ...] = (6, 12, 25, 51, 102)
-    resolution_pairs: int = 16
-    descents: int = 600
-    descent_pairs: int = 16
-    index_pairs: int = 16
-    index_evaluations: int = 80
-    index_samples: int = 5000
-    frames: int = 26
+    resolution_pairs: int = 16  # pairs of digits
+    descents: int = 600  # evaluations for gradient descent, the paper's solver, on ``descent_pairs``
+    descent_pairs: int = 16  # pairs of digits
+    index_pairs: int = 16  # pairs of digits for paths by other indices
+    index_evaluations: int = 80  # the most evaluations for a path by another index
+    index_samples: int = 5000  # samples of the prior that the other indices are estimated from
+    frames: int = 26  # judged frames of each curve, evenly spaced, endpoints included
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -7,8 +7,6 @@ folder that was made without real images goes on with them, and recomputes the j
 The files are ``plan.json``, ``work/MODEL/JOB.safetensors`` for tensors and ``work/MODEL/JOB.json`` for facts.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -22,23 +20,11 @@ from torch import Tensor
 from .._io import to_json, write_file, write_json
 from ..errors import DataError, InputError
 
-__all__ = ["JobCache"]
-
-_IMAGES = "real images"
-"""The key of the numbers of images in ``plan.json``."""
+_IMAGES = "real images"  # the key of the numbers of images in ``plan.json``
 
 
 class JobCache:
-    """The results in a folder; nothing is written before `begin`.
-
-    Args:
-        out: the folder of the reproduction; made if it does not exist.
-        settings: everything that decides the numbers; kept in ``plan.json``, with the number of real images.
-
-    Raises:
-        InputError: ``out`` is a file, or holds a run with other settings, or other files.
-        DataError: ``plan.json`` cannot be read.
-    """
+    """The results in a folder; nothing is written before `begin`."""
 
     def __init__(self, out: Path, settings: Mapping[str, Any]) -> None:
         self.out, self.work, self._file = out, out / "work", out / "plan.json"
@@ -62,19 +48,7 @@ class JobCache:
             raise InputError(f"{out} is not empty, and holds no reproduction: choose another folder (--out)")
 
     def begin(self, images: Mapping[str, int | None], dependent: Mapping[str, Sequence[str]]) -> list[str]:
-        """Writes the settings, and removes the results that were computed without images that are available now.
-
-        Args:
-            images: the number of images by data set, None where there are none; only of the data sets that are needed.
-            dependent: by data set, patterns of the files that depend on it.
-
-        Returns:
-            The data sets that have become available.
-
-        Raises:
-            InputError: the folder's run had another number of images, or had some where there are none now.
-            DataError: the settings cannot be written.
-        """
+        """Writes the settings, and removes the results that were computed without images that are available now."""
         new = []
         for name, count in images.items():
             before = self._images.get(name, count)
@@ -101,17 +75,7 @@ class JobCache:
     def tensors(
         self, name: str, compute: Callable[[], Mapping[str, Tensor]], keys: Collection[str], rows: int
     ) -> dict[str, Tensor]:
-        """Returns the tensors of a job, from its file, or computed and written.
-
-        Args:
-            name: names the job.
-            compute: returns the tensors.
-            keys: the names of the tensors.
-            rows: the first dimension of each tensor.
-
-        Raises:
-            DataError: the file is damaged, or cannot be written.
-        """
+        """Returns the tensors of a job, from its file, or computed and written."""
         file = self.work / f"{name}.safetensors"
         if not file.is_file():
             made = {key: value.detach().cpu().contiguous().clone() for key, value in compute().items()}
@@ -130,11 +94,7 @@ class JobCache:
     def facts(
         self, name: str, compute: Callable[[], Mapping[str, Any]], is_complete: Callable[[Any], bool]
     ) -> dict[str, Any]:
-        """Returns the facts of a job, from its file where they are complete, or computed and written.
-
-        Raises:
-            DataError: the file cannot be read or written.
-        """
+        """Returns the facts of a job, from its file where they are complete, or computed and written."""
         file = self.work / f"{name}.json"
         try:
             found = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
@@ -151,7 +111,6 @@ class JobCache:
 
 
 def _difference(found: Any, wanted: Mapping[str, Any]) -> str:
-    """The differences of two settings, in words."""
     if not isinstance(found, dict):
         return "its plan is none"
     changed = []

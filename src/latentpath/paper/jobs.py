@@ -16,8 +16,6 @@ apart        the distance of the decoded path from the decoded line, from the cu
 A job takes the two sides of the pairs, ``(B, D)`` each, and a function that it tells the share that is done.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -38,28 +36,9 @@ from ..source import Source
 from .config import Config
 from .results import KINDS, LINE, PATH, SHORTEST, SLERP
 
-__all__ = [
-    "SOLVER_FACTS",
-    "ReportShare",
-    "alphas",
-    "apart",
-    "descents",
-    "expected_keys",
-    "index_names",
-    "indices",
-    "main",
-    "resolutions",
-]
-
-ReportShare = Callable[[float], None]
-"""A function that takes the share of a job that is done."""
-
-SOLVER_FACTS = ("outcome", "evaluations", "tunnels", "gap")
-"""The tensors of a job that tell how a path was solved."""
-
-_REFERENCES = 5_000
-"""Real images that the neighbours' index compares with."""
-
+ReportShare = Callable[[float], None]  # a function that takes the share of a job that is done
+SOLVER_FACTS = ("outcome", "evaluations", "tunnels", "gap")  # the tensors of a job that tell how a path was solved
+_REFERENCES = 5_000  # real images that the neighbours' index compares with
 _MEASUREMENTS = ("latents", "ri", "steps", "cost", "length", "gap", "tunnels")
 _SOLVER = ("evaluations", "outcome")
 
@@ -109,7 +88,6 @@ def _solver_facts(path: Path) -> dict[str, Tensor]:
 
 
 def _solved(model: Model, index: Any, start: Tensor, end: Tensor, **options: Any) -> dict[str, Tensor]:
-    """The path by ``index``: its measurements and the solver's facts."""
     path = interpolate(model.generator, index, start, end, progress=False, **options)
     assert path.source is not None
     return _measured(path.source, path.latents, path.audit) | _solver_facts(path)
@@ -120,7 +98,6 @@ def _prefixed(name: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _all_solved(solves: Mapping[str, Callable[[], dict[str, Tensor]]], report: ReportShare) -> dict[str, Tensor]:
-    """Runs solves by name, and reports after each."""
     found: dict[str, Tensor] = {}
     for i, (name, solve) in enumerate(solves.items()):
         found |= _prefixed(name, solve())

@@ -10,16 +10,9 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from .config import DIGITS, FACES, MODELS, Config
 
-__all__ = ["JobProgress", "job_weight", "total_weight"]
-
 
 class JobProgress:
-    """Counts finished work.
-
-    Args:
-        total: the sum of the weights of all jobs.
-        show: called with the current job, the share of all work that is done, and whether a job has just ended.
-    """
+    """Counts finished work."""
 
     def __init__(self, total: float = 1.0, show: Callable[[str, float, bool], None] | None = None) -> None:
         self.total, self.done = total, 0.0

@@ -1,7 +1,5 @@
 """Real images: training images for the judges, and faces kept out of training whose encodings are endpoints."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -13,34 +11,22 @@ from ..data import DATA_VARIABLE, load_images
 from ..errors import DataError, InputError, LatentPathError
 from .config import DIGITS, FACES, WAE
 
-__all__ = ["IMAGE_DEPENDENT_JOBS", "RealImages", "data_set_of", "read_real_images"]
-
-HELD_OUT = 100
-"""The number of faces, the last by name, that the models of faces were not trained on."""
-
-_SIZES = {"mnist": (28, 1), "celeba": (64, 3)}
-"""Side and channels of the images of each data set."""
-
-IMAGE_DEPENDENT_JOBS: Mapping[str, tuple[str, ...]] = {
+HELD_OUT = 100  # the number of faces, the last by name, that the models of faces were not trained on
+_SIZES = {"mnist": (28, 1), "celeba": (64, 3)}  # side and channels of the images of each data set
+IMAGE_DEPENDENT_JOBS: Mapping[str, tuple[str, ...]] = {  # patterns of their files in the job cache
     "mnist": tuple(f"{name}/{job}*" for name in DIGITS for job in ("indices-", "judged")),
     "celeba": (*(f"{name}/judged*" for name in FACES), f"{WAE}/*"),
 }
-"""Patterns of the files in the job cache that depend on a data set."""
 
 
 @dataclass(frozen=True)
 class RealImages:
-    """The real images of each data set.
+    """The real images of each data set."""
 
-    Attributes:
-        pixels: training images by data set, ``uint8``; None where there are none, with the reason in ``missing``.
-        missing: by data set, the reason why it has no images.
-        held_out: faces that were kept out of training; None where there are none.
-    """
-
+    # training images by data set, ``uint8``; None where there are none, with the reason in ``missing``
     pixels: Mapping[str, Tensor | None] = field(default_factory=dict)
-    missing: Mapping[str, str] = field(default_factory=dict)
-    held_out: Tensor | None = None
+    missing: Mapping[str, str] = field(default_factory=dict)  # by data set, the reason why it has no images
+    held_out: Tensor | None = None  # faces that were kept out of training; None where there are none
 
     @property
     def counts(self) -> dict[str, int | None]:
@@ -54,12 +40,7 @@ def data_set_of(model: str) -> str:
 
 
 def read_real_images(wanted: Collection[str], data: str | None) -> RealImages:
-    """Reads the data sets ``wanted`` from the folder ``data``, or from the one in ``LATENTPATH_DATA`` if that is None.
-
-    Raises:
-        InputError: there is no such folder, neither data set is in it, or it has too few faces.
-        LatentPathError: a data set cannot be read.
-    """
+    """Reads the data sets ``wanted`` from the folder ``data``; None for the one in ``LATENTPATH_DATA``."""
     data = data if data is not None else os.environ.get(DATA_VARIABLE) or None
     root = None if data is None else Path(data).expanduser()
     if root is not None and not any((root / name).exists() for name in _SIZES):

@@ -1,7 +1,5 @@
 """The whole reproduction: solves jobs, judges curves, tests claims, draws figures and writes the report."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -34,30 +32,19 @@ from .real_images import IMAGE_DEPENDENT_JOBS, RealImages, data_set_of, read_rea
 from .report.writer import Content, write
 from .results import KINDS, LINE, PATH, SHORTEST, SLERP, ModelResult
 
-__all__ = ["Reproduction", "reproduce"]
-
 METRIC = "path, metric spacing"
-_DIGITS_AT_ONCE, _FACES_AT_ONCE = 8, 4
-"""Pairs that are solved together."""
+_DIGITS_AT_ONCE, _FACES_AT_ONCE = 8, 4  # pairs that are solved together
 
 
 @dataclass
 class Reproduction:
-    """The jobs of a reproduction with everything that they need.
-
-    Attributes:
-        config: the settings.
-        cache: the results in the folder.
-        models: the models by name.
-        real: the real images.
-        progress: the progress over all jobs.
-    """
+    """The jobs of a reproduction with everything that they need."""
 
     config: Config
     cache: JobCache
     models: Mapping[str, Model]
     real: RealImages
-    progress: JobProgress = field(default_factory=JobProgress)
+    progress: JobProgress = field(default_factory=JobProgress)  # the progress over all jobs
 
     def endpoints(self, name: str) -> tuple[Tensor, Tensor]:
         """The endpoints of the pairs of a model, ``(B, D)`` each."""
@@ -104,38 +91,21 @@ class Reproduction:
         def by_kind(fact: str) -> dict[str, Tensor]:
             return {kind: tensors[f"{kind}/{fact}"] for kind in KINDS}
 
-        return ModelResult(
-            name,
-            self.models[name],
-            self.config.alpha,
-            by_kind("latents"),
-            by_kind("ri"),
-            by_kind("steps"),
-            by_kind("cost"),
-            by_kind("length"),
-            self.endpoint_source(name),
-            {kind: {fact: tensors[f"{kind}/{fact}"] for fact in SOLVER_FACTS} for kind in (PATH, SHORTEST)},
-        )
+        measured: dict[str, Any] = {fact: by_kind(fact) for fact in ("ri", "steps", "cost", "length")}
+        measured |= {"curves": by_kind("latents"), "endpoint_source": self.endpoint_source(name)}
+        solves = {kind: {fact: tensors[f"{kind}/{fact}"] for fact in SOLVER_FACTS} for kind in (PATH, SHORTEST)}
+        return ModelResult(name, self.models[name], self.config.alpha, **measured, solves=solves)
 
     def tensors(
         self,
-        job: str,
+        job: str,  # the name of the job
         name: str,
-        sides: tuple[Tensor, Tensor],
-        compute: Callable[..., Mapping[str, Tensor]],
-        indices: Sequence[str] = (),
-        count: int | None = None,
+        sides: tuple[Tensor, Tensor],  # the two sides of the pairs: endpoints, or curves
+        compute: Callable[..., Mapping[str, Tensor]],  # takes rows of both sides, and ``report``
+        indices: Sequence[str] = (),  # the names of other indices, for the job "indices"
+        count: int | None = None,  # compute only the parts with the first ``count`` pairs
     ) -> dict[str, Tensor]:
-        """Computes a job some pairs at a time, or reads it from the cache.
-
-        Args:
-            job: the name of the job.
-            name: the name of the model.
-            sides: the two sides of the pairs: endpoints, or curves.
-            compute: takes rows of both sides, and ``report``.
-            indices: the names of other indices, for the job "indices".
-            count: compute only the parts with the first ``count`` pairs.
-        """
+        """Computes a job some pairs at a time, or reads it from the cache."""
         total = len(sides[0])
         size = total if job == "apart" else _FACES_AT_ONCE if name in FACES else _DIGITS_AT_ONCE
         keys = jobs.expected_keys(job, self.config, indices)
@@ -186,27 +156,14 @@ class Reproduction:
 
 def reproduce(
     config: Config,
-    out: Path,
-    console: Console,
+    out: Path,  # the folder; empty, new, or with the same settings
+    console: Console,  # shows progress
     *,
-    figures: Sequence[int] = (),
-    data: str | None = None,
-    command: str = "latentpath reproduce",
+    figures: Sequence[int] = (),  # only these, without a report; all figures and the report where none is named
+    data: str | None = None,  # the folder of the data sets; defaults to ``LATENTPATH_DATA``, if it is set
+    command: str = "latentpath reproduce",  # the command line, for the report
 ) -> list[Path]:
-    """Runs a reproduction in the folder ``out``, or continues it; returns the written files.
-
-    Args:
-        config: the settings.
-        out: the folder; empty, new, or with the same settings.
-        console: shows progress.
-        figures: only these, without a report; all figures and the report where none is named.
-        data: the folder of the data sets; defaults to ``LATENTPATH_DATA``, if it is set.
-        command: the command line, for the report.
-
-    Raises:
-        InputError: an unknown figure, a model that is not installed, or a folder that holds something else.
-        DataError: damaged files, or a folder that cannot be written.
-    """
+    """Runs a reproduction in the folder ``out``, or continues it; returns the written files."""
     unknown = [number for number in figures if number not in FIGURES]
     if unknown:
         raise InputError(f"there is no figure {unknown[0]}: the paper has {min(FIGURES)} to {max(FIGURES)}")
@@ -261,8 +218,6 @@ def _figures_and_report(run: Reproduction, out: Path, command: str) -> list[Path
 
 
 def _judged(run: Reproduction, name: str, result: ModelResult) -> dict[str, Any]:
-    """The record of the judges on the curves of a model."""
-
     def curves() -> dict[str, Tensor]:
         along = torch.linspace(0, run.config.segments, run.config.frames).round().long()
         even = {kind: run.even(name, result.curves[kind]) for kind in (LINE, SLERP, PATH)}
@@ -272,7 +227,6 @@ def _judged(run: Reproduction, name: str, result: ModelResult) -> dict[str, Any]
 
 
 def _other_indices(run: Reproduction, name: str, result: ModelResult) -> dict[str, Any]:
-    """The paths by other indices: how they were solved, and the record of the judges."""
     count, real, model = run.config.digit_pairs(run.config.index_pairs), run.real.pixels.get("mnist"), run.models[name]
     names, (start, end) = jobs.index_names(model, real), run.endpoints(name)
     compute = partial(jobs.indices, model, real, config=run.config)

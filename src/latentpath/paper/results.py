@@ -1,45 +1,29 @@
 """The measured curves of one model: every figure and every claim is made from these numbers."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 from torch import Tensor
 
 from ..models import Model
 
-__all__ = ["KINDS", "LINE", "PATH", "SHORTEST", "SLERP", "ModelResult"]
-
 LINE, SLERP, PATH, SHORTEST = "straight line", "slerp", "path", "shortest"
-KINDS = (LINE, SLERP, PATH, SHORTEST)
-"""The kinds of curve of every pair; "shortest" is the curve that is shortest in data space."""
+KINDS = (LINE, SLERP, PATH, SHORTEST)  # of every pair; "shortest" is shortest in data space
 
 
 @dataclass(frozen=True, eq=False)
 class ModelResult:
-    """Curves of every kind between the same ``B`` pairs of endpoints, and their measurements, all on the CPU.
-
-    Attributes:
-        name: the name of the shipped model.
-        model: the model.
-        alpha: the scale of the index, in (0, 1].
-        curves: by kind, latents ``(B, K+1, D)``; ``K = 51`` has the paper's 50 midpoints.
-        ri: by kind, the realism index at every point, ``(B, K+1)``, in [0, 1] (without alpha).
-        steps: by kind, the distance of consecutive decoded points, ``(B, K)``, in units of the data space.
-        cost: by kind, audited, ``(B,)``, in units of the data space.
-        length: by kind, audited length of the decoded curve, ``(B,)``, in units of the data space.
-        endpoint_source: words that complete "The endpoints are ..."; empty where they are draws of the prior.
-        solves: by kind that was solved for, ``outcome``, ``evaluations``, ``tunnels`` and ``gap``, ``(B,)`` each, the
-            last two of equation 3 at ``K`` segments.
-    """
+    """Curves of every kind between the same ``B`` pairs of endpoints, and their measurements, all on the CPU."""
 
     name: str
     model: Model
-    alpha: float
-    curves: dict[str, Tensor]
-    ri: dict[str, Tensor]
+    alpha: float  # the scale of the index, in (0, 1]
+    curves: dict[str, Tensor]  # by kind, latents ``(B, K+1, D)``; ``K = 51`` has the paper's 50 midpoints
+    ri: dict[str, Tensor]  # by kind, the realism index at every point, ``(B, K+1)``, in [0, 1] (without alpha)
+    # by kind, the distance of consecutive decoded points, ``(B, K)``, in units of the data space
     steps: dict[str, Tensor]
-    cost: dict[str, Tensor]
-    length: dict[str, Tensor]
-    endpoint_source: str = ""
+    cost: dict[str, Tensor]  # by kind, audited, ``(B,)``, in units of the data space
+    length: dict[str, Tensor]  # by kind, audited length of the decoded curve, ``(B,)``, in units of the data space
+    endpoint_source: str = ""  # words that complete "The endpoints are ..."; empty where they are draws of the prior
+    # by kind that was solved for, ``outcome``, ``evaluations``, ``tunnels`` and ``gap``, ``(B,)`` each, the last two of
+    # equation 3 at ``K`` segments
     solves: dict[str, dict[str, Tensor]] = field(default_factory=dict)

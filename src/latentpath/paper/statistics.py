@@ -21,43 +21,29 @@ from .._io import finite
 from .._words import counted
 from ..errors import DataError, InputError, missing
 
-__all__ = ["CONFIDENCE", "COVERAGE", "Estimate", "estimate", "paired", "proportion", "unpaired"]
-
-CONFIDENCE = 0.95
-"""The nominal coverage of an interval."""
-
-COVERAGE = {5: 0.77, 10: 0.89, 24: 0.92}
-"""The measured coverage, of 400 samples each of so many values from a normal distribution."""
+CONFIDENCE = 0.95  # the nominal coverage of an interval
+COVERAGE = {5: 0.77, 10: 0.89, 24: 0.92}  # measured, by the number of values: of 400 samples each from a normal
 
 _RESAMPLES, _FEWEST = 10_000, 3
 
-Values = Tensor | Sequence[float]
-"""One number for each pair, ``(B,)``."""
+Values = Tensor | Sequence[float]  # one number for each pair, ``(B,)``
 
 
 @dataclass(frozen=True)
 class Estimate:
     """A mean over pairs with its interval; or another number of a set of pairs, such as a share or a distance.
 
-    Attributes:
-        mean: the number, in its own unit; NaN where there are no values.
-        low: the lower end of the interval; NaN where there is none.
-        high: the upper end.
-        n: the number of pairs.
-        left_out: the number of further pairs, whose values are not finite.
-        note: a remark, such as values left out, no interval, no spread; may be empty.
-
     Example:
         >>> print(Estimate(0.25, 0.125, 0.5, n=200))
         0.25 [0.125, 0.5], n = 200
     """
 
-    mean: float
-    low: float
+    mean: float  # the number, in its own unit; NaN where there are no values
+    low: float  # the lower end of the interval; NaN where there is none
     high: float
-    n: int
-    left_out: int = 0
-    note: str = ""
+    n: int  # the number of pairs
+    left_out: int = 0  # the number of further pairs, whose values are not finite
+    note: str = ""  # a remark, such as values left out, no interval, no spread; may be empty
 
     def __str__(self) -> str:
         interval = f"[{self.low:.4g}, {self.high:.4g}]" if self.decisive else "(no interval)"
@@ -75,11 +61,7 @@ class Estimate:
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> Estimate:
-        """The estimate from the output of `to_dict`.
-
-        Raises:
-            DataError: ``stored`` is something else.
-        """
+        """The estimate from the output of `to_dict`."""
         try:
             mean, low, high = (math.nan if stored[k] is None else float(stored[k]) for k in ("mean", "low", "high"))
             return cls(mean, low, high, int(stored["n"]), int(stored["left_out"]), str(stored["note"]))
@@ -89,30 +71,20 @@ class Estimate:
             ) from error
 
 
-def estimate(values: Values, *, confidence: float = CONFIDENCE, resamples: int = _RESAMPLES, seed: int = 0) -> Estimate:
+def estimate(values: Values, *, resamples: int = _RESAMPLES, seed: int = 0) -> Estimate:
     """The mean of one number per pair, with its BCa bootstrap interval.
 
     Values that are not finite are left out, and the note says how many. One or two values have no interval: their
     resamples would be the values themselves. Where all values are the same, so are both ends of the interval, which
     then shows no spread rather than no doubt; for shares of pairs there is `proportion`.
 
-    Args:
-        values: ``(B,)``, one for each pair.
-        confidence: of the interval, in (0, 1).
-        resamples: the number of resamples.
-        seed: seeds the resamples: one seed gives the same interval.
-
-    Raises:
-        InputError: values that are not ``(B,)``, a confidence outside (0, 1), or no resamples.
-        MissingDependencyError: scipy is not installed.
+    ``values``: ``(B,)``, one for each pair.
 
     Example:
-        >>> from latentpath.paper.statistics import estimate
         >>> print(estimate([1.0, 2.0, 3.0, 4.0, 5.0, float("nan")]))
         3 [1.8, 4.2], n = 5 (1 of 6 values is not finite and left out)
     """
     every = _numbers(values)
-    _validate(confidence, resamples)
     kept = every[every.isfinite()]
     lost, notes = len(every) - len(kept), []
     if lost:
@@ -126,27 +98,21 @@ def estimate(values: Values, *, confidence: float = CONFIDENCE, resamples: int =
         low = high = mean
         notes.append("all values are the same: the interval shows no spread")
     else:
-        low, high, note = _bca(kept, confidence, resamples, seed)
+        low, high, note = _bca(kept, resamples, seed)
         notes += [note] if note else []
     return Estimate(mean, low, high, len(kept), lost, "; ".join(notes))
 
 
 def _numbers(values: Values) -> Tensor:
-    """``(B,)`` in float64."""
     every = torch.as_tensor(values, dtype=torch.float64).detach().cpu()
     if every.ndim != 1:
         raise InputError(f"values must be (B,), one number for each pair, got {tuple(every.shape)}")
     return every
 
 
-def _validate(confidence: float, resamples: int) -> None:
-    if not 0 < confidence < 1 or resamples < 1:
-        raise InputError(f"confidence must lie in (0, 1) and resamples be at least 1, got {confidence} and {resamples}")
-
-
-def _bca(values: Tensor, confidence: float, resamples: int, seed: int) -> tuple[float, float, str]:
+def _bca(values: Tensor, resamples: int, seed: int) -> tuple[float, float, str]:
     """The ends of the BCa interval, or of the percentile interval where there is none, and a note on that."""
-    options = {"confidence_level": confidence, "n_resamples": resamples, "batch": max(1, 2**22 // len(values))}
+    options = {"n_resamples": resamples, "batch": max(1, 2**22 // len(values))}
     low, high = _bootstrap([values], lambda a, axis: a.mean(axis), seed, method="BCa", **options)
     if math.isfinite(low) and math.isfinite(high):
         return low, high, ""
@@ -165,7 +131,8 @@ def _bootstrap(
         warnings.simplefilter("ignore", stats.DegenerateDataWarning)
         warnings.simplefilter("ignore", RuntimeWarning)  # of the division by 0 before it
         arrays, random = tuple(sample.numpy() for sample in samples), np.random.default_rng(seed)
-        ends = stats.bootstrap(arrays, statistic, vectorized=True, rng=random, **options).confidence_interval
+        options |= {"confidence_level": CONFIDENCE, "vectorized": True, "rng": random}
+        ends = stats.bootstrap(arrays, statistic, **options).confidence_interval
     return float(ends.low), float(ends.high)
 
 
@@ -184,7 +151,6 @@ def paired(one: Values, other: Values, **options: Any) -> Estimate:
     suggest, since both curves of a pair have its endpoints in common. Options and errors are those of `estimate`.
 
     Example:
-        >>> from latentpath.paper.statistics import paired
         >>> print(paired([10.0, 20.0, 30.0], [9.0, 19.0, 29.0]))
         1 [1, 1], n = 3 (all values are the same: the interval shows no spread)
     """
@@ -194,20 +160,16 @@ def paired(one: Values, other: Values, **options: Any) -> Estimate:
     return estimate(first - second, **options)
 
 
-def unpaired(
-    one: Values, other: Values, *, confidence: float = CONFIDENCE, resamples: int = _RESAMPLES, seed: int = 0
-) -> Estimate:
+def unpaired(one: Values, other: Values, *, resamples: int = _RESAMPLES, seed: int = 0) -> Estimate:
     """The difference of two means over different pairs, ``mean(one) - mean(other)``, with its bootstrap interval.
 
     Both samples, ``(B,)`` and ``(C,)``, are resampled independently. Values that are not finite are left out; a sample
     of one or two has no interval. Arguments and errors are those of `estimate`.
 
     Example:
-        >>> from latentpath.paper.statistics import unpaired
         >>> unpaired([10.0, 12.0, 14.0, 16.0], [1.0, 2.0, 3.0]).mean
         11.0
     """
-    _validate(confidence, resamples)
     every = [_numbers(one), _numbers(other)]
     first, second = (values[values.isfinite()] for values in every)
     n, lost = len(first) + len(second), sum(map(len, every)) - len(first) - len(second)
@@ -216,35 +178,27 @@ def unpaired(
     if min(len(first), len(second)) < _FEWEST:
         notes.append(f"no interval from {len(first)} and {len(second)} values")
         return Estimate(mean, math.nan, math.nan, n, lost, "; ".join(notes))
-    options: dict[str, Any] = {"confidence_level": confidence, "n_resamples": resamples, "method": "percentile"}
+    options: dict[str, Any] = {"n_resamples": resamples, "method": "percentile"}
     low, high = _bootstrap([first, second], lambda a, b, axis: a.mean(axis) - b.mean(axis), seed, **options)
     return Estimate(mean, low, high, n, lost, "; ".join(notes))
 
 
-def proportion(values: Tensor | Sequence[bool], *, confidence: float = CONFIDENCE) -> Estimate:
+def proportion(values: Tensor | Sequence[bool]) -> Estimate:
     """The share of pairs for which something is true, with its exact binomial interval (Clopper and Pearson 1934).
 
     A bootstrap of 24 values False has no spread; the exact interval [0, 0.1425] does not exclude 1 in 20.
 
-    Args:
-        values: ``(B,)``, bool.
-        confidence: of the interval, in (0, 1).
-
-    Raises:
-        InputError: values that are not bools ``(B,)``, or a confidence outside (0, 1).
-        MissingDependencyError: scipy is not installed.
+    ``values``: ``(B,)``, bool.
 
     Example:
-        >>> from latentpath.paper.statistics import proportion
         >>> print(proportion([False] * 24))
         0 [0, 0.1425], n = 24 (exact binomial interval)
     """
     every = torch.as_tensor(values)
     if every.ndim != 1 or (every.dtype != torch.bool and len(every)):
         raise InputError(f"values must be bools (B,), got {every.dtype} {tuple(every.shape)}")
-    _validate(confidence, 1)
     n, true = len(every), int(every.sum())
     if n == 0:
         return Estimate(math.nan, math.nan, math.nan, 0, note="nothing to take a share of")
-    found = _scipy_stats().binomtest(true, n).proportion_ci(confidence, method="exact")
+    found = _scipy_stats().binomtest(true, n).proportion_ci(CONFIDENCE, method="exact")
     return Estimate(true / n, float(found.low), float(found.high), n, note="exact binomial interval")

@@ -7,11 +7,10 @@ uninterrupted one, on the same CPU with the same threads. Nothing is pickled.
 """
 
 from .classifier import train_classifier
-from .config import ClassifierConfig, DCGANConfig, RunConfig, WAEConfig
+from .config import ClassifierConfig, DCGANConfig, Progress, RunConfig, WAEConfig
 from .dcgan import averaged_dcgan, fit_dcgan, recalibrate, train_dcgan
 from .folder import check_images, digest, read_checkpoint, read_config
 from .loop import Options, check_options
-from .progress import Progress
 from .wae import averaged_wae, fit_wae, train_wae
 
 __all__ = [

@@ -1,7 +1,5 @@
 """Training of the classifier that judges digits."""
 
-from __future__ import annotations
-
 import math
 import time
 
@@ -13,12 +11,9 @@ from .._random import seeded
 from ..data import to_unit_range
 from ..errors import InputError, TrainingError
 from ..models.networks.classifier import DigitClassifier
-from .config import ClassifierConfig
-from .progress import Progress
+from .config import ClassifierConfig, Progress
 from .randomness import AUGMENT, batches, generator_for
 from .trainer import autocast
-
-__all__ = ["train_classifier"]
 
 
 def train_classifier(

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
 from dataclasses import Field, dataclass, fields
 from typing import Any, Literal
 
 from ..errors import InputError
 from ..models.networks.convolutions import widths_from
 
-__all__ = ["SEEDS", "ClassifierConfig", "DCGANConfig", "RunConfig", "WAEConfig", "chosen"]
+Progress = Callable[[int, dict[str, float]], None]
+"""Called as ``progress(step, numbers)`` every 100 steps, every 5 seconds, and after the last step.
 
-SEEDS = 2**28
-"""The bound of seeds, which start at 0."""
+It may raise `KeyboardInterrupt` to end the run.
+"""
+
+SEEDS = 2**28  # the bound of seeds, which start at 0
 
 
 def _fixed(default: Any) -> Any:

@@ -26,13 +26,11 @@ from ..viz.grid import contact_sheet
 from .config import DCGANConfig
 from .loop import Options, fit
 from .randomness import CALIBRATION, NOISE, augment, augmenting, generator_for
-from .trainer import STATISTICS, Trainer, autocast, average, config_of, measuring_statistics, restore
+from .trainer import STATISTICS, Trainer, autocast, average, config_of, measuring_statistics, restore, shape_of
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
     from PIL.Image import Image
-
-__all__ = ["averaged_dcgan", "fit_dcgan", "recalibrate", "train_dcgan"]
 
 
 class DCGANTrainer(Trainer):
@@ -44,8 +42,9 @@ class DCGANTrainer(Trainer):
         super().__init__(config, accelerator)
         self.config = config
         with seeded(config.seed):
-            self.generator, self.averaged = _generator(config), _generator(config)
-            self.discriminator = _discriminator(config)
+            self.generator, self.averaged = (DCGANGenerator(**shape_of(config)) for _ in range(2))
+            width, gain = config.discriminator_width, config.discriminator_gain
+            self.discriminator = DCGANDiscriminator(width=width, size=config.size, channels=config.channels, gain=gain)
         self.averaged.load_state_dict(self.generator.state_dict())
         self.averaged.to(self.device)
         rate = config.learning_rate
@@ -85,16 +84,6 @@ class DCGANTrainer(Trainer):
             return contact_sheet(copy(self.shown), value_range=(-1.0, 1.0))
 
 
-def _generator(config: DCGANConfig) -> DCGANGenerator:
-    return DCGANGenerator(latent_dim=config.latent_dim, width=config.width, size=config.size, channels=config.channels)
-
-
-def _discriminator(config: DCGANConfig) -> DCGANDiscriminator:
-    return DCGANDiscriminator(
-        width=config.discriminator_width, size=config.size, channels=config.channels, gain=config.discriminator_gain
-    )
-
-
 @torch.no_grad()
 def recalibrate(
     generator: DCGANGenerator,
@@ -115,22 +104,11 @@ def averaged_dcgan(run: str | Path, prior: Distribution, stage: Stage = silent) 
     """Returns the recalibrated averaged generator of a run's last checkpoint with its discriminator, in eval mode.
 
     Also returns the checkpoint's step, and the seconds spent. A run may still be going on.
-
-    Raises:
-        MissingDataError: there is no run, or no checkpoint yet.
-        DataError: the files are damaged, or the run is of another kind.
     """
     config = config_of(run, DCGANConfig)
     with seeded(config.seed, torch.get_default_device()):
-        network = DCGAN(
-            latent_dim=config.latent_dim,
-            width=config.width,
-            discriminator_width=config.discriminator_width,
-            size=config.size,
-            channels=config.channels,
-            discriminator_gain=config.discriminator_gain,
-            prior=config.prior,
-        )
+        others = {name: getattr(config, name) for name in ("discriminator_width", "discriminator_gain", "prior")}
+        network = DCGAN(**shape_of(config), **others)
     step, seconds = restore(run, {"averaged": network.generator, "discriminator": network.discriminator})
     recalibrate(network.generator, prior, config.seed, stage=stage)
     return network.eval(), step, seconds

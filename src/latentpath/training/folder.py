@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, fields
@@ -23,27 +24,13 @@ from .config import DCGANConfig, RunConfig, WAEConfig
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["KINDS", "RunFolder", "check_images", "digest", "read_checkpoint", "read_config"]
-
-KINDS: dict[str, type[RunConfig]] = {"dcgan": DCGANConfig, "wae": WAEConfig}
-"""The configurations that a folder can hold, by the kind of network."""
+KINDS: dict[str, type[RunConfig]] = {"dcgan": DCGANConfig, "wae": WAEConfig}  # by the kind of network
 
 _CHUNK, _STATE = 2_000, "state.safetensors"
 
 
 class RunFolder:
-    """The folder of one run.
-
-    Args:
-        out: where; made if it is not there.
-        config: of the run.
-        images: of the training, ``uint8 (N, C, S, S)``.
-        resume: whether to go on with a run that is there already.
-
-    Raises:
-        TrainingError: ``out`` holds a run and ``resume`` is false, or one of another configuration or other images; or
-            it cannot be written to.
-    """
+    """The folder of one run."""
 
     def __init__(self, out: str | Path, config: RunConfig, images: Tensor, resume: bool) -> None:
         self.path = Path(out)
@@ -171,11 +158,7 @@ def digest(images: Tensor) -> dict[str, Any]:
 
 
 def check_images(run: str | Path, seen: Mapping[str, Any]) -> None:
-    """Refuses images whose `digest` differs from that of the training images of a run.
-
-    Raises:
-        TrainingError: the images differ.
-    """
+    """Refuses images whose `digest` differs from that of the training images of a run."""
     images = json.loads((Path(run) / "config.json").read_text())["images"]
     if images != seen:
         raise TrainingError(
@@ -187,6 +170,54 @@ def check_images(run: str | Path, seen: Mapping[str, Any]) -> None:
 def part_of(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
     """Selects the tensors of one part of a checkpoint, by their names within the part."""
     return {key.removeprefix(f"{name}/"): value for key, value in tensors.items() if key.startswith(f"{name}/")}
+
+
+class Means:
+    """Mean losses and seconds per step since the last `clear`."""
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Starts new means."""
+        self._since, self._steps = time.monotonic(), list[Mapping[str, float]]()
+
+    def add(self, losses: Mapping[str, float]) -> None:
+        """Adds the losses of a step."""
+        self._steps.append(losses)
+
+    def numbers(self) -> dict[str, float]:
+        """Returns the means."""
+        count, losses = len(self._steps), self._steps[0]
+        means = {name: sum(step[name] for step in self._steps) / count for name in losses}
+        return {**means, "seconds_per_step": (time.monotonic() - self._since) / count}
+
+
+class Board:
+    """Scalars and samples for TensorBoard; writes nothing where ``folder`` is None."""
+
+    def __init__(self, folder: Path | None, step: int) -> None:
+        self._writer: Any = None
+        if folder is not None:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self._writer = SummaryWriter(folder / "tensorboard", purge_step=step + 1)
+
+    def numbers(self, step: int, numbers: Mapping[str, float]) -> None:
+        """Writes scalars."""
+        for name, value in numbers.items():
+            self._writer.add_scalar(name, value, step)
+
+    def picture(self, step: int, sheet: Image) -> None:
+        """Writes samples."""
+        import numpy as np
+
+        self._writer.add_image("samples", np.asarray(sheet.convert("RGB")), step, dataformats="HWC")
+
+    def close(self) -> None:
+        """Ends the file."""
+        if self._writer is not None:
+            self._writer.close()
 
 
 @contextmanager
@@ -226,12 +257,7 @@ def read_config(run: str | Path) -> RunConfig:
 
 
 def read_checkpoint(run: str | Path) -> tuple[dict[str, Tensor], int, float]:
-    """Reads the tensors of the last checkpoint in the folder ``run``, its step, and the seconds spent until then.
-
-    Raises:
-        MissingDataError: there is no checkpoint.
-        DataError: it is truncated or no checkpoint.
-    """
+    """Reads the tensors of the last checkpoint in the folder ``run``, its step, and the seconds spent until then."""
     state = Path(run) / _STATE
     if not state.is_file():
         raise MissingDataError(f"{run} holds no checkpoint: {state} does not exist")

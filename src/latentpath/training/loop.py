@@ -23,19 +23,15 @@ from ..errors import InputError, TrainingError, missing
 from ..interrupts import Stop, first_interrupt
 from ..models.loading import load
 from ..models.sampling import draw
-from .config import RunConfig
-from .folder import RunFolder
-from .progress import Board, Means, Progress
+from .config import Progress, RunConfig
+from .folder import Board, Means, RunFolder
 from .randomness import NOISE, batches, flip, flipping, generator_for
 from .trainer import Trainer
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-__all__ = ["REPORT_EVERY", "REPORT_SECONDS", "Options", "check_options", "fit"]
-
-REPORT_EVERY, REPORT_SECONDS = 100, 5.0
-"""Steps between two lines of the log, and seconds after which the caller is told in any case."""
+REPORT_EVERY, REPORT_SECONDS = 100, 5.0  # steps between two lines of the log; seconds between two reports to the caller
 
 
 class Options(TypedDict, total=False):
@@ -57,11 +53,7 @@ class Options(TypedDict, total=False):
 
 
 def check_options(options: Options) -> None:
-    """Refuses an invalid time or number of steps.
-
-    Raises:
-        InputError: minutes that are negative or not finite, or less than one step between checkpoints.
-    """
+    """Refuses an invalid time or number of steps."""
     minutes, every = options.get("max_minutes"), options.get("checkpoint_every", 500)
     if minutes is not None and not 0 <= minutes < math.inf:
         raise InputError(
@@ -72,11 +64,7 @@ def check_options(options: Options) -> None:
 
 
 def accelerator_for(cpu: bool = False) -> Accelerator:
-    """Makes the object that knows the device and the other processes.
-
-    Raises:
-        MissingDependencyError: accelerate or tensorboard is not installed.
-    """
+    """Makes the object that knows the device and the other processes."""
     try:
         import tensorboard  # noqa: F401
         from accelerate import Accelerator
@@ -131,7 +119,6 @@ def fit(
 
 
 def _check(config: RunConfig, images: Tensor, prior: Distribution, processes: int) -> None:
-    """Refuses images and priors that do not fit the configuration."""
     expected = (config.channels, config.size, config.size)
     if images.ndim != 4 or tuple(images.shape[1:]) != expected or images.dtype != torch.uint8:
         raise InputError(
@@ -148,11 +135,6 @@ def _check(config: RunConfig, images: Tensor, prior: Distribution, processes: in
 
 
 def _begin(trainer: Trainer, name: str, prior: Distribution) -> None:
-    """Starts ``trainer`` from the weights of the model called ``name``.
-
-    Raises:
-        InputError: there is no such model, or it is built differently.
-    """
     model = load(name, prior=prior)  # the run's prior, not the model's
     for part, modules in trainer.begins.items():
         theirs = getattr(model, part)
@@ -258,13 +240,11 @@ class _Run:
 
 
 def _share(accelerator: Accelerator, batch: int) -> slice:
-    """Returns the part of a batch for this process."""
     each = batch // accelerator.num_processes
     return slice(accelerator.process_index * each, (accelerator.process_index + 1) * each)
 
 
 def _together(accelerator: Accelerator, losses: Mapping[str, Tensor], ending: bool) -> tuple[dict[str, float], bool]:
-    """Returns the mean losses over all processes, and whether any of them wants to end."""
     values = torch.stack([*losses.values(), torch.tensor(float(ending), device=accelerator.device)])
     if accelerator.num_processes > 1:
         values = accelerator.reduce(values, "mean")

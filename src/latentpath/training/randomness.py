@@ -1,9 +1,7 @@
-"""Random numbers of a run, from generators seeded by ``(seed, purpose, step)``, so that there is no state to keep.
+"""Random numbers of a run, from generators seeded by ``(seed, purpose, step)``, without a state to keep.
 
 A resumed run takes the same steps as an uninterrupted one, and every process of a run knows the draws of the others.
 """
-
-from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -13,8 +11,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..errors import InputError
-
-__all__ = ["AUGMENT", "CALIBRATION", "NOISE", "augment", "augmenting", "batches", "flip", "flipping", "generator_for"]
 
 NOISE, _ORDER, CALIBRATION, AUGMENT = range(4)
 _SHIFT, _BRIGHTER, _PROCESSES = 8, 0.25, 2**10

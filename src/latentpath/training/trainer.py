@@ -19,39 +19,24 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
     from PIL.Image import Image
 
-__all__ = ["STATISTICS", "Trainer", "autocast", "average", "config_of", "measuring_statistics", "restore"]
-
-STATISTICS = "measuring batch statistics"
-"""The name of the stage after the steps."""
-
+STATISTICS = "measuring batch statistics"  # the name of the stage after the steps
 Config = TypeVar("Config", bound=RunConfig)
 
 
 class Trainer(ABC):
-    """Networks in training, with their optimisers.
+    """Networks in training, with their optimisers."""
 
-    Attributes:
-        config: of the run.
-        device: of the networks.
-        parts: the modules that a checkpoint keeps, by name.
-        optimisers: the optimisers of the parts, by name; a checkpoint keeps their state.
-        rates: the initial learning rates, by the names of the optimisers.
-        draws: batches of latents from the prior that one step needs.
-        begins: the modules that start from the weights of ``config.init``, by the `models.Model` attribute that holds
-            these.
-    """
-
-    draws = 1
+    draws = 1  # batches of latents from the prior that one step needs
 
     def __init__(self, config: RunConfig, accelerator: Accelerator) -> None:
         self.device, self.index = accelerator.device, accelerator.process_index
         self.backward: Callable[[Tensor], None] = accelerator.backward
         self._prepare: Callable[..., Any] = accelerator.prepare
         self._betas = (config.beta1, config.beta2)
-        self.parts: dict[str, nn.Module] = {}
-        self.optimisers: dict[str, torch.optim.Optimizer] = {}
-        self.rates: dict[str, float] = {}
-        self.begins: dict[str, list[nn.Module]] = {}
+        self.parts: dict[str, nn.Module] = {}  # that a checkpoint keeps, by name
+        self.optimisers: dict[str, torch.optim.Optimizer] = {}  # of the parts; a checkpoint keeps their state
+        self.rates: dict[str, float] = {}  # the initial learning rates, by the names of the optimisers
+        self.begins: dict[str, list[nn.Module]] = {}  # that start from ``config.init``, by the attribute of its Model
 
     @abstractmethod
     def step(self, real: Tensor, latents: list[Tensor], step: int) -> dict[str, Tensor]:
@@ -74,6 +59,11 @@ class Trainer(ABC):
         self.optimisers[name].zero_grad()
         self.backward(loss)
         self.optimisers[name].step()
+
+
+def shape_of(config: RunConfig) -> dict[str, Any]:
+    """The arguments of a network that every configuration has."""
+    return {name: getattr(config, name) for name in ("latent_dim", "width", "size", "channels")}
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[Any]:
@@ -106,12 +96,7 @@ def measuring_statistics(network: nn.Module) -> Iterator[None]:
 
 
 def config_of(run: str | Path, kind: type[Config]) -> Config:
-    """Reads the configuration of a run, which must be of one kind.
-
-    Raises:
-        MissingDataError: there is no run.
-        DataError: the file is damaged, or the run is of another kind.
-    """
+    """Reads the configuration of a run, which must be of one kind."""
     config = read_config(run)
     if not isinstance(config, kind):
         raise DataError(f"{run} holds a {type(config).__name__} run, not a {kind.__name__} one")
@@ -119,12 +104,7 @@ def config_of(run: str | Path, kind: type[Config]) -> Config:
 
 
 def restore(run: str | Path, parts: Mapping[str, nn.Module]) -> tuple[int, float]:
-    """Loads parts of the last checkpoint of ``run``, by name; returns its step, and the seconds spent.
-
-    Raises:
-        MissingDataError: there is no checkpoint yet.
-        DataError: it is damaged, or does not fit the parts.
-    """
+    """Loads parts of the last checkpoint of ``run``, by name; returns its step, and the seconds spent."""
     tensors, step, seconds = read_checkpoint(run)
     try:
         for name, part in parts.items():

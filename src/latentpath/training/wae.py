@@ -30,13 +30,11 @@ from ..viz.grid import contact_sheet
 from .config import WAEConfig
 from .loop import Options, fit
 from .randomness import NOISE, augmenting, batches, generator_for
-from .trainer import STATISTICS, Trainer, autocast, average, config_of, measuring_statistics, restore
+from .trainer import STATISTICS, Trainer, autocast, average, config_of, measuring_statistics, restore, shape_of
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
     from PIL.Image import Image
-
-__all__ = ["averaged_wae", "fit_wae", "train_wae"]
 
 _SHOWN, _CRITIC_WIDTH = 16, 256
 
@@ -60,7 +58,7 @@ class WAETrainer(Trainer):
         super().__init__(config, accelerator)
         self.config = config
         with seeded(config.seed):
-            self.network, self.averaged = _network(config), _network(config)
+            self.network, self.averaged = (WAE(**shape_of(config), prior=config.prior) for _ in range(2))
             critic = LatentDiscriminator(latent_dim=config.latent_dim, width=_CRITIC_WIDTH)
         self.averaged.load_state_dict(self.network.state_dict())
         self.averaged.to(self.device)
@@ -108,19 +106,8 @@ class WAETrainer(Trainer):
         return contact_sheet(torch.cat([*rows, samples]), columns=_SHOWN, value_range=(-1.0, 1.0))
 
 
-def _network(config: WAEConfig) -> WAE:
-    return WAE(
-        latent_dim=config.latent_dim,
-        width=config.width,
-        size=config.size,
-        channels=config.channels,
-        prior=config.prior,
-    )
-
-
 @torch.no_grad()
 def _recalibrate(network: WAE, images: Tensor, config: WAEConfig, stage: Stage, count: int = 100) -> None:
-    """Measures the batch statistics of averaged weights anew, over images and their latents."""
     at = batches(images, min(256, len(images)), config.seed)
     with measuring_statistics(network):
         for i in each(range(count), STATISTICS, stage):
@@ -131,14 +118,10 @@ def averaged_wae(run: str | Path, images: Tensor, stage: Stage = silent) -> tupl
     """Returns the averaged networks of the last checkpoint in ``run``, recalibrated on ``images``, in eval mode.
 
     Also returns the checkpoint's step, and the seconds spent.
-
-    Raises:
-        MissingDataError: there is no run, or no checkpoint yet.
-        DataError: the files are damaged, or the run is of another kind.
     """
     config = config_of(run, WAEConfig)
     with seeded(config.seed, torch.get_default_device()):
-        network = _network(config)
+        network = WAE(**shape_of(config), prior=config.prior)
     step, seconds = restore(run, {"averaged": network})
     _recalibrate(network, images, config, stage)
     return network.eval(), step, seconds

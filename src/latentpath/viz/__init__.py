@@ -2,8 +2,8 @@
 
 ==================  ===================================================================================
 film                `film`: the frames of paths, played
-film_formats        the limits of MP4, GIF and WebP, and the choice of the writer
-mp4, gif, webp      the film writers
+film_formats        the limits of MP4, GIF and WebP, the choice of the writer, and that of GIF
+mp4, webp           the other film writers
 strip               `strip`: the frames of paths on one picture
 side_by_side        the curves that both show: baselines, other paths, value ranges
 grid                frames in rows and columns on a page; contact sheets

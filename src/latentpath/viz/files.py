@@ -1,7 +1,5 @@
 """Output files of pictures and films: argument validation, and replacement of a file as a whole."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,8 +8,6 @@ from pathlib import Path as FilePath
 from .._io import replacement
 from .._validate import file_path
 from ..errors import InputError, MissingDataError
-
-__all__ = ["check_size", "target", "whole"]
 
 _MAX_SIDE = {".mp4": 16_384, ".gif": 65_535, ".webp": 16_383, ".png": 100_000, ".jpg": 65_500, ".jpeg": 65_500}
 """The most pixels of a picture's side: the format's own limit, or (PNG) what a viewer opens."""
@@ -27,19 +23,16 @@ def check_size(size: tuple[int, int], suffix: str) -> None:
 
 
 def target(file: str | os.PathLike[str], suffixes: tuple[str, ...]) -> FilePath:
-    """Returns the path of a file to be written.
-
-    Raises:
-        InputError: ``file`` is not a path, its suffix is not one of ``suffixes``, or it is a folder.
-        MissingDataError: its folder does not exist.
-    """
+    """Returns the path of a file to be written."""
     found = file_path("file", file)
     if found.suffix.lower() not in suffixes:
         raise InputError(
             f"the file's name must end in {', '.join(suffixes[:-1])} or {suffixes[-1]}, got {found.name!r}"
         )
-    with _named(found):
+    try:
         has_folder, is_folder = found.parent.is_dir(), found.is_dir()
+    except OSError as error:
+        raise _unwritable(found, error) from error
     if not has_folder:
         raise MissingDataError(f"cannot write {found}: the folder {found.parent} does not exist")
     if is_folder:
@@ -49,11 +42,7 @@ def target(file: str | os.PathLike[str], suffixes: tuple[str, ...]) -> FilePath:
 
 @contextmanager
 def whole(file: str | os.PathLike[str]) -> Iterator[FilePath]:
-    """Yields an empty file in the same folder, which replaces ``file`` on success and is removed on failure.
-
-    Raises:
-        InputError: ``file`` cannot be written.
-    """
+    """Yields an empty file in the same folder, which replaces ``file`` on success and is removed on failure."""
     place = FilePath(file).absolute()
     drawing = False
     try:
@@ -66,15 +55,6 @@ def whole(file: str | os.PathLike[str]) -> Iterator[FilePath]:
         if drawing:  # an error of the caller's own
             raise
         raise _unwritable(place, error) from error
-
-
-@contextmanager
-def _named(file: FilePath) -> Iterator[None]:
-    """Raises errors of the operating system as an InputError that names ``file``."""
-    try:
-        yield
-    except OSError as error:
-        raise _unwritable(file, error) from error
 
 
 def _unwritable(file: FilePath, error: OSError) -> InputError:

@@ -28,13 +28,9 @@ from .side_by_side import BLOCK_VALUES, MAX_BLOCK, Beside, Curve, curves_of, dec
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["Beside", "Loop", "film"]
+Loop = Literal["bounce", "repeat"] | None  # after the end: the way back, the start again, or nothing
 
-Loop = Literal["bounce", "repeat"] | None
-"""How a film goes on at its end: back the way it came, from the start again, or not at all."""
-
-_COMFORTABLE = (224, 500)
-"""About the height of a frame, and of all rows together, that is comfortable to see."""
+_COMFORTABLE = (224, 500)  # about the height of a frame, and of all rows together, that is comfortable to see
 
 
 def film(
@@ -118,7 +114,7 @@ def film(
 
 
 class _StoppedError(Exception):
-    """The callback asked to stop."""
+    pass
 
 
 def _grid(curves: Sequence[Curve], pairs: int, captions: Sequence[str] | None, scale: SupportsIndex | None) -> Grid:

@@ -3,7 +3,7 @@
 =========  ===============================================  ========================  ===============  ==========
 suffix     pictures                                         time                      needs            written by
 =========  ===============================================  ========================  ===============  ==========
-``.gif``   grey: exact; colour: 256 colours for each frame  hundredths, 50 a second   Pillow           `gif`
+``.gif``   grey: exact; colour: 256 colours for each frame  hundredths, 50 a second   Pillow           here
 ``.webp``  exact                                            thousandths, 90 a second  Pillow           `webp`
 ``.mp4``   H.264, nearly exact                              exact                     PyAV, ``[viz]``  `mp4`
 =========  ===============================================  ========================  ===============  ==========
@@ -14,26 +14,22 @@ Every film has exactly the frames it was given, even where neighbours are alike,
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path as FilePath
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from ..errors import InputError
-from . import gif, mp4, webp
+from . import mp4, webp
 from .files import whole
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["SUFFIXES", "durations", "frame_count", "write_film"]
-
 SUFFIXES = (".mp4", ".gif", ".webp")
 
-_UNITS = {".gif": 100, ".webp": 1000}
-"""The parts of a second in which a format counts; an MP4 has exact times."""
-
+_UNITS = {".gif": 100, ".webp": 1000}  # the parts of a second in which a format counts; an MP4 has exact times
 _MAX_FPS, _MIN_FPS = {".gif": 50, ".webp": 90, ".mp4": 240}, 0.1
 """Frames a second: players show a faster GIF or WebP as slowly as they like."""
 
@@ -41,11 +37,7 @@ _MAX_FRAMES = 100_000
 
 
 def frame_count(seconds: float, fps: float, suffix: str) -> int:
-    """Returns the number of frames of a film, rounded down where the format cannot show one more in this time.
-
-    Raises:
-        InputError: ``fps`` is out of range, or there are too few or too many frames.
-    """
+    """Returns the number of frames of a film, rounded down where the format cannot show one more in this time."""
     if not _MIN_FPS <= fps <= _MAX_FPS[".mp4"]:
         raise InputError(f"fps must be from {_MIN_FPS} to {_MAX_FPS['.mp4']} frames a second; got {fps:g}.")
     frames = seconds * fps
@@ -81,22 +73,29 @@ def durations(frames: int, seconds: float, suffix: str) -> list[int]:
 
 
 def write_film(images: Iterable[Image], file: FilePath, frames: int, seconds: float, loop: bool) -> None:
-    """Writes a film, whole or not at all, in the format that the file's suffix names; two frames are held at a time.
-
-    Args:
-        images: one after the other, all of one size, "L" or "RGB".
-        file: from `target`.
-        frames: the number of images, from `frame_count`.
-        seconds: the time of one round.
-        loop: play round after round; an MP4 cannot ask for it.
-
-    Raises:
-        InputError: the file cannot be written, or a WebP would have more than 4 GiB.
-    """
+    """Writes a film, whole or not at all, in the format that the file's suffix names; two frames are held at a time."""
     suffix = file.suffix.lower()
     with whole(file) as partial:
         if suffix == ".mp4":
             mp4.write(images, frames / Fraction(seconds).limit_denominator(1000), partial)
             return
         with partial.open("wb") as out:
-            {".gif": gif, ".webp": webp}[suffix].write(images, durations(frames, seconds, suffix), out, loop)
+            write = write_gif if suffix == ".gif" else webp.write
+            write(images, durations(frames, seconds, suffix), out, loop)
+
+
+def write_gif(images: Iterable[Image], hundredths: Sequence[int], file: IO[bytes], loop: bool) -> None:
+    """Writes an animated GIF, one frame after the other; grey frames are exact, frames in colour have 256 colours each.
+
+    ``Image.save(save_all=True)`` of Pillow holds all frames until the last one has come, and merges frames that are
+    alike, so that a film loses count.
+    """
+    from PIL.GifImagePlugin import getdata, getheader
+
+    info = {"optimize": False, "duration": 10, **({"loop": 0} if loop else {})}
+    for i, (image, time) in enumerate(zip(images, hundredths, strict=True)):
+        reduced = image if image.mode == "L" else image.quantize(256)
+        if i == 0:
+            file.writelines(getheader(reduced.copy(), info=info)[0])
+        file.writelines(getdata(reduced.copy(), duration=10 * time, include_color_table=reduced.mode == "P"))
+    file.write(b";")

@@ -20,17 +20,11 @@ from ..value_range import Bytes, ValueRange, inferred_range, pixels
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["Grid", "contact_sheet", "pixel_side", "tile"]
-
 _INK, _GAP, _FONT = "#22272E", 8, 15
 
 
 def pixel_side(scale: SupportsIndex | None, side: int, comfortable: float) -> int:
-    """Returns the side of the square that a pixel becomes: ``scale``, or a factor for ``side`` to look ``comfortable``.
-
-    Raises:
-        InputError: ``scale`` is not a whole number of at least 1.
-    """
+    """Returns the side of the square that a pixel becomes: ``scale``, or one that shows ``side`` comfortably."""
     if scale is None:
         return max(1, round(comfortable / side))
     return whole_number("scale", scale, 1)
@@ -38,18 +32,6 @@ def pixel_side(scale: SupportsIndex | None, side: int, comfortable: float) -> in
 
 class Grid:
     """A page for frames ``(H, W, C)`` in rows and columns.
-
-    Args:
-        size: ``(H, W)`` of every frame.
-        rows: the name of every row, to its left; may be empty.
-        columns: the name of every column, above it; may be empty.
-        scale: the side of the square that a pixel becomes.
-        colour: whether the page can show colours.
-        font: the height of the names' letters, in pixels; by default what suits the frames.
-        between: pixels between neighbouring columns, and between neighbouring rows.
-        group: after every so many rows comes a gap four times as wide; 0 for none.
-        margin: pixels around the page; by default 8 with names and 0 without.
-        background: of the page, as Pillow names colours.
 
     Attributes:
         size: width and height of the page, in pixels.
@@ -63,17 +45,17 @@ class Grid:
 
     def __init__(
         self,
-        size: tuple[int, int],
+        size: tuple[int, int],  # ``(H, W)`` of every frame
         *,
-        rows: Sequence[str],
-        columns: Sequence[str],
-        scale: int = 1,
-        colour: bool = False,
-        font: int | None = None,
+        rows: Sequence[str],  # the name of every row, to its left; may be empty
+        columns: Sequence[str],  # the name of every column, above it; may be empty
+        scale: int = 1,  # the side of the square that a pixel becomes
+        colour: bool = False,  # whether the page can show colours
+        font: int | None = None,  # the height of the names' letters, in pixels; by default what suits the frames
         between: tuple[int, int] = (2 * _GAP, _GAP),
-        group: int = 0,
-        margin: int | None = None,
-        background: str = "white",
+        group: int = 0,  # after every group of this many rows comes a gap four times as wide; 0 for none
+        margin: int | None = None,  # pixels around the page; by default 8 with names and 0 without
+        background: str = "white",  # of the page, as Pillow names colours
     ) -> None:
         from PIL import ImageFont
 
@@ -98,7 +80,6 @@ class Grid:
 
     @cached_property
     def _blank(self) -> Image:
-        """The page without frames."""
         from PIL import Image, ImageDraw
 
         page, (rows, columns) = Image.new(self._mode, self.size, self._background), self._names
@@ -146,16 +127,6 @@ def contact_sheet(
     images: Tensor, columns: int | None = None, zoom: int = 2, gap: int = 1, *, value_range: ValueRange | None = None
 ) -> Image:
     """Returns images ``(N, 1 or 3, H, W)`` side by side, row by row, on a dark page.
-
-    Args:
-        images: to show; values outside the range are clipped.
-        columns: images in a row; by default about as many as there are rows.
-        zoom: the side of the square that a pixel becomes.
-        gap: dark pixels around every image, before the zoom.
-        value_range: the values shown as 0 and 255; None for the range that all images hold.
-
-    Raises:
-        InputError: images of another shape, or none.
 
     Example:
         >>> import torch

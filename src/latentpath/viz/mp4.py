@@ -19,8 +19,6 @@ from ..value_range import Bytes
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["pyav", "write"]
-
 _QUALITY = {"crf": "15", "preset": "medium"}
 
 
@@ -34,13 +32,7 @@ def pyav() -> Any:
 
 
 def write(images: Iterable[Image], rate: Fraction, file: FilePath) -> None:
-    """Writes one frame after the other; two are held at a time.
-
-    Args:
-        images: of one size, "L" or "RGB"; at least one.
-        rate: frames a second.
-        file: to write to.
-    """
+    """Writes one frame after the other; two are held at a time."""
     av = pyav()
     from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 

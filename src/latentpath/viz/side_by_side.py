@@ -1,7 +1,5 @@
 """The curves that `film` and `strip` show side by side: paths, baselines or other paths; captions and value ranges."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,10 +14,7 @@ from ..report import LABELS
 from ..source import Source
 from ..value_range import Bytes, ValueRange, declared_range, inferred_range, pixels
 
-__all__ = ["BLOCK_VALUES", "MAX_BLOCK", "Beside", "Curve", "curves_of", "decode", "value_ranges"]
-
-Beside = Iterable[str] | Mapping[str, Path]
-"""The curves beside a path: names of baselines, or other paths by their captions."""
+Beside = Iterable[str] | Mapping[str, Path]  # names of baselines, or other paths by their captions
 
 MAX_BLOCK, BLOCK_VALUES = 32, 2**23
 """The most frames of a path that are decoded at a time, and the most numbers in them where frames are large."""
@@ -27,27 +22,16 @@ MAX_BLOCK, BLOCK_VALUES = 32, 2**23
 
 @dataclass(frozen=True)
 class Curve:
-    """The paths under one caption.
-
-    Attributes:
-        caption: in words.
-        path: bound so that few frames are decoded at a time.
-        source: of the path.
-        shape: ``(C, H, W)`` of a frame.
-    """
+    """The paths under one caption."""
 
     caption: str
-    path: Path
+    path: Path  # bound so that few frames are decoded at a time
     source: Source
-    shape: tuple[int, int, int]
+    shape: tuple[int, int, int]  # ``(C, H, W)`` of a frame
 
 
 def curves_of(path: Any, beside: Any) -> list[Curve]:
-    """Returns the curves beside a path, then the path; frames of all have one height and width.
-
-    Raises:
-        InputError: a curve cannot be shown, or not side by side with the path.
-    """
+    """Returns the curves beside a path, then the path; frames of all have one height and width."""
     if not isinstance(path, Path):
         raise InputError(f"path must be a latentpath.Path, from lp.interpolate; got {describe(path)}.")
     curves = []

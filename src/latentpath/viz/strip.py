@@ -16,11 +16,7 @@ from .side_by_side import Beside, Curve, curves_of, decode, value_ranges
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["strip"]
-
-_SIDE = 96
-"""About the pixels of a frame's longer side that are comfortable to see."""
-
+_SIDE = 96  # about the pixels of a frame's longer side that are comfortable to see
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
 

@@ -18,23 +18,11 @@ from ..errors import InputError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["write"]
-
 _ANIMATED, _NO_BLENDING, _LARGEST = 0x02, 0x02, 2**32 - 10
 
 
 def write(images: Iterable[Image], milliseconds: Sequence[int], file: IO[bytes], loop: bool) -> None:
-    """Writes one frame after the other; two are held at a time.
-
-    Args:
-        images: of one size, "L" or "RGB".
-        milliseconds: for every image; less than 2 ** 24.
-        file: to write to, from its beginning; must be seekable.
-        loop: play round after round, or once.
-
-    Raises:
-        InputError: the film needs more than the 4 GiB of the format.
-    """
+    """Writes one frame after the other; two are held at a time."""
     from PIL import ImageChops
 
     before: Image | None = None

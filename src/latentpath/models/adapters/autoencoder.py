@@ -12,8 +12,6 @@ An autoencoder in half precision takes latents and images of any precision: they
 the dtype of its weights last. Its encoder gives latents in float32.
 """
 
-from __future__ import annotations
-
 import math
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -31,8 +29,6 @@ from ..._validate import whole_number
 from ...callables import check_eval
 from ...errors import InputError, MissingDataError, missing
 from ..model import Model
-
-__all__ = ["LatentDecoder", "LatentEncoder", "diffusers_autoencoder"]
 
 
 class _GroupNormOfCopies(TorchFunctionMode):
@@ -91,11 +87,7 @@ class LatentEncoder(_Half):
     """Images ``(N, channels, height, width)`` in [-1, 1] to flat latents ``(N, C h w)``: the mean of the posterior."""
 
     def forward(self, images: Tensor) -> Tensor:
-        """See the class.
-
-        Raises:
-            InputError: images of a size whose latents have another shape.
-        """
+        """See the class."""
         encode: Callable[..., tuple[Any, ...]] = self.autoencoder.encode  # type: ignore[assignment]
         with _differentiable():
             found = encode(self.taken(images), return_dict=False)[0]
@@ -162,7 +154,6 @@ def diffusers_autoencoder(
 
 
 def _wide(dtype: torch.dtype) -> torch.dtype:
-    """The dtype itself, or float32 for half precision."""
     return torch.promote_types(dtype, torch.float32)
 
 
@@ -203,7 +194,6 @@ def _latent_shape(config: Any, given: Sequence[int] | None) -> tuple[int, int, i
 
 
 def _scaling(config: Any) -> tuple[Any, Any]:
-    """Scale and shift of every channel."""
     scale, shift, mean, deviation = (
         _get(config, key) for key in ("scaling_factor", "shift_factor", "latents_mean", "latents_std")
     )

@@ -9,8 +9,6 @@ integrated (NAF, UNAF, SOSPF, GF, CNF) have first ones only, in reverse mode: as
 circular one (NCSF) jumps where it wraps around, and so do its paths, which the audit reports.
 """
 
-from __future__ import annotations
-
 import copy
 from typing import Any, ClassVar
 
@@ -21,8 +19,6 @@ from torch.distributions import Distribution, Independent, constraints
 from ...callables import check_eval, out_of_memory
 from ...errors import InputError, missing
 from ..model import Model
-
-__all__ = ["FlowDecoder", "FlowEncoder", "FlowPrior", "zuko_flow", "zuko_prior"]
 
 _HALF = (torch.float16, torch.bfloat16)
 
@@ -168,7 +164,7 @@ def _checked(flow: Any, context: Tensor | None) -> tuple[Tensor | None, Any]:
         with torch.no_grad():
             found = flow(context) if isinstance(flow, Flow) else flow
             found.transform.inv(found.base.sample((2,)))
-    except Exception as error:  # anything may go wrong in somebody's flow
+    except Exception as error:  # anything may go wrong in a user's flow
         if out_of_memory(error):
             raise
         given = "without a context" if context is None else f"with context {tuple(context.shape)}"

@@ -1,18 +1,34 @@
-"""Generators with an input beside the latent, a condition or noise, which is the same for every point."""
-
-from __future__ import annotations
+"""Modules around a generator, and those with an input beside the latent: a condition or noise, one for all points."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from ...callables import out_of_memory
+from ...callables import check_eval, out_of_memory
 from ...errors import GeneratorError, InputError
-from .wrapper import Wrapper
+from ...value_range import ValueRange, declared_range
 
-__all__ = ["SideInput", "conditional", "fixed_noise"]
+
+class Wrapper(nn.Module):
+    """A module around a generator: its parameters are the generator's, and its mode is eval.
+
+    A generator in half precision receives the wrapper's latents in its own dtype.
+    """
+
+    def __init__(self, generator: Callable[..., Any]) -> None:
+        super().__init__()
+        if not callable(generator) or isinstance(generator, type):
+            raise InputError(f"generator must be a callable, such as a module; got {generator!r}")
+        check_eval(generator, f"the generator ({type(generator).__name__})")
+        self.generator = generator
+        self.training = False  # of this module alone: the generator is the caller's
+
+    @property
+    def value_range(self) -> ValueRange | None:
+        """The range of the pixels that the generator declares; None where it declares none."""
+        return declared_range(self.generator)
 
 
 class SideInputError(GeneratorError, RuntimeError):
@@ -46,7 +62,7 @@ class SideInput(Wrapper):
             data: Tensor = self.generator(latents, *rest, **by_name)
         except NotImplementedError:  # PyTorch's, of a derivative that it lacks
             raise
-        except Exception as error:  # anything may go wrong in somebody's network
+        except Exception as error:  # anything may go wrong in a user's network
             if out_of_memory(error):
                 raise
             shapes = ", ".join(str(tuple(value.shape)) for value in expanded)

@@ -12,8 +12,6 @@ differ in likelihood, give an index that depends on :math:`z/|z|` alone.
 and 0 goes to :math:`G(0)`, which means nothing. The straight line between opposite points passes there, and jumps.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 
@@ -22,9 +20,7 @@ from torch import Tensor
 
 from ...callables import in_weights_dtype
 from ...errors import InputError
-from .wrapper import Wrapper
-
-__all__ = ["Hypersphere", "hypersphere"]
+from .side_inputs import Wrapper
 
 _CORE = 1e-6
 

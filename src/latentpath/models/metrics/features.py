@@ -1,7 +1,5 @@
 """Feature networks, in whose outputs the metrics compare images; numbers of different networks do not compare."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch
@@ -14,13 +12,8 @@ from ..loading import load
 from ..model import Model
 from ..registry import available
 
-__all__ = ["CHUNK", "IMAGES", "Features", "check_features", "feature_network", "over"]
-
-Features = Callable[[Tensor], Tensor]
-"""Images ``(N, C, H, W)`` in [-1, 1] to vectors ``(N, F)``."""
-
-CHUNK, IMAGES = 500, 250
-"""Rows of features that are compared, and images that a network computes, at a time."""
+Features = Callable[[Tensor], Tensor]  # images ``(N, C, H, W)`` in [-1, 1] to vectors ``(N, F)``
+CHUNK, IMAGES = 500, 250  # rows of features that are compared, and images that a network computes, at a time
 
 _SHIPPED: dict[tuple[int, ...], str] = {(1, 28, 28): "mnist-classifier", (3, 64, 64): "celeba-wae"}
 
@@ -28,23 +21,9 @@ _SHIPPED: dict[tuple[int, ...], str] = {(1, 28, 28): "mnist-classifier", (3, 64,
 def feature_network(model: Model, shape: tuple[int, ...], name: str | None = None) -> tuple[Features, str]:
     """Returns the network in whose features images are compared, and the name of its model.
 
-    Args:
-        model: the generator of the images.
-        shape: of an image, ``(C, H, W)``.
-        name: the model whose classifier or encoder is used; None for the shipped classifier where images are
-            (1, 28, 28), the shipped auto-encoder where they are (3, 64, 64), and otherwise the model's own encoder.
-
-    Returns:
-        Images ``(N, C, H, W)`` in [-1, 1] to features ``(N, F)``; and the name. The model's own encoder is not an
-        independent judge.
-
-    Raises:
-        InputError: there is no feature network for such images.
+    It maps images ``(N, C, H, W)`` in [-1, 1] to features ``(N, F)``; the model's own encoder is no independent judge.
 
     Example:
-        >>> import torch
-        >>> from latentpath.models import load
-        >>> from latentpath.models.metrics.features import feature_network
         >>> network, name = feature_network(load("mnist-dcgan-semicircle"), (1, 28, 28))
         >>> name, tuple(network(torch.zeros(2, 1, 28, 28)).shape)
         ('mnist-classifier', (2, 64))

@@ -1,14 +1,10 @@
 """Precision and recall of samples: the share within the manifold of other samples (Kynkäänniemi et al. 2019)."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 
 from ...errors import InputError
 from .features import CHUNK, check_features
-
-__all__ = ["neighbour_radii", "precision_recall", "within_manifold"]
 
 
 def precision_recall(features: Tensor, reference: Tensor, neighbours: int = 3) -> tuple[float, float]:
@@ -19,12 +15,7 @@ def precision_recall(features: Tensor, reference: Tensor, neighbours: int = 3) -
     other point of it. Precision is the share of ``features`` in the manifold of ``reference``; recall is the share of
     ``reference`` in the manifold of ``features``.
 
-    Raises:
-        InputError: no more than ``neighbours`` rows, or rows of different length.
-
     Example:
-        >>> import torch
-        >>> from latentpath.models.metrics.precision import precision_recall
         >>> line = torch.arange(100.0)[:, None]
         >>> precision_recall(line[:50], line)  # half of it
         (1.0, 0.53)
@@ -46,12 +37,7 @@ def neighbour_radii(reference: Tensor, neighbours: int = 3) -> Tensor:
 
     They are the radii of the balls whose union is the manifold of `precision_recall`.
 
-    Raises:
-        InputError: no more than ``neighbours`` rows.
-
     Example:
-        >>> import torch
-        >>> from latentpath.models.metrics.precision import neighbour_radii
         >>> neighbour_radii(torch.tensor([[0.0], [1.0], [3.0]]), neighbours=2)
         tensor([3., 2., 3.], dtype=torch.float64)
     """
@@ -64,19 +50,9 @@ def neighbour_radii(reference: Tensor, neighbours: int = 3) -> Tensor:
 def within_manifold(features: Tensor, reference: Tensor, radii: Tensor) -> Tensor:
     """Tells which of features ``(N, F)`` lie in a ball around a row of ``reference`` ``(M, F)``: ``(N,)``, bool.
 
-    Its mean is the precision of `precision_recall`.
-
-    Args:
-        features: ``(N, F)``.
-        reference: ``(M, F)``.
-        radii: of the balls, ``(M,)``, from `neighbour_radii`.
-
-    Raises:
-        InputError: shapes that do not fit.
+    The radii ``(M,)`` are those of `neighbour_radii`; the mean is the precision of `precision_recall`.
 
     Example:
-        >>> import torch
-        >>> from latentpath.models.metrics.precision import neighbour_radii, within_manifold
         >>> line = torch.arange(10.0)[:, None]
         >>> within_manifold(torch.tensor([[4.5], [11.0], [13.0]]), line, neighbour_radii(line))
         tensor([ True,  True, False])

@@ -14,8 +14,6 @@ auto-encoder. They answer five questions:
 * *Does an auto-encoder reconstruct its input?* The root mean square error of a pixel, for images kept out.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -29,87 +27,52 @@ from ...errors import InputError
 from ..model import Model
 from ..networks.classifier import DigitClassifier
 from ..sampling import draw
+from .distances import frechet_distance, kernel_distance, nearest_distances
 from .features import IMAGES, Features, over
-from .frechet import frechet_distance
-from .kernel import kernel_distance
-from .nearest import nearest_distances
 from .precision import precision_recall
 
-__all__ = ["ClassifierQuality", "GeneratorQuality", "measure_classifier", "measure_generator"]
-
 _COMPARED, _ENOUGH = 5_000, 2_000
-SURE = 0.9
-"""The confidence from which on the classifier counts as sure."""
+SURE = 0.9  # the confidence from which on the classifier counts as sure
 
 
 @dataclass(frozen=True)
 class GeneratorQuality:
-    """The result of `measure_generator`; None where a question does not apply.
+    """The result of `measure_generator`; None where a question does not apply."""
 
-    Attributes:
-        samples: how many samples were judged.
-        features: the name of the feature network.
-        reference: the real images compared: "test", or "train" where there are not 2,000 test images.
-        frechet: squared Fréchet distance of samples to the reference, in features.
-        frechet_floor: the same of training images to test images; or of one half of the training images to the other.
-        kernel: squared kernel distance likewise, of at most 5,000 of each.
-        kernel_floor: of the same as ``frechet_floor``.
-        precision: the share of samples within the manifold of the reference, at most 5,000 of each.
-        recall: the share of the reference within the manifold of the samples.
-        nearest_samples: how many samples were compared with every training image.
-        nearest_train: mean Euclidean distance of a sample to its nearest training image, pixels in [-1, 1].
-        nearest_train_of_test: the same mean for real images that were kept out of training.
-        judge: the name of the classifier.
-        class_shares: the share of the samples in each class 0 to 9.
-        least_class_share: the smallest of them; 0.1 would be even.
-        mean_confidence: mean of the judge's largest class probability over the samples.
-        share_sure: share of samples with a confidence of at least 0.9.
-        test_mean_confidence: the same mean over the real test images.
-        test_share_sure: the same share over the real test images.
-        reconstruction_error: root mean square error of a pixel in [-1, 1], of images kept out of training.
-        reconstruction_train: the same for training images.
-    """
-
-    samples: int
-    features: str
-    reference: str
-    frechet: float
+    samples: int  # how many samples were judged
+    features: str  # the name of the feature network
+    reference: str  # the real images compared: "test", or "train" where there are not 2,000 test images
+    frechet: float  # squared Fréchet distance of samples to the reference, in features
+    # the same of training images to test images; or of one half of the training images to the other
     frechet_floor: float
-    kernel: float
-    kernel_floor: float
-    precision: float
-    recall: float
-    nearest_samples: int
-    nearest_train: float
-    nearest_train_of_test: float | None = None
+    kernel: float  # squared kernel distance likewise, of at most 5,000 of each
+    kernel_floor: float  # of the same as ``frechet_floor``
+    precision: float  # the share of samples within the manifold of the reference, at most 5,000 of each
+    recall: float  # the share of the reference within the manifold of the samples
+    nearest_samples: int  # how many samples were compared with every training image
+    nearest_train: float  # mean Euclidean distance of a sample to its nearest training image, pixels in [-1, 1]
+    nearest_train_of_test: float | None = None  # the same mean for real images that were kept out of training
     judge: str | None = None
-    class_shares: tuple[float, ...] | None = None
-    least_class_share: float | None = None
-    mean_confidence: float | None = None
-    share_sure: float | None = None
-    test_mean_confidence: float | None = None
-    test_share_sure: float | None = None
+    class_shares: tuple[float, ...] | None = None  # the share of the samples in each class 0 to 9
+    least_class_share: float | None = None  # the smallest of them; 0.1 would be even
+    mean_confidence: float | None = None  # mean of the judge's largest class probability over the samples
+    share_sure: float | None = None  # share of samples with a confidence of at least 0.9
+    test_mean_confidence: float | None = None  # the same mean over the real test images
+    test_share_sure: float | None = None  # the same share over the real test images
+    # root mean square error of a pixel in [-1, 1], of images kept out of training
     reconstruction_error: float | None = None
-    reconstruction_train: float | None = None
+    reconstruction_train: float | None = None  # the same for training images
 
 
 @dataclass(frozen=True)
 class ClassifierQuality:
-    """The result of `measure_classifier` on test images.
-
-    Attributes:
-        images: how many were judged.
-        accuracy: share judged rightly.
-        least_class_accuracy: the same for the class that does worst.
-        mean_confidence: mean of the largest class probability; it equals the accuracy of a calibrated classifier.
-        share_sure: share of the images with a confidence of at least 0.9.
-    """
+    """The result of `measure_classifier` on test images."""
 
     images: int
-    accuracy: float
-    least_class_accuracy: float
-    mean_confidence: float
-    share_sure: float
+    accuracy: float  # share judged rightly
+    least_class_accuracy: float  # the same for the class that does worst
+    mean_confidence: float  # mean of the largest class probability; it equals the accuracy of a calibrated classifier
+    share_sure: float  # share of the images with a confidence of at least 0.9
 
 
 def measure_classifier(
@@ -131,39 +94,22 @@ def measure_classifier(
 
 def measure_generator(
     model: Model,
-    features: Features,
-    train: Tensor,
+    features: Features,  # of the feature network, in eval mode
+    train: Tensor,  # the training images, ``uint8 (N, C, H, W)``
     test: Tensor | None = None,
     *,
-    features_name: str = "features",
-    judge: DigitClassifier | None = None,
-    judge_name: str | None = None,
-    samples: int = 10_000,
-    nearest_samples: int = 2_000,
-    seed: int = 0,
-    stage: Stage = silent,
+    features_name: str = "features",  # of the feature network, for the record
+    judge: DigitClassifier | None = None,  # the classifier of digits, where the images are digits
+    judge_name: str | None = None,  # for the record
+    samples: int = 10_000,  # how many to judge
+    nearest_samples: int = 2_000,  # how many to compare with every training image, the slowest part
+    seed: int = 0,  # of the draws
+    stage: Stage = silent,  # receives the progress
 ) -> GeneratorQuality:
     """Measures ``samples`` images that ``model`` makes of latents drawn from its prior.
 
-    Args:
-        model: with a generator of images ``(N, C, H, W)`` in [-1, 1], and a prior; with an encoder, the error of
-            reconstructions is measured too.
-        features: of the feature network, in eval mode.
-        train: the training images, ``uint8 (N, C, H, W)``.
-        test: images that were kept out of training, ``uint8``; from 2,000 on the samples are compared with them.
-        features_name: of the feature network, for the record.
-        judge: the classifier of digits, where the images are digits.
-        judge_name: for the record.
-        samples: how many to judge.
-        nearest_samples: how many to compare with every training image, the slowest part.
-        seed: of the draws.
-        stage: receives the progress.
-
-    Returns:
-        The numbers, rounded to their significant digits.
-
-    Raises:
-        InputError: a model without a prior, or images of another shape than it makes.
+    ``model``: with a generator of images ``(N, C, H, W)`` in [-1, 1], and a prior; with an encoder, the error of
+    reconstructions is measured too.
     """
     if model.prior is None:
         raise InputError(f"{model.name!r} has no prior to draw latents from: nothing can be sampled")
@@ -192,7 +138,6 @@ def measure_generator(
 
 
 def _compared(found: Tensor, real: Tensor, reference: Tensor, stage: Stage) -> dict[str, Any]:
-    """Compares features of samples and of real images with those of the reference."""
     few, few_real, few_reference = found[:_COMPARED], real[:_COMPARED], reference[:_COMPARED]
     stage("precision and recall", 0, 1)
     precision, recall = precision_recall(few, few_reference)
@@ -233,8 +178,6 @@ def _references(
 def _judged(
     judge: DigitClassifier, name: str | None, images: Tensor, test: Tensor | None, stage: Stage
 ) -> dict[str, Any]:
-    """Measures the classes and confidences of samples and of real images."""
-
     def sure(some: Tensor) -> tuple[Tensor, Tensor, float, float]:
         confidence, classes = over(lambda chunk: judge(chunk).softmax(1), some, stage, "classes").max(1)
         share = float((confidence >= SURE).float().mean())
@@ -255,8 +198,6 @@ def _judged(
 
 
 def _reconstructed(model: Model, train: Tensor, test: Tensor | None, stage: Stage) -> dict[str, Any]:
-    """Measures the reconstruction error of an auto-encoder."""
-
     def error(images: Tensor) -> float:
         squares = [
             (model.generator(model.encode(real)) - real).square().mean((1, 2, 3))

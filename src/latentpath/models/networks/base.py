@@ -4,8 +4,6 @@ The arguments of a network are its ``config``, a plain dictionary, written to ``
 ``model.safetensors`` together with the name of its class.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,8 +18,6 @@ from ..._io import write_file, write_json
 from ...errors import DataError, LatentPathError
 from ..files import CONFIG_FILE, REFUSED, WEIGHTS_FILE, as_stored, in_float32, read_files, weights_in
 from ..hub import unreachable
-
-__all__ = ["Pretrained"]
 
 T = TypeVar("T", bound="Pretrained")
 
@@ -53,16 +49,7 @@ class Pretrained(
 
     @classmethod
     def from_pretrained(cls: type[T], pretrained_model_name_or_path: str | Path, **options: Any) -> T:
-        """Returns the network in a folder, or in a repository of the Hub, in eval mode.
-
-        Args:
-            pretrained_model_name_or_path: a folder that ``save_pretrained`` wrote, or ``"org/name"``.
-            options: those of `huggingface_hub.PyTorchModelHubMixin.from_pretrained`.
-
-        Raises:
-            MissingDataError: no such folder, an incomplete folder, or an unreachable repository.
-            DataError: damaged files, those of another network, or pickled weights.
-        """
+        """Returns the network in a folder, or in a repository of the Hub, in eval mode."""
         place = Path(pretrained_model_name_or_path)
         if place.is_dir():
             named = read_files(place)[0]["class"]

@@ -1,15 +1,10 @@
 """A small digit classifier: the independent judge of MNIST paths and of the shipped generator."""
 
-from __future__ import annotations
-
 from torch import Tensor, nn
 
 from .base import Pretrained
 
-__all__ = ["FEATURES", "DigitClassifier"]
-
-FEATURES = 64
-"""How many numbers `DigitClassifier.features` gives per image."""
+FEATURES = 64  # how many numbers `DigitClassifier.features` gives per image
 
 
 class DigitClassifier(Pretrained):

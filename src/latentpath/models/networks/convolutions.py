@@ -1,25 +1,16 @@
 """Convolutions that double or halve the side of an image: what DCGAN and WAE are made of."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 
 from torch import nn
 
 from ...errors import InputError
 
-__all__ = ["SIDES", "upwards", "widths_from"]
-
-SIDES = {28: 7, 64: 4}
-"""The sides of images, and how small the networks make them by halving."""
+SIDES = {28: 7, 64: 4}  # the sides of images, and how small the networks make them by halving
 
 
 def widths_from(width: int, size: int) -> list[int]:
-    """Channels of the layers that halve the side of an image: ``width`` next to the image, doubled each time.
-
-    Raises:
-        InputError: a size that is not 28 or 64.
-    """
+    """Channels of the layers that halve the side of an image: ``width`` next to the image, doubled each time."""
     if size not in SIDES:
         raise InputError(f"the networks here work on images of side 28 or 64; got size={size}")
     return [width * 2**i for i in range((size // SIDES[size]).bit_length() - 1)]

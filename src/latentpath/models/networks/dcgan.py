@@ -9,8 +9,6 @@ passes on average, layers of norm one would hand on almost nothing; each is foll
 stronger the discriminator.
 """
 
-from __future__ import annotations
-
 from itertools import pairwise
 
 from torch import Tensor, nn
@@ -18,8 +16,6 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from .base import Pretrained
 from .convolutions import SIDES, upwards, widths_from
-
-__all__ = ["DCGAN", "DCGANDiscriminator", "DCGANGenerator"]
 
 
 class DCGANGenerator(Pretrained):

@@ -9,8 +9,6 @@ distances: the maximum mean discrepancy with a sum of inverse multiquadratic ker
 (`mmd`), or what a small discriminator in the latent space finds (`LatentDiscriminator`, the GAN variant).
 """
 
-from __future__ import annotations
-
 from itertools import pairwise
 
 import torch
@@ -19,8 +17,6 @@ from torch import Tensor, nn
 from ...errors import InputError
 from .base import Pretrained
 from .convolutions import SIDES, upwards, widths_from
-
-__all__ = ["WAE", "LatentDiscriminator", "WAEDecoder", "WAEEncoder", "mmd"]
 
 _SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
@@ -125,17 +121,9 @@ def mmd(latents: Tensor, drawn: Tensor, variance: float | Tensor = 1.0) -> Tenso
     with the sum of inverse multiquadratic kernels at seven scales (Tolstikhin et al. 2018, section 4 and appendix).
     It is 0 on average where both come from one distribution, and may be below 0.
 
-    Args:
-        latents: ``(n, D)``, n > 1.
-        drawn: ``(m, D)`` from the prior, m > 1.
-        variance: :math:`\sigma^2`, the mean variance of the prior along an axis.
-
-    Raises:
-        InputError: fewer than two rows, or rows of different length.
+    ``latents``: ``(n, D)``, n > 1. ``drawn``: ``(m, D)`` from the prior, m > 1.
 
     Example:
-        >>> import torch
-        >>> from latentpath.models.networks.wae import mmd
         >>> _ = torch.manual_seed(0)
         >>> x, y = torch.randn(2, 500, 3)
         >>> bool(mmd(x, y).abs() < 0.02), bool(mmd(x, y + 1) > 0.1)

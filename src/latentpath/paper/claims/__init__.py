@@ -4,8 +4,6 @@ Every rule is fixed in the code, before anything is measured. Where the paper sa
 is ours, and stands in the claim's text.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from torch import Tensor
@@ -21,13 +19,7 @@ __all__ = ["evaluate_claims"]
 def evaluate_claims(
     results: Mapping[str, ModelResult], extra: Mapping[str, Mapping[str, dict[str, Tensor]]], config: Config
 ) -> list[Section]:
-    """Every claim that can be tested on the results.
-
-    Args:
-        results: of the main job, by model.
-        extra: tensors of the jobs "apart", "alpha", "resolution" and "descent", by job and model.
-        config: the settings.
-    """
+    """Every claim that can be tested on the results."""
     return [
         curves.semicircle(results),
         curves.steps(results),

@@ -1,7 +1,5 @@
 """The paper's claims on straight lines and paths: semicircle prior, steps and length, normal prior, auto-encoder."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from torch import Tensor
@@ -12,10 +10,7 @@ from ..statistics import estimate, paired, unpaired
 from .sections import Fact, Section, middle, model_claim, ri_gain_over_length, saved_share, share_of_points
 from .verdicts import Claim, above, below, within
 
-__all__ = ["auto_encoder", "normal", "semicircle", "steps"]
-
-_OUTSIDE = 0.05
-"""The level of ri that 5 % of the prior's own samples are below."""
+_OUTSIDE = 0.05  # the level of ri that 5 % of the prior's own samples are below
 
 
 def _mean_ri_claim(result: ModelResult) -> Claim:
@@ -158,7 +153,6 @@ def auto_encoder(results: Mapping[str, ModelResult], apart: Mapping[str, dict[st
 
 
 def _agreement(wae: ModelResult, ratios: Mapping[str, Mapping[str, Tensor]]) -> list[Claim]:
-    """The claims that path and line of the auto-encoder nearly agree, and that the line is realistic already."""
     return [
         *(
             Claim(
@@ -183,7 +177,6 @@ def _agreement(wae: ModelResult, ratios: Mapping[str, Mapping[str, Tensor]]) -> 
 
 
 def _against(wae: ModelResult, gan: ModelResult, ratios: Mapping[str, Mapping[str, Tensor]]) -> list[Claim]:
-    """The claims that compare the auto-encoder with a GAN of the same faces."""
     title = MODEL_TITLES[gan.name]
     nearer = "the path of the auto-encoder is nearer to the line than that of the GAN"
     cheaper = "the path of the auto-encoder saves a smaller share of the cost than that of the GAN"

@@ -1,7 +1,5 @@
 """Claims that belong together, and the quantities that several claims are made from, such as ri along a curve."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,41 +11,19 @@ from ..results import LINE, PATH, ModelResult
 from ..statistics import Estimate, estimate, paired, proportion
 from .verdicts import Claim, Rule
 
-__all__ = [
-    "Fact",
-    "Section",
-    "counts",
-    "mean_over_length",
-    "middle",
-    "model_claim",
-    "ri_gain_over_length",
-    "saved_share",
-    "share_of_points",
-]
-
-Fact = tuple[str, Estimate]
-"""A number that no claim depends on, with its name."""
+Fact = tuple[str, Estimate]  # a number that no claim depends on, with its name
 
 
 @dataclass(frozen=True)
 class Section:
-    """Claims that belong together.
-
-    Attributes:
-        title: the heading.
-        text: what the paper says, and how it is measured.
-        claims: the claims with their verdicts.
-        facts: further numbers.
-        checks: claims on the solver, not on the paper; not counted among the claims.
-        remarks: sentences that follow from the numbers.
-    """
+    """Claims that belong together."""
 
     title: str
-    text: str
-    claims: tuple[Claim, ...]
-    facts: tuple[Fact, ...] = ()
-    checks: tuple[Claim, ...] = ()
-    remarks: tuple[str, ...] = ()
+    text: str  # what the paper says, and how it is measured
+    claims: tuple[Claim, ...]  # the claims with their verdicts
+    facts: tuple[Fact, ...] = ()  # further numbers
+    checks: tuple[Claim, ...] = ()  # claims on the solver, not on the paper; not counted among the claims
+    remarks: tuple[str, ...] = ()  # sentences that follow from the numbers
 
 
 def model_claim(name: str, text: str, measured: Estimate, rule: Rule, topic: str = "", title: str = "") -> Claim:

@@ -1,7 +1,5 @@
 """The paper's claims on alpha, on equation 3 and on its solver; and checks of our solver."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from torch import Tensor
@@ -13,17 +11,9 @@ from ..statistics import estimate, paired, proportion
 from .sections import Fact, Section, mean_over_length, model_claim, saved_share
 from .verdicts import Claim, below, within
 
-__all__ = ["alpha", "resolution"]
-
 
 def alpha(results: Mapping[str, ModelResult], by_alpha: Mapping[str, Mapping[str, Tensor]], config: Config) -> Section:
-    """The claims on the effect of alpha.
-
-    Args:
-        results: of the main job, by model.
-        by_alpha: tensors of the job "alpha", by model.
-        config: the settings.
-    """
+    """The claims on the effect of alpha."""
     claims: list[Claim] = []
     facts: list[Fact] = []
     alphas = sorted({*config.alphas, config.alpha}, reverse=True)
@@ -64,19 +54,12 @@ def alpha(results: Mapping[str, ModelResult], by_alpha: Mapping[str, Mapping[str
 
 
 def resolution(
-    results: Mapping[str, ModelResult],
-    by_resolution: Mapping[str, Mapping[str, Tensor]],
-    descents: Mapping[str, Mapping[str, Tensor]],
+    results: Mapping[str, ModelResult],  # of the main job, by model
+    by_resolution: Mapping[str, Mapping[str, Tensor]],  # tensors of the job "resolution", by model
+    descents: Mapping[str, Mapping[str, Tensor]],  # tensors of the job "descent", by model
     config: Config,
 ) -> Section:
-    """The claims on the discretisation of equation 3, facts on the paper's solver, and checks of ours.
-
-    Args:
-        results: of the main job, by model.
-        by_resolution: tensors of the job "resolution", by model.
-        descents: tensors of the job "descent", by model.
-        config: the settings.
-    """
+    """The claims on the discretisation of equation 3, facts on the paper's solver, and checks of ours."""
     claims: list[Claim] = []
     facts: list[Fact] = []
     remarks: list[str] = []
@@ -111,7 +94,6 @@ def resolution(
 
 
 def _descent(result: ModelResult, tensors: Mapping[str, Tensor], config: Config) -> tuple[list[Fact], str]:
-    """The facts on gradient descent, and a sentence."""
     pairs, title = len(tensors["cost"]), MODEL_TITLES[result.name]
     ratio = estimate(tensors["cost"] / result.cost[PATH][:pairs])
     facts = [

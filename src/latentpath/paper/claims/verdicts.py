@@ -1,4 +1,4 @@
-r"""How claims are judged: rules, and the verdicts that they read off an interval over pairs.
+r"""The judgement of claims: rules, and the verdicts that they read off an interval over pairs.
 
 The verdict follows from the interval, never from the mean alone. A `Rule` names a region of the real line:
 
@@ -26,27 +26,16 @@ from typing import Any, Literal
 from ...errors import DataError, InputError
 from ..statistics import Estimate
 
-__all__ = ["Claim", "Rule", "Verdict", "above", "below", "within"]
-
 Verdict = Literal["holds", "does not hold", "not decided"]
 
 
 @dataclass(frozen=True)
 class Rule:
-    """The region in which a claim's number should lie; made by `above`, `below` and `within`.
-
-    Attributes:
-        kind: the kind of region.
-        value: the bound, or the margin.
-        around: the middle of the margin; 0 for a bound.
-
-    Raises:
-        InputError: another kind, a bound that is not finite, or a negative margin.
-    """
+    """The region in which a claim's number should lie; made by `above`, `below` and `within`."""
 
     kind: Literal["above", "below", "within"]
-    value: float
-    around: float = 0.0
+    value: float  # the bound, or the margin
+    around: float = 0.0  # the middle of the margin
 
     def __post_init__(self) -> None:
         if self.kind not in ("above", "below", "within"):
@@ -58,14 +47,7 @@ class Rule:
             )
 
     def decide(self, measured: Estimate) -> Verdict:
-        """Reads the verdict off an interval: all of it inside, all of it outside, or neither.
-
-        Example:
-            >>> from latentpath.paper.statistics import Estimate
-            >>> from latentpath.paper.claims.verdicts import above
-            >>> [above(0).decide(Estimate(0.5, low, 1.0, n=9)) for low in (0.1, -0.1)]
-            ['holds', 'not decided']
-        """
+        """Reads the verdict off an interval: all of it inside, all of it outside, or neither."""
         if not measured.decisive:
             return "not decided"
         low, high = measured.low - self.around, measured.high - self.around
@@ -95,34 +77,14 @@ def within(margin: float, around: float = 0.0) -> Rule:
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim with its verdict: on a number under a rule, or on several parts together.
-
-    Attributes:
-        text: the claim, in words.
-        measured: the number; None where the claim has parts.
-        rule: the region that the number should lie in; None where the claim has parts.
-        parts: claims; empty where a number was measured.
-        topic: groups the claims of several models, for programs; may be empty.
-        model: the name of the model, with a topic; may be empty.
-
-    Raises:
-        InputError: neither a number with its rule nor parts, or both.
-
-    Example:
-        >>> from latentpath.paper.statistics import Estimate
-        >>> from latentpath.paper.claims.verdicts import Claim, above, within
-        >>> more = Claim("more realistic", Estimate(0.2, 0.1, 0.3, n=200), above(0))
-        >>> short = Claim("as long", Estimate(0.04, -0.02, 0.1, n=200), within(0.05))
-        >>> more.verdict, short.verdict, Claim("both", parts=(more, short)).verdict
-        ('holds', 'not decided', 'not decided')
-    """
+    """A claim with its verdict: on a number under a rule, or on several parts together."""
 
     text: str
-    measured: Estimate | None = None
-    rule: Rule | None = None
-    parts: tuple[Claim, ...] = ()
-    topic: str = ""
-    model: str = ""
+    measured: Estimate | None = None  # the number; None where the claim has parts
+    rule: Rule | None = None  # the region that the number should lie in; None where the claim has parts
+    parts: tuple[Claim, ...] = ()  # claims; empty where a number was measured
+    topic: str = ""  # groups the claims of several models, for programs; may be empty
+    model: str = ""  # the name of the model, with a topic; may be empty
 
     def __post_init__(self) -> None:
         numbers = (self.measured is not None) + (self.rule is not None)
@@ -150,11 +112,7 @@ class Claim:
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> Claim:
-        """The claim from the output of `to_dict`.
-
-        Raises:
-            DataError: ``stored`` is something else, or its verdict does not follow from its numbers.
-        """
+        """The claim from the output of `to_dict`."""
         try:
             topic, model = (str(stored.get(key, "")) for key in ("topic", "of"))
             if "parts" in stored:

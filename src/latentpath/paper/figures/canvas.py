@@ -4,8 +4,6 @@ Places are in inches from the top left, and are rounded to whole pixels, so that
 pixels of the figure, of the same size everywhere: nothing is blurred, and nothing moves when a number gets longer.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,12 +19,8 @@ from ...viz.grid import tile
 from ...viz.plots.plane import draw_plane
 from ...viz.plots.style import FAINT, colour, legend_keys, stroke
 
-__all__ = ["GAP", "SMALL", "STYLE", "Canvas", "bars", "curves", "limits", "over_samples"]
-
-SMALL = 7.0
-"""The font size of small print, in points."""
-
-STYLE: Mapping[str, Any] = {
+SMALL = 7.0  # the font size of small print, in points
+STYLE: Mapping[str, Any] = {  # changes to the house style, for print unscaled on a page 7 inches wide
     "font.size": 8,
     "axes.labelsize": 7.5,
     "axes.titlesize": 8,
@@ -40,22 +34,12 @@ STYLE: Mapping[str, Any] = {
     "ytick.major.size": 2.5,
     "legend.fontsize": 7.5,
 }
-"""Changes to the house style for figures that are printed unscaled, on a page 7 inches wide."""
 
-GAP = 2
-"""The gap between two frames of a strip, in pixels of a frame."""
+GAP = 2  # the gap between two frames of a strip, in pixels of a frame
 
 
 class Canvas:
-    """A figure on which everything is placed in inches from the top left.
-
-    Args:
-        width: in inches.
-        height: in inches.
-        dpi: pixels to the inch.
-        title: the first line.
-        kinds: the kinds of curve in the legend, to the right of the title.
-    """
+    """A figure on which everything is placed in inches from the top left."""
 
     def __init__(self, width: float, height: float, dpi: float, title: str, kinds: tuple[str, ...] = ()) -> None:
         self.dpi = dpi
@@ -105,15 +89,7 @@ class Canvas:
 def limits(
     points: Tensor, width: float, height: float, *, margin: float = 0.12, room: float = 0.0
 ) -> dict[str, tuple[float, float]]:
-    """Returns ``xlim`` and ``ylim`` that show ``points`` ``(N, 2)`` in a box of this size, both in one scale.
-
-    Args:
-        points: the points to show.
-        width: the width of the box, in inches.
-        height: the height of the box, in inches.
-        margin: on every side, as a share of the extent of the points.
-        room: free inches on the right, for a label.
-    """
+    """Returns ``xlim`` and ``ylim`` that show ``points`` ``(N, 2)`` in a box of this size, both in one scale."""
     low, high = points.double().amin(0), points.double().amax(0)
     free = torch.tensor([width - room, height], dtype=torch.double)
     scale = float(((high - low) * (1 + 2 * margin) / free).amax().clamp_min(1e-9))

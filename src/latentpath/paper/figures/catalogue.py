@@ -4,8 +4,6 @@
 green, as in the paper, and paths orange.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,8 +17,6 @@ from ..results import ModelResult
 from . import layouts
 from .canvas import STYLE
 from .selection import EVERY, Selection
-
-__all__ = ["FIGURES", "FigureSpec", "caption", "draw"]
 
 _UNITS = {
     "latents": "latents of the frames shown, in the order of points_shown",
@@ -36,25 +32,15 @@ _UNITS = {
 
 @dataclass(frozen=True)
 class FigureSpec:
-    """The content of a figure.
-
-    Attributes:
-        title: the first line.
-        text: describes the figure; `caption` adds what depends on the pairs.
-        models: the shipped models, from left to right.
-        shows: the drawn quantities: "frames", "plane", "first two", "prior", "steps", "ri".
-        layout: lays out the figure.
-        pairs: the most pairs of each model.
-        last: show only the last of the pairs.
-    """
+    """The content of a figure."""
 
     title: str
-    text: str
-    models: tuple[str, ...]
-    shows: tuple[str, ...]
-    layout: layouts.Layout
-    pairs: int = 3
-    last: bool = False
+    text: str  # describes the figure; `caption` adds what depends on the pairs
+    models: tuple[str, ...]  # the shipped models, from left to right
+    shows: tuple[str, ...]  # the drawn quantities: "frames", "plane", "first two", "prior", "steps", "ri"
+    layout: layouts.Layout  # lays out the figure
+    pairs: int = 3  # the most pairs of each model
+    last: bool = False  # show only the last of the pairs
 
 
 _FACES, _NORMAL_FACES = FACES[:2]
@@ -63,7 +49,7 @@ _STEPS = (
     "scale. Right: the realism index at every point of both. Cost and length are audited."
 )
 
-FIGURES: Mapping[int, FigureSpec] = {
+FIGURES: Mapping[int, FigureSpec] = {  # by their number in the paper
     1: FigureSpec(
         "Lines and paths over the semicircle prior",
         "First two coordinates of samples of the semicircle prior, of straight lines (green) and of paths (orange) "
@@ -139,7 +125,6 @@ FIGURES: Mapping[int, FigureSpec] = {
         pairs=1,
     ),
 }
-"""The paper's figures by their number."""
 
 
 def draw(number: int, results: Mapping[str, ModelResult], folder: str | os.PathLike[str]) -> list[Path]:
@@ -147,17 +132,6 @@ def draw(number: int, results: Mapping[str, ModelResult], folder: str | os.PathL
 
     The same pairs give the same files, byte for byte. The JSON holds what is drawn (coordinates, index, steps, the
     latents of the frames), cost and length of each curve, the points and pairs shown, and the caption.
-
-    Args:
-        number: the number of the figure in the paper.
-        results: by the name of the model, at least those in ``FIGURES[number].models``.
-        folder: made if it does not exist.
-
-    Returns:
-        The three files.
-
-    Raises:
-        InputError: no such figure, a model that is missing, no solved pair, or a generator that makes no pictures.
     """
     spec, chosen = _chosen(number, results)
     target = Path(folder)
@@ -180,11 +154,7 @@ def draw(number: int, results: Mapping[str, ModelResult], folder: str | os.PathL
 
 
 def caption(number: int, results: Mapping[str, ModelResult]) -> str:
-    """Describes a figure in a few sentences: its frames, its pairs, its alpha.
-
-    Raises:
-        InputError: no such figure, a model that is missing, or no solved pair.
-    """
+    """Describes a figure in a few sentences: its frames, its pairs, its alpha."""
     spec, chosen = _chosen(number, results)
     words = [spec.text]
     if "frames" in spec.shows:
@@ -197,7 +167,6 @@ def caption(number: int, results: Mapping[str, ModelResult]) -> str:
 
 
 def _chosen(number: int, results: Mapping[str, ModelResult]) -> tuple[FigureSpec, list[Selection]]:
-    """The content of a figure, and the selected pairs of each of its models."""
     if number not in FIGURES:
         raise InputError(f"the paper has no Figure {number}: choose from {', '.join(map(str, FIGURES))}")
     spec = FIGURES[number]
@@ -209,7 +178,6 @@ def _chosen(number: int, results: Mapping[str, ModelResult]) -> tuple[FigureSpec
 
 
 def _frame_sentence(segments: int) -> str:
-    """The sentence on the frames of a strip."""
     midpoints, missed = segments - 1, (segments // EVERY) * EVERY
     words = f"Every fifth of the {midpoints} midpoints is shown, and both ends"
     close = missed if EVERY <= missed < segments else None
@@ -217,7 +185,6 @@ def _frame_sentence(segments: int) -> str:
 
 
 def _pair_sentence(selection: Selection, spec: FigureSpec) -> str:
-    """The sentence on the pairs."""
     first, last = selection.pairs[0] + 1, selection.pairs[-1] + 1
     if spec.last:
         return f"It is pair {last} of those drawn."

@@ -4,8 +4,6 @@ Every layout takes a title and the `Selection` of every model, and returns a `ma
 wide: the width of a page.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import torch
@@ -19,19 +17,7 @@ from .canvas import SMALL, Canvas, bars, curves, limits, over_samples
 from .selection import DRAWN_KINDS, Selection
 from .strips import LABEL, PIXELS, Strips, cost_and_length, pair_label
 
-__all__ = [
-    "Layout",
-    "columns",
-    "plane_and_prior",
-    "prior",
-    "profiles",
-    "strip_beside_plane",
-    "strips",
-    "strips_above_plane",
-]
-
-Layout = Callable[[str, Sequence[Selection]], Figure]
-"""A function from a title and the selected pairs of every model to a figure."""
+Layout = Callable[[str, Sequence[Selection]], Figure]  # title and selected pairs of every model to a figure
 
 _WIDTH, _HEAD, _DPI = 7.0, 0.34, 240
 _NOTE = 0.82
@@ -158,7 +144,6 @@ def profiles(title: str, chosen: Sequence[Selection]) -> Figure:
 
 
 def _columns(count: int) -> tuple[list[float], float]:
-    """The left edges of panels side by side, and their width."""
     pitch = (_WIDTH - 0.1) / max(count, 3)
     return [0.55 + k * pitch for k in range(count)], pitch - 0.55
 

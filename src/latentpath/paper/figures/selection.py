@@ -19,31 +19,17 @@ from ...value_range import Bytes, pixels
 from ...viz.plots.plane import plane_coordinates
 from ..results import LINE, PATH, ModelResult
 
-__all__ = ["DRAWN_KINDS", "EVERY", "Selection", "shown_points"]
-
-DRAWN_KINDS = (LINE, PATH)
-"""The kinds of curve that the paper draws, from top to bottom."""
-
-EVERY = 5
-"""The distance of the shown midpoints."""
-
+DRAWN_KINDS = (LINE, PATH)  # the kinds of curve that the paper draws, from top to bottom
+EVERY = 5  # the distance of the shown midpoints
 _SAMPLES, _DIGITS = 1500, 6
 
 
 def shown_points(segments: int) -> list[int]:
-    """The points of a curve that a strip shows: both ends, and every fifth point in between.
-
-    Example:
-        >>> shown_points(51)
-        [0, 5, 10, 15, 20, 25, 30, 35, 40, 45, 51]
-        >>> shown_points(3)
-        [0, 3]
-    """
+    """The points of a curve that a strip shows: both ends, and every fifth point in between."""
     return [0, *range(EVERY, segments - EVERY + 1, EVERY), segments]
 
 
 def _rounded(value: Any) -> Any:
-    """Tensors and containers with numbers of 6 significant digits."""
     if isinstance(value, Tensor):
         return _rounded(value.tolist())
     if isinstance(value, dict):
@@ -55,23 +41,14 @@ def _rounded(value: Any) -> Any:
 
 @dataclass(frozen=True, eq=False)
 class Selection:
-    """A few pairs of one model.
-
-    Attributes:
-        result: all pairs.
-        pairs: the numbers of the selected pairs, from 0.
-    """
+    """A few pairs of one model."""
 
     result: ModelResult
-    pairs: tuple[int, ...]
+    pairs: tuple[int, ...]  # the numbers of the selected pairs, from 0
 
     @classmethod
     def first(cls, result: ModelResult, pairs: int, last: bool = False) -> Selection:
-        """Selects the first ``pairs`` pairs, or all if there are fewer; with ``last`` only the last one of these.
-
-        Raises:
-            InputError: no pair, no straight line or no path.
-        """
+        """Selects the first ``pairs`` pairs, or all if there are fewer; with ``last`` only the last one of these."""
         lacking = [kind for kind in DRAWN_KINDS if kind not in result.curves]
         if lacking:
             raise InputError(
@@ -105,11 +82,7 @@ class Selection:
         return {kind: plane_coordinates(latents) for kind, latents in self.latents().items()}
 
     def first_two(self) -> dict[str, Tensor]:
-        """The first two latent coordinates, ``(P, K+1, 2)`` by kind.
-
-        Raises:
-            InputError: latents of one coordinate.
-        """
+        """The first two latent coordinates, ``(P, K+1, 2)`` by kind."""
         found = {kind: latents[..., :2] for kind, latents in self.latents().items()}
         if found["path"].shape[-1] < 2:
             raise InputError(f"{self.result.name}: a figure of two latent coordinates needs D >= 2, got 1")
@@ -123,11 +96,7 @@ class Selection:
 
     @torch.no_grad()
     def frames(self) -> dict[str, Bytes]:
-        """The decoded shown points, as bytes ``(P, n, H, W, C)`` by kind.
-
-        Raises:
-            InputError: the model decodes to something other than images.
-        """
+        """The decoded shown points, as bytes ``(P, n, H, W, C)`` by kind."""
         found = {}
         for kind, latents in self.latents().items():
             shown = latents[:, self.points]
@@ -138,11 +107,7 @@ class Selection:
         return found
 
     def record(self, shows: tuple[str, ...]) -> dict[str, Any]:
-        """The content of a figure's JSON for these pairs.
-
-        Args:
-            shows: any of "frames", "plane", "first two", "prior", "steps" and "ri".
-        """
+        """The content of a figure's JSON for these pairs."""
         values: dict[str, dict[str, Tensor]] = {}
         if "frames" in shows:
             values["latents"] = {kind: latents[:, self.points] for kind, latents in self.latents().items()}

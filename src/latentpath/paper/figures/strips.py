@@ -1,7 +1,5 @@
 """Strips of frames: the size of the strips of a few pairs, and the places of frames and labels."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,32 +9,19 @@ from ...viz.plots.style import FAINT, colour
 from .canvas import GAP, SMALL, Canvas
 from .selection import DRAWN_KINDS, Selection
 
-__all__ = ["LABEL", "PIXELS", "Strips", "cost_and_length", "pair_label"]
-
-LABEL = 1.08
-"""The left edge of a strip with labels, in inches."""
-
-PIXELS = 1450
-"""About how many pixels of the figure a strip as wide as the figure has."""
-
+LABEL = 1.08  # the left edge of a strip with labels, in inches
+PIXELS = 1450  # about how many pixels of the figure a strip as wide as the figure has
 _ROW_GAP, _PAIR_GAP = 0.035, 0.13
 
 
 @dataclass(frozen=True)
 class Strips:
-    """The strips of a few pairs.
-
-    Attributes:
-        chosen: the pairs.
-        width: the width of a strip, in inches.
-        pixels: about how many pixels of the figure a strip has across.
-        head: inches above every row, for cost and length of its curve.
-    """
+    """The strips of a few pairs."""
 
     chosen: Selection
-    width: float
-    pixels: int = PIXELS
-    head: float = 0.0
+    width: float  # the width of a strip, in inches
+    pixels: int = PIXELS  # about how many pixels of the figure a strip has across
+    head: float = 0.0  # inches above every row, for cost and length of its curve
 
     @cached_property
     def frames(self) -> dict[str, Bytes]:
@@ -50,7 +35,6 @@ class Strips:
 
     @property
     def _size(self) -> tuple[int, int, int]:
-        """Number, height and width of the frames of a strip."""
         _, count, height, wide, _ = next(iter(self.frames.values())).shape
         return int(count), int(height), int(wide)
 

@@ -29,43 +29,25 @@ encoder, as for the shipped auto-encoder of faces. Real images are the images th
 be near them because the generator is.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-
-__all__ = ["CLASSIFIER", "DISCRIMINATOR", "FEATURES", "REAL_IMAGES", "Criterion", "criteria"]
 
 REAL_IMAGES, CLASSIFIER, FEATURES, DISCRIMINATOR = "real images", "classifier", "feature network", "discriminator"
 
 
 @dataclass(frozen=True)
 class Criterion:
-    """One way to judge frames.
-
-    Attributes:
-        name: for programs.
-        title: for readers.
-        unit: the unit of its numbers; for features, the network that they are of.
-        higher_is_better: False where lower is better.
-        independent: False where the model that made the frames had a part in the judge.
-        needs: the networks and images that it is measured with.
-    """
+    """One way to judge frames."""
 
     name: str
     title: str
-    unit: str
-    higher_is_better: bool
-    independent: bool = True
-    needs: tuple[str, ...] = ()
+    unit: str  # the unit of its numbers; for features, the network that they are of
+    higher_is_better: bool  # False where lower is better
+    independent: bool = True  # False where the model that made the frames had a part in the judge
+    needs: tuple[str, ...] = ()  # the networks and images that it is measured with
 
 
 def criteria(features: str, independent: bool) -> dict[str, Criterion]:
-    """All criteria by name.
-
-    Args:
-        features: the name of the feature network.
-        independent: False where the feature network is a part of the judged model.
-    """
+    """All criteria by name."""
     space, needs = f"features of {features}", (REAL_IMAGES, FEATURES)
     pixels = "Euclidean, pixels in [-1, 1]"
     every = (

@@ -1,4 +1,4 @@
-r"""How frames are judged: decodes curves, measures every criterion of `criteria`, and estimates the Fréchet distance.
+r"""The evaluation of frames: decodes curves, measures the criteria of `criteria`, and estimates the Fréchet distance.
 
 **The interval of the Fréchet distance** is a bootstrap over pairs, since frames of one curve are not independent, with
 the same resamples for every kind of curve. The distance is biased upward, the more so the fewer frames there are, and
@@ -20,8 +20,6 @@ Example:
     ('nearest_pixels', 'no real images were given')
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
@@ -31,52 +29,35 @@ from torch import Tensor
 from ...decoding import chords
 from ...errors import InputError
 from ...models import Model
+from ...models.metrics.distances import frechet_distances
 from ...models.metrics.features import Features
-from ...models.metrics.frechet import frechet_distances
 from .criteria import Criterion
 from .judgements import Judgement, Judgements, NotMeasured, SetJudgement
 from .panel import Network, Panel, panel_of
 
-__all__ = ["judge"]
-
-_END_TOLERANCE = 1e-3
-"""The largest difference of the endpoints of two curves of a pair: rounding, from batches of other sizes."""
+_END_TOLERANCE = 1e-3  # between the endpoints of two curves of a pair: rounding, from batches of other sizes
 
 
 @torch.no_grad()
 def judge(
-    model: Model,
+    model: Model,  # decodes the curves
     curves: Mapping[str, Tensor],
-    real: Tensor | None = None,
+    real: Tensor | None = None,  # the training images of the model, ``uint8 (N, C, H, W)``; None where there are none
     *,
     features: str | Features | None = None,
     classifier: str | Network | None = None,
-    neighbours: int = 3,
+    neighbours: int = 3,  # ``k`` of the real manifold
     manifold: int = 10_000,
-    resamples: int = 500,
-    seed: int = 0,
-    max_frames: int = 500,
+    resamples: int = 500,  # the number of resamples of the pairs, for the interval of the Fréchet distance
+    seed: int = 0,  # seeds that choice and the resamples
+    max_frames: int = 500,  # about how many frames are decoded and judged at once
     progress: Callable[[str, int], None] | None = None,
 ) -> Judgements:
     """Judges the frames of several kinds of curve between the same ``B`` pairs of endpoints.
 
-    Args:
-        model: decodes the curves.
-        curves: by name, either frames ``(B, P, C, H, W)`` in [-1, 1] or latents ``(B, P, D)``, which are decoded a few
-            pairs at a time and never held together; one ``B`` and ``P`` for all, ``P >= 3``, evenly spaced.
-        real: the training images of the model, ``uint8 (N, C, H, W)``; None where there are none.
-        features: a network from images to ``(N, F)``, or the name of a model that has one; None for the shipped one
-            (see `latentpath.models.quality.feature_network`).
-        classifier: a network from images to logits ``(N, classes)``, or its name; None for the model card's.
-        neighbours: ``k`` of the real manifold.
-        manifold: the number of real images, chosen at random, in the manifold; other criteria use all images.
-        resamples: the number of resamples of the pairs, for the interval of the Fréchet distance.
-        seed: seeds that choice and the resamples.
-        max_frames: about how many frames are decoded and judged at once.
-        progress: called with the name of a curve and the number of its pairs that are judged.
-
-    Raises:
-        InputError: shapes that do not fit each other or the model, or curves with other endpoints.
+    ``curves`` are, by name, frames ``(B, P, C, H, W)`` in [-1, 1] or latents ``(B, P, D)``, of one ``B`` and one
+    ``P >= 3``, evenly spaced. ``features`` and ``classifier`` are networks, or names of models; None for the shipped
+    feature network, and for the classifier on the model's card.
     """
     pairs, frames = _validate(curves)
     shape = tuple(_images(model, next(iter(curves.values()))[:1]).shape[2:])

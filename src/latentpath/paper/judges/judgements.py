@@ -4,11 +4,8 @@
 of two kinds, so that a table or a claim need not know which it is.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,67 +14,51 @@ from ..._words import counted
 from ..statistics import CONFIDENCE, Estimate, estimate, paired
 from .criteria import Criterion
 
-__all__ = ["Judgement", "Judgements", "NotMeasured", "SetJudgement"]
-
 
 @dataclass(frozen=True)
 class Judgement:
-    """One number for each of ``B`` pairs and each kind of curve.
-
-    Attributes:
-        criterion: the criterion that was measured.
-        values: by kind of curve ``(B,)``, the mean over a pair's inner frames; for smoothness over its jumps.
-        ends: ``(B,)``, the mean over a pair's two endpoints; None for smoothness.
-    """
+    """One number for each of ``B`` pairs and each kind of curve."""
 
     criterion: Criterion
+    # by kind of curve ``(B,)``, the mean over a pair's inner frames; for smoothness over its jumps
     values: Mapping[str, Tensor]
-    ends: Tensor | None = None
+    ends: Tensor | None = None  # ``(B,)``, the mean over a pair's two endpoints; None for smoothness
 
-    def estimate(self, kind: str, **options: Any) -> Estimate:
-        """The mean over the pairs for one kind of curve; options of `statistics.estimate`."""
-        return estimate(self.values[kind], **options)
+    def estimate(self, kind: str) -> Estimate:
+        """The mean over the pairs for one kind of curve."""
+        return estimate(self.values[kind])
 
-    def difference(self, kind: str, than: str, **options: Any) -> Estimate:
-        """The mean over the pairs of ``kind`` minus ``than``; options of `statistics.estimate`."""
-        return paired(self.values[kind], self.values[than], **options)
+    def difference(self, kind: str, than: str) -> Estimate:
+        """The mean over the pairs of ``kind`` minus ``than``."""
+        return paired(self.values[kind], self.values[than])
 
 
 @dataclass(frozen=True)
 class SetJudgement:
-    """One number for all frames of each kind of curve.
-
-    Attributes:
-        criterion: the criterion that was measured.
-        values: by kind of curve, the number of all pairs.
-        resampled: by kind of curve, the numbers of ``R`` resamples of the pairs, ``(R,)``, the same pairs for every
-            kind; empty for a single pair.
-        n: the number of pairs.
-        left_out: the number of further pairs with a frame in some curve whose features are not finite.
-    """
+    """One number for all frames of each kind of curve."""
 
     criterion: Criterion
-    values: Mapping[str, float]
+    values: Mapping[str, float]  # by kind of curve, the number of all pairs
+    # by kind of curve, the numbers of ``R`` resamples of the pairs, ``(R,)``, the same pairs for every kind; empty for
+    # a single pair
     resampled: Mapping[str, Tensor]
-    n: int
-    left_out: int = 0
+    n: int  # the number of pairs
+    left_out: int = 0  # the number of further pairs with a frame in some curve whose features are not finite
 
-    def estimate(self, kind: str, *, confidence: float = CONFIDENCE) -> Estimate:
+    def estimate(self, kind: str) -> Estimate:
         """The number of one kind of curve (as the ``mean``), and its interval over the pairs."""
-        return self._estimate(self.values[kind], self.resampled[kind], confidence, lowest=0.0)
+        return self._estimate(self.values[kind], self.resampled[kind], lowest=0.0)
 
-    def difference(self, kind: str, than: str, *, confidence: float = CONFIDENCE) -> Estimate:
+    def difference(self, kind: str, than: str) -> Estimate:
         """The number of ``kind`` minus the number of ``than``, resampled together."""
-        return self._estimate(
-            self.values[kind] - self.values[than], self.resampled[kind] - self.resampled[than], confidence
-        )
+        return self._estimate(self.values[kind] - self.values[than], self.resampled[kind] - self.resampled[than])
 
-    def _estimate(self, value: float, resampled: Tensor, confidence: float, lowest: float = -torch.inf) -> Estimate:
+    def _estimate(self, value: float, resampled: Tensor, lowest: float = -torch.inf) -> Estimate:
         lost = f"{self.left_out} of {self.n + self.left_out} pairs not finite and left out" if self.left_out else ""
         if len(resampled) == 0:
             note = "; ".join(filter(None, [lost, f"no interval from {counted(self.n, 'pair')}"]))
             return Estimate(value, torch.nan, torch.nan, self.n, self.left_out, note)
-        tails = torch.tensor([(1 - confidence) / 2, (1 + confidence) / 2], dtype=resampled.dtype)
+        tails = torch.tensor([(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2], dtype=resampled.dtype)
         low, high = (value + resampled.quantile(tails) - resampled.mean()).clamp_min(lowest).tolist()
         return Estimate(value, low, high, self.n, self.left_out, lost)
 
@@ -92,25 +73,16 @@ class NotMeasured:
 
 @dataclass(frozen=True)
 class Judgements:
-    """The judgements of one model, made by `evaluation.judge`.
-
-    Attributes:
-        model: the name of the model.
-        kinds: the names of the curves.
-        pairs: ``B``.
-        frames: ``P``, endpoints included.
-        real: the number of real images.
-        judged: the judgements in the order of the criteria; `Judgements` indexed by a criterion's name gives one.
-        missing: the criteria that were left out, and why.
-    """
+    """The judgements of one model, made by `evaluation.judge`."""
 
     model: str
-    kinds: tuple[str, ...]
-    pairs: int
-    frames: int
-    real: int
+    kinds: tuple[str, ...]  # the names of the curves
+    pairs: int  # ``B``
+    frames: int  # ``P``, endpoints included
+    real: int  # the number of real images
+    # the judgements in the order of the criteria; `Judgements` indexed by a criterion's name gives one
     judged: tuple[Judgement | SetJudgement, ...]
-    missing: tuple[NotMeasured, ...]
+    missing: tuple[NotMeasured, ...]  # the criteria that were left out, and why
 
     def __getitem__(self, name: str) -> Judgement | SetJudgement:
         for found in self.judged:

@@ -1,7 +1,5 @@
 """The panel of judges of one model: the criteria that can be measured, and the reasons why others cannot."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -10,37 +8,25 @@ from torch import Tensor, nn
 
 from ...errors import InputError
 from ...models import Model, load
+from ...models.metrics.distances import nearest_distances
 from ...models.metrics.features import Features, feature_network, over
-from ...models.metrics.nearest import nearest_distances
 from ...models.metrics.precision import neighbour_radii, within_manifold
 from .criteria import CLASSIFIER, FEATURES, Criterion, criteria
 
-__all__ = ["Network", "Panel", "panel_of"]
-
-Network = Callable[[Tensor], Tensor]
-"""Images ``(N, C, H, W)`` in [-1, 1] to features or logits ``(N, F)``, on the CPU."""
-
-_Measure = Callable[[Tensor], Tensor]
-"""Images, features or logits ``(N, ...)`` to one number each, ``(N,)``."""
+Network = Callable[[Tensor], Tensor]  # images ``(N, C, H, W)`` in [-1, 1] to features or logits ``(N, F)``, on the CPU
+_Measure = Callable[[Tensor], Tensor]  # images, features or logits ``(N, ...)`` to one number each, ``(N,)``
 
 
 @dataclass(frozen=True)
 class Panel:
-    """The judges of one model.
-
-    Attributes:
-        criteria: all criteria by name.
-        measures: by criterion, a function of the output of the first network that the criterion needs, or of images.
-        missing: by criterion, the reason why it cannot be measured.
-        networks: by what criteria call them.
-        real_features: ``(N, F)``, of the real images; None where there are none.
-    """
+    """The judges of one model."""
 
     criteria: Mapping[str, Criterion]
+    # by criterion, a function of the output of the first network that the criterion needs, or of images
     measures: Mapping[str, _Measure]
-    missing: Mapping[str, str]
-    networks: Mapping[str, Network]
-    real_features: Tensor | None
+    missing: Mapping[str, str]  # by criterion, the reason why it cannot be measured
+    networks: Mapping[str, Network]  # by what criteria call them
+    real_features: Tensor | None  # ``(N, F)``, of the real images; None where there are none
 
     def numbers(self, images: Tensor) -> tuple[dict[str, Tensor], Tensor | None]:
         """By every measure a number for each image, ``(N,)``; and the features ``(N, F)`` of the images."""
@@ -99,7 +85,6 @@ def panel_of(
 
 
 def _precision(known: Tensor, neighbours: int, manifold: int, seed: int) -> _Measure | str:
-    """The measure of `precision` from the features of real images, or the reason why there is none."""
     chosen = known[torch.randperm(len(known), generator=torch.Generator().manual_seed(seed))[:manifold]]
     if len(chosen) <= neighbours:
         return f"a manifold of {neighbours} neighbours needs more than {len(chosen)} real images"
@@ -130,7 +115,6 @@ def _feature_network(
 
 
 def _classifier(model: Model, classifier: str | Network | None) -> Network | str:
-    """The network to logits, or the reason why there is none."""
     if classifier is None:
         classifier = (model.card.get("quality") or {}).get("judge")
         if classifier is None:

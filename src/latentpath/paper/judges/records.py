@@ -1,7 +1,5 @@
 """Judgements as facts that a JSON file holds: estimates, verdicts against line and path, and numbers by pair."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -12,17 +10,9 @@ from ..results import LINE, PATH
 from ..statistics import Estimate
 from .judgements import Judgement, Judgements, SetJudgement
 
-__all__ = ["is_complete", "record"]
-
 
 def record(judgements: Judgements, no_images: str | None, by_pair: bool = False) -> dict[str, Any]:
-    """The estimates by criterion and kind, the differences from the straight line and from the path, and verdicts.
-
-    Args:
-        judgements: of one model.
-        no_images: the reason why there are no real images; None where there are some.
-        by_pair: include the numbers of every pair.
-    """
+    """The estimates by criterion and kind, the differences from the straight line and from the path, and verdicts."""
     rows = []
     for found in judgements.judged:
         one = found if isinstance(found, Judgement) else None

@@ -1,7 +1,5 @@
 """The findings in a few lines: `summary` by models for the report, `brief` by counts for the README."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,9 +10,7 @@ from ..config import MODELS, SHORT_TITLES
 from ..results import LINE, PATH, ModelResult
 from .judge_sentences import NOT_COUNTED, better_than_endpoints
 
-__all__ = ["brief", "summary"]
-
-_TOPICS = {
+_TOPICS = {  # a sentence for every topic of claims
     "ri": "the path's mean `ri` is above the line's",
     "length": "the decoded path is shorter than the decoded line",
     "leaves": "the line leaves the semicircle prior and the path does not",
@@ -28,10 +24,8 @@ _TOPICS = {
     "alpha shortest": "a small alpha's path is nearly the shortest curve",
     "converges": "equation 3 converges to the audited cost",
 }
-"""A sentence for every topic of claims."""
 
-Records = Mapping[str, Mapping[str, Any]]
-"""The records of the judges, by model."""
+Records = Mapping[str, Mapping[str, Any]]  # the records of the judges, by model
 
 
 def summary(sections: Sequence[Section], results: Mapping[str, ModelResult], records: Records) -> tuple[str, str, str]:
@@ -82,7 +76,6 @@ def brief(sections: Sequence[Section], records: Records) -> tuple[str, str]:
 
 
 def _by_models(sentences: Mapping[tuple[str, ...], Sequence[str]], that: str) -> str:
-    """The sentences, grouped by the models that they are true of."""
     groups = []
     for names, each in sentences.items():
         models = f"all {len(MODELS)} models" if len(names) == len(MODELS) else listed([SHORT_TITLES[n] for n in names])
@@ -109,7 +102,6 @@ def _verdicts(records: Records) -> dict[str, list[str]]:
 
 
 def _judges(records: Records) -> str:
-    """A clause for every independent judge."""
     better = [title for record in records.values() for title in better_than_endpoints(record)]
     clauses = []
     for title, found in _verdicts(records).items():

@@ -4,8 +4,6 @@ A *record* is the output of `judges.records.record`; *solves* are by kind of cur
 of its pairs.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,22 +13,8 @@ from ..claims.verdicts import Claim, above, below
 from ..results import LINE, PATH
 from ..statistics import Estimate, paired
 
-__all__ = [
-    "MIN_INDEX_PAIRS",
-    "NOT_COUNTED",
-    "better_than_endpoints",
-    "better_than_line",
-    "index_sentences",
-    "is_independent",
-    "solved_pairs",
-]
-
-MIN_INDEX_PAIRS = 5
-"""The fewest pairs that another index is judged on."""
-
-NOT_COUNTED = ("smoothness",)
-"""Criteria of the spacing of a curve, not of its frames; they are shown and not counted."""
-
+MIN_INDEX_PAIRS = 5  # the fewest pairs that another index is judged on
+NOT_COUNTED = ("smoothness",)  # criteria of the spacing of a curve, not of its frames; they are shown and not counted
 _NETWORKS = {"classifier", "feature network"}
 _INDEX_PARTS = {"classifier": _NETWORKS, "neighbours": _NETWORKS, "discriminator": {"discriminator"}}
 """The networks that an index of digits is made of; classifier and feature network are one network."""
@@ -75,11 +59,11 @@ def _brackets(words: Sequence[str]) -> str:
     return f" ({'; '.join(words)})" if words else ""
 
 
-def better_than_endpoints(record: Mapping[str, Any], kind: str = PATH) -> list[str]:
-    """The independent judges by which the frames of a curve are better than the endpoints, by the whole interval."""
+def better_than_endpoints(record: Mapping[str, Any]) -> list[str]:
+    """The independent judges by which the frames of the path are better than the endpoints, by the whole interval."""
     found = []
     for row in _counted(record):
-        value, ends = Estimate.from_dict(row["estimates"][kind]), row["ends"]
+        value, ends = Estimate.from_dict(row["estimates"][PATH]), row["ends"]
         if ends is not None:
             rule = above(ends) if row["higher_is_better"] else below(ends)
             found += [row["title"]] if rule.decide(value) == "holds" else []

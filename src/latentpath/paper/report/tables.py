@@ -1,13 +1,12 @@
 """The tables of the report in Markdown: curves, solves, claims, facts and judges."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
 
+from ..._tables import markdown
 from ...solvers import Outcome
 from ..claims.sections import Section
 from ..claims.verdicts import Claim
@@ -15,32 +14,16 @@ from ..results import KINDS, LINE, PATH, SHORTEST, ModelResult
 from ..statistics import Estimate, estimate
 from .judge_sentences import NOT_COUNTED, is_independent
 
-__all__ = ["claim_table", "curve_table", "fact_table", "judge_table", "number", "solver_facts", "solver_table", "table"]
-
 
 def number(value: Estimate, digits: int = 3) -> str:
-    """A number with its interval.
-
-    Example:
-        >>> from latentpath.paper.statistics import Estimate
-        >>> number(Estimate(0.25, 0.125, 0.5, n=200))
-        '0.25 [0.125, 0.5]'
-    """
+    """A number with its interval."""
     interval = f" [{value.low:.{digits}g}, {value.high:.{digits}g}]" if value.decisive else ""
     return f"{value.mean:.{digits}g}{interval}"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table.
-
-    Example:
-        >>> print(table(["curve", "cost"], [["path", "2"]]))
-        | curve | cost |
-        |---|---|
-        | path | 2 |
-    """
-    lines = [" | ".join(cell.replace("|", "\\|") for cell in row) for row in rows]
-    return "\n".join([f"| {' | '.join(head)} |", f"|{'---|' * len(head)}", *(f"| {line} |" for line in lines)])
+    """A Markdown table."""
+    return "\n".join(markdown(head, list(rows)))
 
 
 def curve_table(results: Mapping[str, ModelResult]) -> str:
@@ -119,13 +102,7 @@ def fact_table(section: Section) -> str:
 def judge_table(
     record: Mapping[str, Any], than: str = "than_line", solves: Mapping[str, Mapping[str, Sequence[Any]]] | None = None
 ) -> str:
-    """A row for every judge, a column for every kind of curve.
-
-    Args:
-        record: the output of `judges.records.record`.
-        than: "than_line" or "than_path", the curve that others are compared with: better is bold, worse italic.
-        solves: by kind of curve the outcomes, evaluations and tunnels of its pairs, for further rows.
-    """
+    """A row for every judge, a column for every kind of curve."""
     kinds = record["kinds"]
     rows = []
     for row in record["rows"]:
@@ -141,8 +118,6 @@ def judge_table(
 
 
 def _solve_rows(kinds: Sequence[str], solves: Mapping[str, Mapping[str, Sequence[Any]]]) -> list[list[str]]:
-    """The rows of outcomes, evaluations and tunnels."""
-
     def row(title: str, cell: Any) -> list[str]:
         return [title, *(cell(solves[kind]) if kind in solves else "–" for kind in kinds), "–"]
 

@@ -28,38 +28,23 @@ from .findings import brief, summary
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-__all__ = ["Content", "write"]
-
 
 @dataclass(frozen=True)
 class Content:
-    """Everything that a report is made from.
-
-    Attributes:
-        config: the settings.
-        command: the command line of the reproduction.
-        results: of the main job, by model.
-        sections: the claims with their verdicts.
-        judges: the records of the judges, by model.
-        other_indices: by model of digits, how paths by other indices were solved, and the records of their judges.
-        missing: by data set, the reason why it has no images.
-    """
+    """Everything that a report is made from."""
 
     config: Config
     command: str
-    results: Mapping[str, ModelResult]
-    sections: Sequence[Section]
-    judges: Mapping[str, dict[str, Any]]
+    results: Mapping[str, ModelResult]  # of the main job, by model
+    sections: Sequence[Section]  # the claims with their verdicts
+    judges: Mapping[str, dict[str, Any]]  # the records of the judges, by model
+    # by model of digits, how paths by other indices were solved, and the records of their judges
     other_indices: Mapping[str, dict[str, Any]]
-    missing: Mapping[str, str]
+    missing: Mapping[str, str]  # by data set, the reason why it has no images
 
 
 def write(content: Content, out: Path) -> list[Path]:
-    """Writes ``report.md``, ``report.html`` and ``report.json`` into ``out``, beside the folder of the figures.
-
-    Raises:
-        DataError: a file cannot be written.
-    """
+    """Writes ``report.md``, ``report.html`` and ``report.json`` into ``out``, beside the folder of the figures."""
     templates = _environment()
     text = _markdown(templates, content)
     numbers = to_json(_numbers(content), indent=1) + "\n"
@@ -73,20 +58,13 @@ def _environment() -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     # Nothing is escaped: the text is Markdown, whose HTML is switched off when the page is rendered.
-    return Environment(
-        loader=PackageLoader(__package__ or ""),
-        undefined=StrictUndefined,
-        autoescape=False,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    layout: dict[str, Any] = dict.fromkeys(("trim_blocks", "lstrip_blocks", "keep_trailing_newline"), True)
+    return Environment(loader=PackageLoader(__package__ or ""), undefined=StrictUndefined, autoescape=False, **layout)
 
 
 def _markdown(templates: Environment, content: Content) -> str:
-    functions = {name: getattr(module, name) for module in (tables, judge_sentences) for name in module.__all__}
     return templates.get_template("report.md.j2").render(
-        functions,
+        {**vars(judge_sentences), **vars(tables)},  # the functions that the template calls
         FIGURES=FIGURES,
         PATH=PATH,
         SHORTEST=SHORTEST,
@@ -115,7 +93,6 @@ def _longer(results: Mapping[str, ModelResult]) -> str:
 
 
 def _page(templates: Environment, text: str, out: Path) -> str:
-    """The Markdown as one HTML page, with the figures in it."""
     from markdown_it import MarkdownIt
 
     body = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
@@ -129,7 +106,6 @@ def _page(templates: Environment, text: str, out: Path) -> str:
 
 
 def _numbers(content: Content) -> dict[str, Any]:
-    """Every number of the report, and the numbers of every pair."""
     pairs = {
         name: {
             kind: {

@@ -1,7 +1,5 @@
 """The plane of equation 4: least-squares coordinates of curves in the basis of their endpoints."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,8 +11,6 @@ from torch import Tensor
 from ...errors import InputError
 from .style import FAINT, HALO, INK, batch_of, finish, house_style, legend_keys, stroke
 
-__all__ = ["draw_plane", "mark_ends", "plane", "plane_coordinates"]
-
 
 def plane_coordinates(latents: Tensor, tolerance: float = 1e-4) -> Tensor:
     """Returns the least-squares coordinates ``(..., K+1, 2)`` of every ``x_i`` in the basis ``(x_0, x_K)``, equation 4.
@@ -22,13 +18,6 @@ def plane_coordinates(latents: Tensor, tolerance: float = 1e-4) -> Tensor:
     The ends are (1, 0) and (0, 1), the straight line the segment between them. Endpoints that are parallel (the
     smaller singular value of the basis below ``tolerance`` times the larger) span a line: their coordinates are the
     least-norm ones, which lie on one line through 0.
-
-    Args:
-        latents: ``(..., K+1, D)``.
-        tolerance: see above.
-
-    Raises:
-        InputError: another shape.
 
     Example:
         >>> plane_coordinates(torch.tensor([[3.0, 0.0, 0.0], [3.0, 1.0, 5.0], [0.0, 2.0, 0.0]])).tolist()

@@ -1,7 +1,5 @@
 """The map over the prior: curves in two latent coordinates, over regions that hold given shares of the prior."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,11 +15,8 @@ from ...errors import InputError
 from .plane import mark_ends
 from .style import HALO, INK, batch_of, finish, house_style, legend_keys, stroke
 
-__all__ = ["MASSES", "prior_density", "prior_map"]
-
 _DENSITY = LinearSegmentedColormap.from_list("density", ["#F1F4F8", "#9FB0C3"])
-MASSES = (0.99, 0.9, 0.75, 0.5, 0.25)
-"""The shares of the prior in the regions."""
+MASSES = (0.99, 0.9, 0.75, 0.5, 0.25)  # the shares of the prior in the regions
 
 
 def prior_map(
@@ -40,7 +35,7 @@ def prior_map(
     Args:
         samples: of the prior, ``(N, D)``; some 10,000 make a smooth picture.
         curves: by name, latents ``(K+1, D)`` of one pair or ``(B, K+1, D)`` of several.
-        strong: draw the first so many pairs strong, with a number, and the others faint; None: all strong, no numbers.
+        strong: the number of pairs drawn strong and numbered, the others faint; None: all strong, no numbers.
         coordinates: which two of the D to show, from 0.
         title: of the figure.
 

@@ -1,7 +1,5 @@
 """The realism index and the steps along every kind of curve."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import torch
@@ -10,8 +8,6 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from .style import batch_of, colour, finish, house_style, legend_keys, stroke
-
-__all__ = ["profiles"]
 
 
 def profiles(ri: Mapping[str, Tensor], steps: Mapping[str, Tensor], *, title: str | None = None) -> Figure:

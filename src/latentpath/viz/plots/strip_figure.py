@@ -1,7 +1,5 @@
 """Strips with notes: film strips as a figure, a row for each kind of curve, with small print for each pair."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any, SupportsIndex
 
@@ -14,8 +12,6 @@ from ...errors import InputError
 from ...value_range import Bytes, ValueRange, inferred_range, pixels
 from ..grid import tile
 from .style import DPI, FAINT, batch_of, colour, finish, house_style
-
-__all__ = ["strips"]
 
 
 def strips(
@@ -32,7 +28,7 @@ def strips(
 
     Args:
         rows: by name, frames ``(n, C, H, W)`` of one pair or ``(P, n, C, H, W)`` of several, C = 1 or 3.
-        every: show every so many frames, from the first; the last is always shown.
+        every: the distance of the frames shown, from the first; the last is always shown.
         value_range: the values shown as 0 and 255; None for what all frames hold (see `latentpath.value_range`).
         notes: by name, one line or two of small print for each pair, shown on the right.
         title: of the figure.

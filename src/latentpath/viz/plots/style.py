@@ -4,8 +4,6 @@ Green for the straight line and red for the path as in the paper, in shades that
 vision (Okabe and Ito 2008).
 """
 
-from __future__ import annotations
-
 import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,28 +22,11 @@ from torch import Tensor
 from ...errors import InputError
 from ..files import whole
 
-__all__ = [
-    "DPI",
-    "FAINT",
-    "HALO",
-    "INK",
-    "batch_of",
-    "colour",
-    "finish",
-    "house_style",
-    "legend_keys",
-    "save",
-    "stroke",
-]
-
-_SETTINGS = threading.RLock()
-"""Held while matplotlib's settings are changed: all threads of a process share them."""
-
+_SETTINGS = threading.RLock()  # held while matplotlib's settings are changed: all threads of a process share them
 _COLOURS = {"straight line": "#009E73", "slerp": "#0072B2", "path": "#D55E00"}
 _DASHES: dict[str, Any] = {"straight line": (0, (5, 1.6)), "slerp": (0, (1.2, 1.2)), "path": "-"}
 _OTHERS = ("#CC79A7", "#7A5C00", "#4D4D4D")
-INK, FAINT, _GRID = "#22272E", "#667080", "#E4E8ED"
-"""The colours of main text, of small print, and of grid lines."""
+INK, FAINT, _GRID = "#22272E", "#667080", "#E4E8ED"  # main text, small print, grid lines
 HALO = [Stroke(linewidth=2.5, foreground="white"), Normal()]
 DPI = 160
 _GROUPS: dict[str, dict[str, Any]] = {

@@ -9,7 +9,7 @@ import torch
 from rich.console import Console
 
 import latentpath as lp
-from latentpath.cli.table import heading, table
+from latentpath.cli.comparison import heading, table
 from latentpath.report import Report, Row
 
 
