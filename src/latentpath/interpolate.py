@@ -175,7 +175,7 @@ def _solved(
     def solve(
         objective: Objective, begin: Tensor, audit: Callable[[Tensor], Audit], index: Any, callback: Callback | None
     ) -> tuple[State, Audit, Multistart | None]:
-        if plan.most == 1:
+        if plan.max_starts == 1:
             return *solve_audited(solver, objective, begin, audit, max_evaluations=budget, callback=callback), None
         limits = {"max_evaluations": budget, "max_total": max_evaluations}
         return search(solver, objective, begin, audit, plan, index, **limits, callback=callback)
