@@ -8,7 +8,7 @@ __all__ = ["aligned", "markdown"]
 
 
 def aligned(rows: Sequence[Sequence[str]], between: str = "  ") -> list[str]:
-    r"""The rows as lines with columns of one width each: the first column to the left, all others to the right.
+    r"""Returns the rows as lines with aligned columns: the first column to the left, all others to the right.
 
     Example:
         >>> print(*aligned([["", "cost"], ["path", "7.1"], ["straight line", "31.5"]]), sep="\n")
@@ -25,7 +25,7 @@ def aligned(rows: Sequence[Sequence[str]], between: str = "  ") -> list[str]:
 
 
 def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    r"""The lines of a Markdown table; a bar in a cell is escaped.
+    r"""Returns the lines of a Markdown table; a bar in a cell is escaped.
 
     Example:
         >>> print(*markdown(["name", "D"], [["mnist", "20"]]), sep="\n")

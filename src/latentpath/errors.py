@@ -1,8 +1,7 @@
 """The exceptions of latentpath, public as ``latentpath.errors``.
 
 All derive from `LatentPathError`, so one ``except`` catches them; each also derives from the built-in
-exception a Python programmer would expect (`ValueError`, `FileNotFoundError`, ...). Messages say what was
-expected, what came, and what to do.
+exception a Python programmer would expect (`ValueError`, `FileNotFoundError`, ...).
 """
 
 from __future__ import annotations
@@ -105,7 +104,7 @@ def require(purpose: str, extra: str, *modules: str) -> None:
     Args:
         purpose: the work that needs the libraries, for the message.
         extra: the extra that has them.
-        modules: those of `EXTRAS` that are needed; all of the extra's where none is named.
+        modules: the needed modules of `EXTRAS`; all of the extra by default.
 
     Raises:
         MissingDependencyError: one of them is not installed.
@@ -161,7 +160,7 @@ def _is_clone(tree: Path) -> bool:
 
 
 def _pip() -> str:
-    """Returns ``pip`` if it belongs to this Python, else this Python's own."""
+    """Returns the command ``pip`` if it belongs to this Python, else ``python -m pip`` of this Python."""
     found = shutil.which("pip")
     if found is not None and Path(found).absolute().parent == Path(sys.executable).parent:
         return "pip"

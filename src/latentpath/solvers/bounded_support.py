@@ -2,8 +2,8 @@ r"""The solve within a bounded support, in unconstrained coordinates.
 
 Outside the support of its prior (a simplex, a box, a half-line in every coordinate) a `RealismIndex` is 0 and the
 energy infinite. A solver that moves the latents themselves must shorten every step that crosses the boundary, for all
-points of the path at once, and stalls where the cheapest path runs along it; on a simplex every step leaves it.
-So the unknowns are unconstrained `Coordinates`, :math:`u_i = T^{-1}(x_i)`:
+points of the path at once, and stalls where the cheapest path runs along the boundary; on a simplex every step leaves
+the support. So the unknowns are unconstrained `Coordinates`, :math:`u_i = T^{-1}(x_i)`:
 
 .. math:: E(u) = E\bigl(T(u_0), \dots, T(u_K)\bigr), \qquad \nabla_u E = J_T^T\, \nabla_x E.
 
