@@ -189,9 +189,7 @@ class Path:
 
     @classmethod
     def cat(cls, paths: Sequence[Path]) -> Path:
-        """Joins batches of paths into one batch.
-
-        It keeps the source if all share the object, equal settings, and results of searches with one number of starts.
+        """Joins batches; keeps a common source, equal settings, and searches with one number of starts.
 
         Raises:
             InputError: no batch, or batches of different segments, dimensions, dtypes, devices or keyframes.
@@ -210,7 +208,7 @@ class Path:
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Path:
         """Returns the path on another device or in another dtype of its floating-point tensors.
 
-        A source belongs to the device and dtype of its generator, so the result has none: `bind` another one.
+        The result has no source, which belongs to a device and dtype: `bind` another one.
 
         Raises:
             InputError: ``dtype`` is not float32 or float64.

@@ -151,7 +151,7 @@ def test_every_name_has_a_session_of_its_own(studio: Studio) -> None:
 
 def test_sessions_are_forgotten_with_their_files(tmp_path: Path) -> None:
     now = [0.0]
-    sessions = Sessions(tmp_path, lambda _: None, most=3, idle=100, clock=lambda: now[0])
+    sessions = Sessions(tmp_path, lambda _: None, limit=3, idle=100, clock=lambda: now[0])
     first = sessions.of("0")
     (first.folder / "film.mp4").write_bytes(b"x")
     for i in range(1, 4):
@@ -222,7 +222,7 @@ def test_a_click_on_the_map_moves_a_keyframe_there(studio: Studio, session: Sess
 def test_only_generators_of_pictures_are_shown(tmp_path: Path) -> None:
     assert DIGITS in shipped()
     assert "mnist-classifier" not in shipped()
-    with pytest.raises(InputError, match="generates nothing"):
+    with pytest.raises(InputError, match="no generator"):
         Studio(["mnist-classifier"], tmp_path)
     with pytest.raises(InputError, match="shows pictures"):
         Studio(["test_web:vectors"], tmp_path)
@@ -230,7 +230,7 @@ def test_only_generators_of_pictures_are_shown(tmp_path: Path) -> None:
         Studio(["test_web:broken"], tmp_path)
     with pytest.raises(InputError, match="needs a model"):
         Studio([], tmp_path)
-    with pytest.raises(InputError, match="there is no model"):
+    with pytest.raises(InputError, match="model must be one of"):
         Studio([DIGITS], tmp_path).model("../etc/passwd")
 
 
