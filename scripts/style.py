@@ -21,7 +21,7 @@ BANNED = {
     r"as it is told": "the argument's name",
     r"as (?:it was|they were) (?:told|said)": "the argument's name",
     r"who ?ever": "users, callers",
-    r"hunt(?:s|ed|ing)?": "multi-start, search",
+    r"hunt(?:s|ed|ing)?\b": "multi-start, search",
     r"strangers": "the network",
     r"somebody(?:'s)?": "a user, a user's",
     r"nobody": "no user, no caller",

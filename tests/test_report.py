@@ -57,7 +57,7 @@ def test_an_unknown_row_names_those_there_are(report):
 
 
 def test_an_unknown_baseline_names_those_there_are(path):
-    with pytest.raises(InputError, match="unknown baselines.*'geodesic'.*'lerp', 'slerp'"):
+    with pytest.raises(InputError, match="baselines must be.*'lerp', 'slerp'.*'geodesic'"):
         path.report(baselines=("lerp", "geodesic"))
 
 
@@ -121,12 +121,12 @@ def test_judges_see_frames_without_gradients_and_must_answer_for_each(path):
         return frames.flatten(1).norm(dim=-1)
 
     assert len(path.report(judges={"norm": judge})["path"].judged["norm"]) == 3
-    with pytest.raises(InputError, match=r"the judge 'mean' must give one number for each of 21 frames, it gave \(\)"):
+    with pytest.raises(InputError, match="the judge 'mean' must return one number for each of 21 frames"):
         path.report(judges={"mean": lambda frames: frames.mean()})
 
 
 def test_a_judge_that_answers_nothing_is_refused_by_name(path):
-    with pytest.raises(InputError, match="the judge 'none' must give one number for each of 21 frames"):
+    with pytest.raises(InputError, match="the judge 'none' must return one number for each of 21 frames"):
         path.report(judges={"none": lambda frames: None})
 
 

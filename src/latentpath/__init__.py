@@ -1,4 +1,4 @@
-"""latentpath: paths between latents of a generative model along which it keeps producing realistic things.
+"""latentpath: paths between latents of a generative model along which its output stays realistic.
 
 Models, adapters, inversion, keyframes and films load on first use.
 """
@@ -6,7 +6,7 @@ Models, adapters, inversion, keyframes and films load on first use.
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from . import interrupts  # noqa: F401  # first: it answers Ctrl-C while the rest is imported
+from . import interrupts  # noqa: F401  # first: it handles Ctrl-C during the other imports
 
 # isort: split
 from . import errors, priors, solvers

@@ -1,4 +1,4 @@
-"""``python -m latentpath``: the command line where its script is not on the path."""
+"""The command line as ``python -m latentpath``."""
 
 from latentpath.cli import main
 

@@ -1,4 +1,4 @@
-"""Work on large batches in parts, so that memory stays bounded."""
+"""Blocks of large batches, which bound the memory."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 
 def blocks(count: int, size: int | None) -> Iterator[slice]:
-    """Consecutive slices of at most ``size`` that cover ``range(count)``; one slice where ``size`` is None.
+    """Yields consecutive slices of at most ``size`` that cover ``range(count)``; one slice where ``size`` is None.
 
     Example:
         >>> from latentpath._batching import blocks

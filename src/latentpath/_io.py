@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and JSON that every parser accepts."""
+"""Atomic writes of files, and strict JSON."""
 
 import json
 import math
@@ -27,15 +27,17 @@ def replacement(path: Path, name: Callable[[], str] | None = None) -> Iterator[P
 
 
 def write_file(path: Path, content: bytes | str) -> None:
-    """Writes a file, text as UTF-8, whole or not at all; a missing folder is made."""
+    """Writes a file atomically, text as UTF-8; creates a missing folder.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacement(path) as partial:
             partial.write_bytes(content.encode() if isinstance(content, str) else content)
     except OSError as error:
-        raise DataError(
-            f"cannot write {path} ({error.strerror or error}); what was there before is unharmed"
-        ) from error
+        raise DataError(f"cannot write {path} ({error.strerror or error}); an older file is unchanged") from error
 
 
 def write_json(path: Path, content: Any, indent: int | None = 2) -> None:
@@ -44,7 +46,7 @@ def write_json(path: Path, content: Any, indent: int | None = 2) -> None:
 
 
 def to_json(content: Any, indent: int | None = 2) -> str:
-    """Returns ``content`` as JSON text; NaN and infinities become null, for which JSON has no number.
+    """Returns ``content`` as JSON text; NaN and infinities become null.
 
     Example:
         >>> to_json({"cost": [1.5, float("inf")]}, indent=None)

@@ -1,7 +1,7 @@
-"""Progress bars: shown where a person waits (a terminal, a notebook), silent in pipes, jobs and tests.
+"""Progress bars: shown in a terminal or notebook, silent in pipes, jobs and tests.
 
-`progress_bar` serves the Python functions that may take long; `live_bar` draws on a console that the caller has, as
-the commands do. A `Stage` follows work that has stages: the name of the stage, and how much of it is done.
+`progress_bar` serves Python functions that may take long; `live_bar` draws on the console of a command. A `Stage`
+reports the name of a stage of the work and the number of its finished parts.
 """
 
 from __future__ import annotations
@@ -23,17 +23,20 @@ __all__ = ["Report", "Stage", "each", "live_bar", "progress_bar", "silent", "wat
 T = TypeVar("T")
 
 Report = Callable[[float | None, str], None]
-"""Called with the share of the work that is done, in [0, 1] or None where that is unknown, and a few words."""
+"""Called with the finished share of the work, in [0, 1] or None where it is unknown, and a few words."""
 
 Stage = Callable[[str, int, int], None]
 """Called as ``stage(name, done, of)``, before the work with ``done = 0`` and after every part of it."""
 
-_DELAY = 2.0  # seconds after which a bar appears: shorter calls show nothing (`tests/test_progress.py`)
-_EVERY = 10.0  # seconds between two lines where ``progress=True`` meets no terminal
+_DELAY = 2.0
+"""Seconds until a bar appears; shorter calls show nothing (`tests/test_progress.py`)."""
+
+_EVERY = 10.0
+"""Seconds between two lines for ``progress=True`` without a terminal."""
 
 
 def watched() -> bool:
-    """Whether a person sees the standard error stream: it is a terminal, or the cell of a notebook."""
+    """Returns True if the standard error stream is a terminal, or the cell of a notebook."""
     from rich.console import Console
 
     stream = sys.stderr
@@ -42,13 +45,12 @@ def watched() -> bool:
 
 @contextmanager
 def progress_bar(title: str, progress: bool | None = None, *, quiet: bool = False) -> Iterator[Report]:
-    """Shows how far a long call is, on the standard error stream; nothing is left of the bar afterwards.
+    """Shows the progress of a long call on the standard error stream, and removes the bar afterwards.
 
     Args:
-        title: what is being done, a word or two.
-        progress: None shows the bar where `watched`, True everywhere (as lines where there is no terminal), False
-            nowhere.
-        quiet: whether None means False, for a caller who follows the work by a callback.
+        title: the name of the work, a word or two.
+        progress: None shows the bar where `watched`, True everywhere (as lines without a terminal), False nowhere.
+        quiet: True makes None mean False, for a caller with a callback.
 
     Raises:
         InputError: ``progress`` is not one of these.
@@ -60,11 +62,11 @@ def progress_bar(title: str, progress: bool | None = None, *, quiet: bool = Fals
         ...         report((i + 1) / 3, f"{i + 1} of 3")
     """
     if progress is not None and not isinstance(progress, bool):
-        raise InputError(f"`progress` must be True, False or None (where a person waits); got {progress!r}.")
-    seen = watched()
-    if progress is False or (progress is None and (quiet or not seen)):
+        raise InputError(f"`progress` must be True, False or None (in a terminal); got {progress!r}.")
+    visible = watched()
+    if progress is False or (progress is None and (quiet or not visible)):
         yield lambda share, words: None
-    elif seen:
+    elif visible:
         from rich.console import Console
 
         with live_bar(Console(stderr=True), title, delay=_DELAY) as report:
@@ -75,14 +77,14 @@ def progress_bar(title: str, progress: bool | None = None, *, quiet: bool = Fals
 
 @contextmanager
 def live_bar(console: Console, title: str, words: str = "", delay: float = 0.0) -> Iterator[Report]:
-    """Shows a spinner, a bar, a few words and the time since the beginning, ``delay`` seconds after the beginning."""
+    """Shows a spinner, a bar, a few words and the elapsed time, from ``delay`` seconds on."""
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     columns = (SpinnerColumn(), TextColumn(title), BarColumn(16), TextColumn("{task.description}"))
     bar = Progress(*columns, TimeElapsedColumn(), console=console, transient=True)
     task = bar.add_task(words, total=None)
     timer = threading.Timer(delay, bar.start)
-    timer.daemon = True  # a call that dies in a way that skips `finally` must not keep the process alive
+    timer.daemon = True  # a call whose `finally` is skipped must not keep the process alive
     if delay > 0:
         timer.start()
     else:
@@ -101,7 +103,7 @@ def live_bar(console: Console, title: str, words: str = "", delay: float = 0.0) 
 
 
 def _lines(title: str) -> Report:
-    """Prints a line now and then."""
+    """Returns a report that prints a line every ten seconds."""
     last = time.monotonic()
 
     def report(share: float | None, words: str) -> None:
@@ -119,10 +121,10 @@ def silent(name: str, done: int, of: int) -> None:
 
 
 def each(parts: Sequence[T], name: str, stage: Stage) -> Iterator[T]:
-    """Yields the parts of a work one by one, and tells ``stage`` how many are done.
+    """Yields the parts of a work one by one, and reports the number of finished ones to ``stage``.
 
     Example:
-        >>> list(each("ab", "letters", lambda *told: print(*told)))
+        >>> list(each("ab", "letters", lambda *report: print(*report)))
         letters 0 2
         letters 1 2
         letters 2 2

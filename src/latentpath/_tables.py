@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 
 def aligned(rows: Sequence[Sequence[str]], between: str = "  ") -> list[str]:
-    r"""The rows as lines with columns of one width each: the first column to the left, all others to the right.
+    r"""Returns the rows as lines with aligned columns: the first column to the left, all others to the right.
 
     Example:
         >>> print(*aligned([["", "cost"], ["path", "7.1"], ["straight line", "31.5"]]), sep="\n")
@@ -21,7 +21,7 @@ def aligned(rows: Sequence[Sequence[str]], between: str = "  ") -> list[str]:
 
 
 def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    r"""The lines of a Markdown table; a bar in a cell is escaped.
+    r"""Returns the lines of a Markdown table; a bar in a cell is escaped.
 
     Example:
         >>> print(*markdown(["name", "D"], [["mnist", "20"]]), sep="\n")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 
 def counted(number: int, noun: str) -> str:
-    """A number with its noun, in the singular where it is one.
+    """Returns a number with its noun, in the singular for 1.
 
     Example:
         >>> counted(1, "pair"), counted(16, "segment"), counted(5_000, "image")
@@ -14,7 +14,7 @@ def counted(number: int, noun: str) -> str:
 
 
 def plural(number: float, noun: str) -> str:
-    """The noun as it stands after a number that is written in another way.
+    """Returns the noun as it stands after ``number``.
 
     Example:
         >>> plural(1, "path"), plural(0, "path"), plural(1.5, "evaluation")
@@ -24,7 +24,7 @@ def plural(number: float, noun: str) -> str:
 
 
 def listed(words: Sequence[str]) -> str:
-    """The words as a list in a sentence.
+    """Returns the words as a list in a sentence.
 
     Example:
         >>> listed(["a", "b", "c"])

@@ -1,4 +1,4 @@
-"""Other people's generators as callables that can be interpolated: the names of `latentpath.models.adapters`."""
+"""Adapters for generators of other libraries; the public names of `latentpath.models.adapters`."""
 
 from .models.adapters import conditional, diffusers_autoencoder, fixed_noise, hypersphere, zuko_flow, zuko_prior
 

@@ -1,15 +1,14 @@
-r"""What a polyline really costs.
+r"""The audit: the true cost of a polyline, between its points too.
 
-The energy of equation 3 sees the index at the points of a polyline only. Both ends of a segment can lie in good
-regions while the segment *jumps* a barrier of low index, or a bend of the generator; then :math:`\sqrt{2E}` is far
-below the cost, and a solver that reports it reports success for a bad path. The audit cuts every segment into 8, 16,
-... parts until its length in data space settles, extrapolates what finer parts would add, and integrates the price over
-each part on a grid of its own, of 128, 256, ... cells to a segment: the index costs next to nothing beside the
-generator, so a barrier is found even where it is much thinner than a part. A point of the grid where the index is 0,
-or a point where the generator gives NaN or infinity, makes the cost infinite.
+The energy of equation 3 evaluates the index at the points of a polyline only. A segment between two good points may
+*jump* a barrier of low index, or a bend of the generator; then :math:`\sqrt{2E}` is far below the cost. The audit cuts
+every segment into 8, 16, ... parts until its length in data space settles, extrapolates to finer parts, and integrates
+the price over each part on a grid of 128, 256, ... cells of a segment: the index is cheap beside the generator, so the
+audit finds barriers much thinner than a part. The cost is infinite where the index is 0 at a point of the grid, or
+where the generator gives NaN or infinity.
 
-An index that runs the generator itself (`ScoreIndex`) is as dear as the generator, and bends where it bends: its grid
-begins with twice as many cells as there are parts, and is refined by the same rule.
+An index that runs the generator itself (`ScoreIndex`) is as expensive as the generator: its grid begins with twice as
+many cells as parts, and is refined by the same rule.
 """
 
 from __future__ import annotations
@@ -33,31 +32,31 @@ __all__ = ["Audit", "audit", "below_resolution", "is_tunnelling"]
 
 _PARTS, _CELLS, _DECODED_CELLS, _DOUBLINGS, _VALUES = 8, 128, 16, 6, 2**22
 _RESOLVED = 300  # roundings of the data: shorter chords are not trusted (test_resolution.py)
-_WATCHED, _WHOLE, _STARTS = 64, 0.01, 3  # values looked at; of a step; how often a quantised value rests or moves on
-_DOUBT = 0.25  # of what extrapolation adds: its error, on a DCGAN a fifth at most
+_INSPECTED, _WHOLE, _STARTS = 64, 0.01, 3  # values inspected; of a step; times a quantised value stops or starts
+_DOUBT = 0.25  # the error of the extrapolation, relative to its correction
 _TUNNEL_OF_PATH, _TUNNEL_OF_SEGMENT = 0.01, 0.25
 
 
 @dataclass(frozen=True)
 class Audit:
-    r"""The true cost of polylines ``(..., K+1, D)``, and where their energy hides it.
+    r"""The true cost of polylines ``(..., K+1, D)``, with the segments whose energy hides cost.
 
     Attributes:
-        cost: :math:`-\log ri(\gamma)`, ``(...)``, of the polyline itself, between its points too.
-        length: of the decoded polyline, ``(...)``, in units of the measured space.
-        energy: of equation 3 at the polyline's own points, ``(...)``.
+        cost: :math:`-\log ri(\gamma)` of the polyline, between its points too, ``(...)``.
+        length: the length of the decoded polyline, ``(...)``, in units of the measured space.
+        energy: the energy of equation 3 at the points, ``(...)``.
         gap: :math:`cost / \sqrt{2E} - 1`, ``(...)``: above 0 where the energy hides cost, 0 at a resolved minimum,
             below 0 where the speed along the path is uneven; 0 where cost and energy are both 0.
-        segment_cost: of each segment, ``(..., K)``.
-        segment_length: of each decoded segment, ``(..., K)``.
-        step_lengths: the distance of its two decoded ends, ``(..., K)``.
-        tunnels: True where a segment hides, behind its endpoints, more than 1 % of the path's cost and more than a
-            quarter of what it seems to cost, ``(..., K)``.
-        decoded: the points that the audit had the generator decode, ``(...)``.
-        limited: True where chords are so short that the generator's rounding shows in them, ``(...)``: lengths are then
-            measured by its Jacobian, and the energy says little.
-        settled: False where the cost of some segment still moved at the finest subdivision, 512 parts and 8,192 cells,
-            or is not a number, ``(...)``.
+        segment_cost: the cost of each segment, ``(..., K)``.
+        segment_length: the length of each decoded segment, ``(..., K)``.
+        step_lengths: the distance of the decoded ends of each segment, ``(..., K)``.
+        tunnels: True where a segment hides more than 1 % of the path's cost and more than a quarter of its discrete
+            cost, ``(..., K)``.
+        decoded: the number of points that the audit decoded, ``(...)``.
+        limited: True where chords are so short that the generator's rounding dominates them, ``(...)``: lengths are
+            then measured by its Jacobian, and the energy is not reliable.
+        settled: False where the cost of some segment still changed at the finest subdivision, 512 parts and 8,192
+            cells, or is not a number, ``(...)``.
     """
 
     cost: Float[Tensor, "*batch"]
@@ -74,7 +73,7 @@ class Audit:
 
     @classmethod
     def unknown(cls, latents: Tensor) -> Audit:
-        """Returns an audit of polylines ``(..., K+1, D)`` with all zeros: before it is made, or of an empty batch."""
+        """Returns an audit of polylines ``(..., K+1, D)`` with all zeros, as a placeholder or for an empty batch."""
         by_path, by_segment = latents.new_zeros(latents.shape[:-2]), latents.new_zeros(latents.shape[:-1])[..., 1:]
         marks = {"tunnels": by_segment.bool(), "settled": by_path.bool(), "limited": by_path.bool()}
         of_segments = dict.fromkeys(("segment_cost", "segment_length", "step_lengths"), by_segment)
@@ -86,7 +85,7 @@ class Audit:
         return Audit(*(getattr(self, field.name)[rows] for field in fields(self)))
 
     def with_rows(self, rows: Tensor, other: Audit) -> Audit:
-        """Returns a copy that holds the ``other`` audit of the polylines ``rows``; whoever has this one keeps it."""
+        """Returns a copy that has the ``other`` audit in ``rows``."""
         found = [getattr(self, field.name).clone() for field in fields(self)]
         for mine, field in zip(found, fields(self), strict=True):
             mine[rows] = getattr(other, field.name)
@@ -95,14 +94,14 @@ class Audit:
 
 @dataclass
 class _Measured:
-    """What ``n`` segments measure.
+    """The measurements of ``n`` segments.
 
     Attributes:
-        cost: by all parts, by half and by a quarter of them, ``(n, 3)``.
-        length: likewise.
+        cost: the cost by all parts, by half and by a quarter of them, ``(n, 3)``.
+        length: the length by all parts, by half and by a quarter of them, ``(n, 3)``.
         coarse: the cost by all parts and half the cells, ``(n,)``.
         chord: the distance of the two ends, ``(n,)``.
-        limited: whether the lengths come from the Jacobian, ``(n,)``.
+        limited: True where the lengths come from the Jacobian, ``(n,)``.
     """
 
     cost: Tensor
@@ -156,7 +155,7 @@ class _Subdivision:
         )
 
     def _speeds(self, latents: Tensor, parts: int) -> Tensor:
-        """The lengths of all parts by the midpoint rule for the Jacobian's, ``(n, s * parts)``: no cancellation."""
+        """Computes the lengths of all parts from the Jacobian at their midpoints, ``(n, s * parts)``."""
         ends = subdivide(latents, parts)
         middle, step = 0.5 * (ends[:, 1:] + ends[:, :-1]), latents.diff(dim=1).repeat_interleave(parts, 1) / parts
         points, tangents = middle.flatten(0, 1), step.flatten(0, 1)
@@ -168,11 +167,10 @@ class _Subdivision:
 
 
 def below_resolution(data: Float[Tensor, "B P M"], size: Float[Tensor, "B K"]) -> Bool[Tensor, " B"]:
-    """The polylines whose chords are so short that the generator's rounding shows in them.
+    """Marks the polylines whose chords are so short that the generator's rounding dominates them.
 
-    A chord is a difference: where the values carry a relative error of some twenty roundings, it must be some hundred
-    times as long to be right to a per cent. The rounding is that of the narrowest type which holds all values exactly:
-    a generator in half precision shows in what it makes.
+    A chord is a difference: to be accurate to a per cent, it must be about a hundred times longer than the error of the
+    values, some roundings of the narrowest type that holds all values exactly.
 
     Args:
         data: decoded points ``(B, P, M)``.
@@ -185,7 +183,7 @@ def below_resolution(data: Float[Tensor, "B P M"], size: Float[Tensor, "B K"]) -
 
 
 def _precision(data: Tensor) -> float:
-    """The relative rounding of the narrowest type that holds all values exactly."""
+    """Returns the relative rounding of the narrowest type that holds all values exactly."""
     precision = torch.finfo(data.dtype).eps
     for dtype in (torch.bfloat16, torch.float16, torch.float32):
         if torch.finfo(dtype).eps > precision and torch.equal(data.to(dtype).to(data.dtype), data):
@@ -194,11 +192,11 @@ def _precision(data: Tensor) -> float:
 
 
 def _quantum(data: Tensor) -> Tensor:
-    """The step of quantised values such as pixels, ``(B,)``; 0 where values are not quantised.
+    """Returns the step of quantised values such as pixels, ``(B,)``; 0 for other values.
 
-    Along a path a quantised value stays the same for a while, then changes by a whole number of steps.
+    Along a path a quantised value stays constant, then changes by a whole number of steps.
     """
-    change = data[..., :: max(1, data.shape[-1] // _WATCHED)].diff(dim=1).abs()
+    change = data[..., :: max(1, data.shape[-1] // _INSPECTED)].diff(dim=1).abs()
     change = change.nan_to_num(0.0, 0.0)
     changes = change > 0
     step = change.masked_fill(~changes, torch.inf).amin((1, 2))
@@ -211,24 +209,24 @@ def _quantum(data: Tensor) -> Tensor:
 
 
 def _finite_or_wall(size: Tensor) -> Tensor:
-    """The sizes, infinite where the generator gives NaN or infinity: a path that passes there has crossed a wall."""
+    """Returns the sizes, infinite where the generator gives NaN or infinity, which counts as a wall."""
     return size.nan_to_num(math.inf, math.inf)
 
 
 def _excess(values: Tensor, segments: int) -> Tensor:
-    """What finer and finer parts would still add to ``values`` ``(n, 3)`` by all, half and a quarter of the parts.
+    """Extrapolates the correction of ``values`` ``(n, 3)``, by all, half and a quarter of the parts, to finer parts.
 
-    On a smooth curve the error of the chords falls fourfold when the parts are halved, on one with many kinks twofold;
-    which of it, or what between, shows in the sums over each path.
+    When the parts are halved, the error of chords falls fourfold on a smooth curve and twofold on one with many kinks;
+    the sums over each path determine the ratio.
     """
-    last, before = _moved(values[:, 0], values[:, 1]), _moved(values[:, 1], values[:, 2])
+    last, before = _difference(values[:, 0], values[:, 1]), _difference(values[:, 1], values[:, 2])
     by_path = last.reshape(-1, segments).sum(-1)
     ratio = (before.reshape(-1, segments).sum(-1) / by_path).nan_to_num(4).clamp(2, 4)
     return last / (ratio.repeat_interleave(segments) - 1)
 
 
-def _moved(one: Tensor, other: Tensor) -> Tensor:
-    """By how much two costs differ; 0 where both are infinite."""
+def _difference(one: Tensor, other: Tensor) -> Tensor:
+    """Computes the difference of costs; 0 where both are infinite."""
     return torch.where(one == other, 0, one - other)
 
 
@@ -242,10 +240,10 @@ def audit(
     tolerance: float = 1e-3,
     max_points: int | None = None,
 ) -> Audit:
-    r"""Subdivide every segment until its cost settles; say what the polyline truly costs and where it tunnels.
+    r"""Audits polylines: subdivides every segment until its cost settles, and finds tunnelling segments.
 
-    A path has settled when a quarter of what extrapolation adds, and what taking half the cells changes, is less than
-    ``tolerance`` times its cost; until then the segments above their share are measured more finely. No graph is kept.
+    A path has settled when a quarter of the extrapolated correction, and the change on half the cells, is less than
+    ``tolerance`` times its cost; until then the segments above their share are measured more finely. It keeps no graph.
 
     Args:
         latents: ``(..., K+1, D)``.
@@ -289,7 +287,7 @@ def audit(
             cost = facts.cost[:, 0] + excess
             allowed = tolerance * cost.reshape(-1, segments).sum(-1)
             rough = _worst(excess.abs() * _DOUBT, allowed, segments)
-            coarse = _worst(_moved(facts.cost[:, 0], facts.coarse).abs(), allowed, segments)
+            coarse = _worst(_difference(facts.cost[:, 0], facts.coarse).abs(), allowed, segments)
             if doubling > _DOUBLINGS or not bool((rough | coarse).any()):
                 break
             for rows, parts in ((rough, _PARTS << doubling), (coarse & ~rough, _PARTS)):
@@ -299,12 +297,12 @@ def audit(
         segment_cost = cost.reshape(*batch, segments)
         segment_length = (facts.length[:, 0] + _excess(facts.length, segments)).reshape(*batch, segments)
         total = segment_cost.sum(-1)
-        seen = (2 * energy).sqrt()
+        discrete = (2 * energy).sqrt()
         return Audit(
             cost=total,
             length=segment_length.sum(-1),
             energy=energy,
-            gap=torch.where(total == seen, 0, total / seen - 1),
+            gap=torch.where(total == discrete, 0, total / discrete - 1),
             segment_cost=segment_cost,
             segment_length=segment_length,
             step_lengths=steps,
@@ -325,10 +323,7 @@ def is_tunnelling(
 
 
 def _worst(error: Tensor, allowed: Tensor, segments: int) -> Tensor:
-    """The segments to be measured more finely: where a path's errors sum to more than ``allowed``, those above a share.
-
-    A segment whose error is not a number is always among them.
-    """
+    """Marks the segments above their share of ``allowed`` where a path's errors sum to more, or are not numbers."""
     by_path = error.reshape(-1, segments)
     share = allowed[:, None] / segments
     return (~(by_path <= share) & ~(by_path.sum(-1, keepdim=True) <= allowed[:, None])).flatten()

@@ -54,8 +54,8 @@ def leaf_and_view(points: Tensor) -> tuple[Tensor, Tensor]:
 def in_weights_dtype(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
     """Returns ``function``, fed in the dtype of its weights where these are half precision and it takes no other.
 
-    Every dtype is tried once, with one point of zeros. A function that is neither a module nor a
-    method of one stays as it is.
+    Every dtype is tried once, with one point of zeros. Other functions than modules and their methods are returned
+    unchanged.
     """
     weights = _weights_dtype(function)
     if weights not in _HALF:
@@ -104,14 +104,14 @@ def training_parts(module: object) -> str:
     if not isinstance(module, nn.Module):
         return ""
     fixed = tuple(f"{name}." if name else "" for name, part in module.named_modules() if _is_exported(part))
-    busy, calm = [], False
+    busy, any_in_eval = [], False
     for name, part in module.named_modules():
         training = getattr(part, "training", False)  # frozen TorchScript has no mode: it is in eval mode for good
         exported = f"{name}.".startswith(fixed) if fixed else False
-        calm |= not training or exported
+        any_in_eval |= not training or exported
         if training:
             busy.append((name or type(part).__name__, part))
-    names = [name for name, part in busy if not calm or _asks_for_mode(part)]
+    names = [name for name, part in busy if not any_in_eval or _asks_for_mode(part)]
     return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
 
 

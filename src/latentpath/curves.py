@@ -1,4 +1,4 @@
-r"""Polylines in the latent space: the two baselines, and where to put points along a curve.
+r"""Polylines in the latent space: the two baselines, and points along a curve.
 
 A *polyline* is a tensor ``(..., K+1, D)``: K segments, the first and last point its endpoints. The baselines are the
 straight line :math:`(1-t)a + tb` and the spherical one, which turns the direction at constant angular speed (Shoemake
@@ -16,7 +16,8 @@ from ._validate import check_pair, check_points, whole_number
 
 __all__ = ["arc_length", "at_arc", "even_arc", "lerp", "slerp", "spaced", "subdivide"]
 
-_FINE = 8  # the parts that a segment is cut into to find points along it
+_FINE = 8
+"""The parts of a segment in which points are placed along it."""
 
 
 def _parameters(start: Tensor, end: Tensor, segments: SupportsIndex) -> Tensor:

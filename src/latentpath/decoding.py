@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ._batching import blocks
+from ._validate import describe
 from .callables import any_precision, in_weights_dtype
 from .errors import InputError
 
@@ -28,10 +29,10 @@ Embed = Callable[[Tensor], Tensor] | Literal["latent"] | None
 
 
 def points_to_data(generator: Generator, embed: Embed = None) -> Callable[[Tensor], Tensor]:
-    """The map ``(N, D) -> (N, M)`` whose output lengths are measured in: generator, then ``embed``, then flattened.
+    """Returns the map ``(N, D) -> (N, M)`` to the measured space: generator, then ``embed``, then flattened.
 
-    What comes out is in the latents' dtype, whatever the generator computes in. A network in half precision is given
-    latents in its own dtype, and half-precision data reach ``embed`` in the latents' dtype.
+    The result has the latents' dtype. A network in half precision is given latents in its own dtype, and half-precision
+    data reach ``embed`` in the latents' dtype.
 
     Raises:
         InputError: ``embed`` is neither None, "latent", nor callable.
@@ -39,14 +40,10 @@ def points_to_data(generator: Generator, embed: Embed = None) -> Callable[[Tenso
     if embed is None:
         decode = in_weights_dtype(generator)
         return lambda z: decode(z).flatten(1).to(z.dtype)
-    if isinstance(embed, str):
-        if embed != "latent":
-            raise InputError(f'embed must be None, "latent" or a callable from data to features, got {embed!r}')
+    if isinstance(embed, str) and embed == "latent":
         return lambda z: z
     if not callable(embed):
-        raise InputError(
-            f'embed must be None, "latent" or a callable from data to features, got {type(embed).__name__}'
-        )
+        raise InputError(f'embed must be None, "latent" or a callable from data to features; got {describe(embed)}.')
     data, features = any_precision(generator), in_weights_dtype(embed)
     return lambda z: features(data(z)).flatten(1).to(z.dtype)
 
@@ -54,14 +51,14 @@ def points_to_data(generator: Generator, embed: Embed = None) -> Callable[[Tenso
 def decode(
     latents: Float[Tensor, "*batch D"], generator: Generator, embed: Embed = None, max_points: int | None = None
 ) -> Float[Tensor, "*batch M"]:
-    """Latents ``(..., D)`` to points ``(..., M)`` of the space in which lengths are measured."""
+    """Computes the points ``(..., M)`` of latents ``(..., D)`` in the measured space."""
     to_data, flat = points_to_data(generator, embed), latents.reshape(-1, latents.shape[-1])
     data = torch.cat([to_data(flat[block]) for block in blocks(len(flat), max_points)])
     return data.reshape(*latents.shape[:-1], -1)
 
 
 def chords(data: Float[Tensor, "*batch P M"]) -> Float[Tensor, "*batch K"]:
-    """The distance ``(..., K)`` of consecutive points; its gradient at distance 0 is 0."""
+    """Computes the distances ``(..., K)`` of consecutive points; the gradient at distance 0 is 0."""
     square = data.diff(dim=-2).square().sum(-1)
     still = square == 0
     return torch.where(still, 0, torch.where(still, 1, square).sqrt())
@@ -70,7 +67,7 @@ def chords(data: Float[Tensor, "*batch P M"]) -> Float[Tensor, "*batch K"]:
 def decoded_chords(
     latents: Float[Tensor, "*batch P D"], generator: Generator, embed: Embed = None, max_points: int | None = None
 ) -> Float[Tensor, "*batch K"]:
-    """The numbers of ``chords(decode(...))``, holding no more than ``max_points`` decoded points at a time."""
+    """Computes ``chords(decode(...))``, holding at most ``max_points`` decoded points at a time."""
     if latents.numel() == 0:
         return latents.new_zeros(*latents.shape[:-2], latents.shape[-2] - 1)
     to_data, flat = points_to_data(generator, embed), latents.reshape(-1, latents.shape[-1])
@@ -79,6 +76,6 @@ def decoded_chords(
         data = to_data(flat[block])
         sizes.append(chords(data if last is None else torch.cat([last, data])))
         last = data[-1:].clone()  # a view would keep the whole block
-    # of all points in a row: also from the end of one polyline to the start of the next, which nobody asked for
+    # the chords of all points in a row include those from the end of one polyline to the start of the next
     size = torch.nn.functional.pad(torch.cat(sizes), (0, 1))
     return size.reshape(latents.shape[:-1])[..., :-1]

@@ -1,9 +1,9 @@
 r"""Fitting a density to samples or encodings, in the directions in which they vary.
 
 Encodings often fill a subspace only: a linear layer of rank 8 before 64 latents, a collapsed auto-encoder, unused
-latents. A density over all of :math:`\mathbb R^D` cannot describe them: whatever its width across the subspace, its
-own samples scatter there and the encodings do not, so that every encoding is likelier than any sample, and its realism
-index is 1. So the density is fitted along the subspace, in the coordinates that have unit variance,
+latents. A density over all of :math:`\mathbb R^D` cannot describe them: its samples scatter across the subspace and the
+encodings do not, so that every encoding is likelier than any sample, and its realism index is 1. So the density is
+fitted along the subspace, in the coordinates that have unit variance,
 
 .. math:: \log f(z) = \log p(u) - \log\mathrm{vol} - \frac{|r|^2}{2 \sigma_0^2}, \qquad
           u = S^{-1} V^\top y,\quad r = y - V V^\top y,\quad y = (z - \mu) / s,
@@ -11,8 +11,8 @@ index is 1. So the density is fitted along the subspace, in the coordinates that
 where :math:`s` are the standard deviations of the coordinates, :math:`V` the directions that vary, :math:`S` the
 deviations along them, and :math:`p` a mixture of normals with full covariances. Samples lie on the subspace, as the
 encodings do. Off it the density falls with a deviation :math:`\sigma_0`, the floor: a share of the mean deviation along
-the subspace, and well above what the encodings themselves scatter, so that the index leads paths back and the
-encodings pay nothing. A direction varies if its deviation is above 1e-3 of the largest one.
+the subspace, and well above the residuals of the encodings, so that the index leads paths back to the subspace at no
+cost for the encodings. A direction varies if its deviation is above 1e-3 of the largest one.
 """
 
 import math
@@ -35,16 +35,16 @@ _FLOOR = 0.1
 
 _ABOVE_RESIDUAL = 10.0  # the least floor, relative to the deviation of the encodings across the subspace
 _POINTS = 5
-"""The distinct points for every parameter of a component's mean; with fewer it would shrink onto a few of them."""
+"""The distinct points for every parameter of a component's mean; with fewer it could shrink onto a few points."""
 
 
 class SubspaceDensity(Distribution):
-    """A mixture of normals on a subspace, which falls off steeply across it; see `latentpath.density_fit`.
+    """A mixture of normals on a subspace, with a steep fall across it; see `latentpath.density_fit`.
 
     Attributes:
-        mixture: in the coordinates of the subspace, event shape ``(R,)``.
+        mixture: the mixture in the coordinates of the subspace, event shape ``(R,)``.
         center: ``(D,)``.
-        basis: from these coordinates to latents, ``(R, D)``.
+        basis: the map from these coordinates to latents, ``(R, D)``.
         rank: ``R``, the number of directions that vary.
     """
 
@@ -117,15 +117,15 @@ def fit(
 
     In the coordinates of unit variance, ``K = 1, 2, ...`` components are fitted by expectation maximisation in float64,
     and the search stops once two more components in a row have not lowered the Bayesian information criterion. Rows
-    that occur more than once count once: a component would shrink onto them.
+    that occur more than once count once, since a component would shrink onto them.
 
     Args:
         latents: ``(N, D)``, finite; the unit is the latent's. Of the ``R`` directions in which they vary (most often
             all, ``R = D``) there must be more than ``R + 1`` distinct rows.
         max_components: the largest ``K`` tried; also limited to one for ``5 (R + 1)`` distinct rows.
         seed: the seed of the k-means start; the global random state stays as it was.
-        callback: called after every fit with its number of components and its criterion; a true answer ends the search.
-        progress: whether to show a progress bar; None as in `latentpath.interpolate`.
+        callback: called after every fit with its number of components and its criterion; a true result ends the search.
+        progress: True shows a progress bar; None as in `latentpath.interpolate`.
 
     Returns:
         ``MixtureSameFamily`` of ``MultivariateNormal`` with event shape ``(D,)``, or a `SubspaceDensity` where the

@@ -87,7 +87,7 @@ def discrete_cost(
 ) -> Float[Tensor, "*batch"]:
     r"""The discrete cost of a polyline, :math:`\sum_i \bar w_i |G(x_{i+1}) - G(x_i)|` (paper, Definition 2).
 
-    It tends to :math:`-\log ri(\gamma)` as K grows, and knows nothing of what lies between the points: use `audit`
+    It tends to :math:`-\log ri(\gamma)` as K grows, and ignores the polyline between its points: use `audit`
     for the cost of the polyline itself. Arguments and errors as for `energy`; returns ``(...)`` in units of the
     measured space.
 
@@ -131,15 +131,15 @@ def length(
 def even_in_data(
     latents: Float[Tensor, "*batch P D"], generator: Generator, frames: SupportsIndex, *, max_points: int | None = None
 ) -> Float[Tensor, "*batch Q D"]:
-    """``frames`` points along any polyline whose decoded points are evenly spaced along the decoded curve: for a film.
+    """Computes ``frames`` points along any polyline that are evenly spaced along the decoded curve, as for a film.
 
     A solved path has constant speed in the metric instead (`latentpath.Path.at` has both). Every segment is cut into
-    eight, and the curve taken as straight in between: where it leaps within an eighth, so do the frames.
+    eight parts with a straight curve between, so that frames jump where the curve jumps within a part.
 
     Args:
         latents: ``(..., K+1, D)``.
         generator: ``(N, D) -> (N, ...)``.
-        frames: how many, endpoints included; these are bit-identical.
+        frames: the number of points, endpoints included, which are bit-identical.
         max_points: the most points the generator is given in one call; None for all at once.
 
     Returns:

@@ -1,8 +1,7 @@
 """The exceptions of latentpath, public as ``latentpath.errors``.
 
 All derive from `LatentPathError`, so one ``except`` catches them; each also derives from the built-in
-exception a Python programmer would expect (`ValueError`, `FileNotFoundError`, ...). Messages say what was
-expected, what came, and what to do.
+exception a Python programmer would expect (`ValueError`, `FileNotFoundError`, ...).
 """
 
 import importlib.util
@@ -98,7 +97,7 @@ def require(purpose: str, extra: str, *modules: str) -> None:
     Args:
         purpose: the work that needs the libraries, for the message.
         extra: the extra that has them.
-        modules: those of `EXTRAS` that are needed; all of the extra's where none is named.
+        modules: the needed modules of `EXTRAS`; all of the extra by default.
 
     Raises:
         MissingDependencyError: one of them is not installed.

@@ -1,4 +1,4 @@
-"""The main entry: validates, draws straight lines, lowers their energy, audits, and returns a `Path`."""
+"""The main entry: validates arguments, lowers the energy of straight lines, audits, and returns a `Path`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ._progress import Report, progress_bar
-from ._validate import agreed, real_number, whole_number
+from ._validate import agreed, describe, real_number, whole_number
 from ._words import counted
 from .audit import Audit
 from .callables import without_autocast
@@ -71,15 +71,15 @@ def interpolate(
     callback: Callback | None = None,
     progress: bool | None = None,
 ) -> Path:
-    r"""Finds the path along which a generator keeps producing realistic things (paper, Section 5).
+    r"""Finds the path along which the output of a generator stays realistic (paper, Section 5).
 
     Call it as ``interpolate(generator, prior, start, end)``, or as ``interpolate(model, start, end)`` with a
     `latentpath.Model`, which knows its prior.
 
-    Minimises the energy of equation 3 over the interior points, from the straight line, and so the length in the metric
-    :math:`\log^2(\alpha\,ri)\,J^T J` of Theorem 1; audits what came out. All pairs of the batch are solved together.
-    Where a simplex, a box or half-lines bound the prior's support, the unknowns are unconstrained coordinates of it;
-    the path is one of straight segments in the latents all the same (see `latentpath.solvers.bounded_support`).
+    It minimises the energy of equation 3 over the interior points, from the straight line, and so the length in the
+    metric :math:`\log^2(\alpha\,ri)\,J^T J` of Theorem 1, and audits the result. All pairs are solved together. Where a
+    simplex, a box or half-lines bound the prior's support, the unknowns are unconstrained coordinates of the support;
+    segments stay straight in the latents (see `latentpath.solvers.bounded_support`).
 
     Args:
         generator: latents ``(N, D)`` to data ``(N, ...)``: any deterministic, differentiable callable that treats the
@@ -90,44 +90,44 @@ def interpolate(
             ``log_prob`` and ``sample``, such as a flow of nflows or normflows), a `RealismIndex` or
             another index (`TypicalityIndex`, `ScoreIndex` and its kinds), or a callable ``(..., D) -> (...)`` that
             gives ``log(alpha * ri)``.
-        start: ``(D,)`` or ``(B, D)``; a single one serves all pairs, on either side.
+        start: ``(D,)`` or ``(B, D)``; a single start or end serves all pairs.
         end: ``(D,)`` or ``(B, D)``.
         segments: ``K``, at least 2.
-        alpha: the scale of the index, in (0, 1]; None for 0.9. For a density only: an index or a callable carries its
-            own, and another one beside it is refused.
+        alpha: the scale of the index of a density, in (0, 1]; None for 0.9. An index or a callable carries its own, and
+            another value is refused.
         embed: the space in which lengths are measured: None for the generator's output, ``"latent"``, or a callable
             from the generator's output to features.
         solver: a solver of `latentpath.solvers`, or the name of one: ``"multilevel"`` (L-BFGS from
             coarse to fine, the default), ``"lbfgs"``, ``"adam"``, ``"gradient_descent"`` (the paper's).
-        tol: the relative gain in cost that is not worth more work: a path has converged when its predicted gain stays
-            below a fiftieth of this, or is below this and falls slowly. On smooth generators the cost is then about
-            this close to the local minimum; on ones with kinks (ReLU) one or two per cent may be left. None for 0.001,
-            or for the tolerance that a solver instance carries.
+        tol: the relative gain in cost below which a solve ends: a path has converged when its predicted gain stays
+            below a fiftieth of ``tol``, or is below ``tol`` and falls slowly. On smooth generators the cost is then
+            within about ``tol`` of the local minimum; on ones with kinks (ReLU) more may remain. None for 0.001, or for
+            the tolerance of a solver instance.
         max_evaluations: path evaluations each path may spend; None for 1,000 from each start. The finest level is
-            always reached, and the audit comes on top (``path.audit.decoded`` says how many points it decoded).
+            always reached, and the audit is not counted (``path.audit.decoded`` is its number of decoded points).
         max_points: the most points the generator is given in one call; None for 512 on a CPU, whose cache is small, and
             4,096 elsewhere, fewer where the generator's output is large.
-        restarts: from how many starts to search for a lower minimum, the straight line among them: a number, ``"auto"``
-            (16, unless nothing can be lower) or a `Restarts`; None for the straight line alone. The path never costs
-            more than that one's. A start along a graph of prior samples needs scipy, from the extra
-            ``search``.
-        seed: of the starts; None for 0, or for the seed that a `Restarts` carries.
-        strict: raise `SolveError` unless every path has converged, to a finite cost.
-        callback: called with a `Progress` after every step; a true answer stops, and every path keeps the best it has.
-        progress: whether to show a progress bar; None shows one on a terminal or in a notebook, once the solve takes
-            more than two seconds, unless there is a ``callback``.
+        restarts: the number of starts of a search for a lower minimum, the straight line included; ``"auto"`` (16,
+            unless no path can be cheaper) or a `Restarts`; None for the straight line alone, whose path is never
+            cheaper. A start along a graph of prior samples needs scipy, from the extra ``search``.
+        seed: the seed of the starts; None for 0, or for the seed of a `Restarts`.
+        strict: True raises `SolveError` unless every path has converged, to a finite cost.
+        callback: called with a `Progress` after every step; a true result stops the solve, and every path keeps its
+            best polyline.
+        progress: True shows a progress bar; None shows one on a terminal or in a notebook, once the solve takes more
+            than two seconds, unless there is a ``callback``.
 
     Returns:
         A `Path`; a single pair is a batch of one.
 
     Raises:
         InputError: an argument of the wrong shape, dtype, device or range, ``tol`` or ``seed`` beside an object that
-            carries another one, NaN or infinite endpoints, an endpoint
-            where the index is 0, or a graph without a prior to sample.
-        MissingDependencyError: a graph was asked for, and scipy is not installed.
+            carries another one, NaN or infinite endpoints, an endpoint where the index is 0, or a graph without a prior
+            to sample.
+        MissingDependencyError: a graph without scipy.
         GeneratorError: a generator that is in training mode, random, coupled over the batch, not differentiable, or not
             finite at the endpoints.
-        SolveError: see ``strict``; its ``path`` holds what was found.
+        SolveError: see ``strict``; its ``path`` has the paths.
 
     Example:
         >>> import torch, latentpath as lp
@@ -141,18 +141,18 @@ def interpolate(
         segments=segments, tol=tol, max_evaluations=max_evaluations, max_points=max_points
     )
     if callback is not None and not callable(callback):
-        raise InputError(f"callback must be callable, got {type(callback).__name__}")
+        raise InputError(f"callback must be callable; got {describe(callback)}.")
     plan = Restarts.of(restarts, seed)
     bar = progress_bar("Solving", progress, quiet=callback is not None)
-    # gradients and full precision are needed, whatever the caller has switched off and on
+    # the solve needs gradients and full precision in any mode of the caller
     with torch.inference_mode(False), without_autocast(), bar as report:
         index = checked_index(prior, alpha)
         plan.check(index)
         start, end = check_endpoints(start, end, index)
         chosen = _solver(solver, tol)
         values = check_generator(generator, embed, start, end, max_points)
-        most = points_at_once(start.device, values) if max_points is None else max_points
-        source, line = Source(generator, index, embed, most), lerp(start, end, segments)
+        size = points_at_once(start.device, values) if max_points is None else max_points
+        source, line = Source(generator, index, embed, size), lerp(start, end, segments)
         path = _solved(source, line, chosen, plan, max_evaluations, _reporting(report, callback))
     if strict:
         insist(path)
@@ -175,7 +175,7 @@ def _solved(
     def solve(
         objective: Objective, begin: Tensor, audit: Callable[[Tensor], Audit], index: Any, callback: Callback | None
     ) -> tuple[State, Audit, Multistart | None]:
-        if plan.most == 1:
+        if plan.max_starts == 1:
             return *solve_audited(solver, objective, begin, audit, max_evaluations=budget, callback=callback), None
         limits = {"max_evaluations": budget, "max_total": max_evaluations}
         return search(solver, objective, begin, audit, plan, index, **limits, callback=callback)
@@ -184,16 +184,8 @@ def _solved(
     if coordinates is None:
         state, facts, found = solve(objective, line, source.audit, index, callback)
     else:
-        state, facts, found = solve_bounded(
-            coordinates,
-            solve,
-            solver,
-            objective,
-            line,
-            source.audit,
-            max_total=max_evaluations,
-            callback=callback,
-        )
+        limits: dict[str, Any] = {"max_total": max_evaluations, "callback": callback}
+        state, facts, found = solve_bounded(coordinates, solve, solver, objective, line, source.audit, **limits)
     settings = {
         "segments": line.shape[1] - 1,
         "alpha": getattr(index, "alpha", None),
@@ -220,13 +212,13 @@ def _solved(
 def _reporting(report: Report, callback: Callback | None) -> Callback:
     """Returns a callback that reports to a progress bar, and then calls the user's."""
 
-    def tell(now: Progress) -> bool | None:
-        paths = f"{now.running} of {counted(len(now.energy), 'path')} running"
+    def reporting(now: Progress) -> bool | None:
+        paths = f"{now.phase}: {now.running} of {counted(len(now.energy), 'path')} running"
         segments, evaluations = now.latents.shape[1] - 1, round(now.evaluations)
         report(None, f"{paths} on {counted(segments, 'segment')}, {counted(evaluations, 'evaluation')}")
         return None if callback is None else callback(now)
 
-    return tell
+    return reporting
 
 
 def check_options(
@@ -236,7 +228,7 @@ def check_options(
     max_evaluations: SupportsFloat | None = None,
     max_points: SupportsIndex | None = None,
 ) -> tuple[int, float | None, float | None, int | None]:
-    """Refuses numbers that no solve can have, and returns the others; a command asks before it reads or inverts.
+    """Validates the numbers of a solve and returns them.
 
     Raises:
         InputError: one is out of range, or not finite.
@@ -252,7 +244,7 @@ def check_options(
 
 
 def points_at_once(device: torch.device, values: int) -> int:
-    """The most points that a generator of ``values`` values a point is given in one call, where nobody says."""
+    """Returns the default of ``max_points`` for a generator of ``values`` values a point."""
     return max(2, min(_CPU_POINTS if device.type == "cpu" else _GPU_POINTS, _VALUES // values))
 
 
@@ -261,7 +253,7 @@ def _name(function: object) -> str:
 
 
 def insist(path: Path) -> None:
-    """Raises an error, with advice, unless every path has converged, to a finite cost.
+    """Raises an error with advice unless every path has converged, to a finite cost.
 
     Raises:
         SolveError: a path that has not converged, or whose cost is not finite.
@@ -274,7 +266,7 @@ def insist(path: Path) -> None:
     failed += [f"path {i}: its cost is {cost}" for i, cost in enumerate(path.cost.tolist()) if not math.isfinite(cost)]
     if failed:
         shown = "; ".join(failed[:8]) + (f"; and {len(failed) - 8} more" if len(failed) > 8 else "")
-        raise SolveError(" ".join([f"strict: {shown}.", *advice, "The error's .path holds what was found."]), path)
+        raise SolveError(" ".join([f"strict: {shown}.", *advice, "The error's .path has the paths."]), path)
 
 
 def _solver(solver: Solver[Any] | str | None, tol: float | None) -> Solver[Any]:
@@ -282,15 +274,11 @@ def _solver(solver: Solver[Any] | str | None, tol: float | None) -> Solver[Any]:
         solver = "multilevel"
     if isinstance(solver, str):
         if solver not in SOLVERS:
-            raise InputError(
-                f"unknown solver {solver!r}: choose from {sorted(SOLVERS)} or pass one of latentpath.solvers"
-            )
+            raise InputError(f"solver must be one of {sorted(SOLVERS)} or of latentpath.solvers; got {solver!r}.")
         return SOLVERS[solver](_TOL if tol is None else tol)
     if isinstance(solver, type):
-        raise InputError(f"solver is a class: pass an instance, {solver.__name__}(...)")
+        raise InputError(f"solver must be an instance; got the class {solver.__name__}. Pass {solver.__name__}(...).")
     if not all(callable(getattr(solver, name, None)) for name in ("init", "step", "done")):
-        raise InputError(
-            f"solver must be a name or have init, step and done (see latentpath.solvers), got {type(solver).__name__}"
-        )
+        raise InputError(f"solver must be a name or have init, step and done; got {describe(solver)}.")
     agreed("tol", tol, getattr(solver, "tol", None), solver)
     return solver

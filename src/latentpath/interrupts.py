@@ -1,10 +1,9 @@
 """Ctrl-C in every phase of a command: imports, options, its work, and the end of the process.
 
-Imported first of all. Where the process is the command ``latentpath``, an interrupt then ends it with one line and
-exit code 130, whatever library is being imported. A `KeyboardInterrupt` would not do there: the package is imported
-before any code of ours could catch it, and some libraries swallow one or print it. While a command works, Ctrl-C
-raises `KeyboardInterrupt` as in any program, so that it can keep what it has and clean up; within `first_interrupt`
-the first one only asks the work to stop.
+The package imports this module first. If the process is the command ``latentpath``, an interrupt then ends it with one
+line and exit code 130 while libraries are imported, where no code could catch a `KeyboardInterrupt` and some libraries
+suppress or print it. While a command works, Ctrl-C raises `KeyboardInterrupt` as usual, so that the command can save
+its results and clean up; within `first_interrupt` the first one only asks the work to stop.
 """
 
 from __future__ import annotations
@@ -27,15 +26,15 @@ _MODULES = {"latentpath", "latentpath.__main__"}
 
 
 def is_command() -> bool:
-    """Whether this process is ``latentpath`` or ``python -m latentpath``, and no program that imports the package."""
+    """Returns True if this process is ``latentpath`` or ``python -m latentpath``, not a program that imports it."""
     program = sys.argv[0] if sys.argv else ""
-    if program == "-m":  # the module is still being looked for
+    if program == "-m":  # Python is still finding the module
         return not _MODULES.isdisjoint(sys.orig_argv)
     return PurePath(program).stem == "latentpath"
 
 
 def end_at_once(number: int, frame: FrameType | None) -> None:
-    """Ends the process with one line: a signal handler."""
+    """Ends the process with one line, as a signal handler."""
     with contextlib.suppress(Exception):  # it may be in the middle of a write
         sys.stdout.flush()
     with contextlib.suppress(OSError):
@@ -45,7 +44,7 @@ def end_at_once(number: int, frame: FrameType | None) -> None:
 
 @contextlib.contextmanager
 def raised() -> Iterator[None]:
-    """Within it, Ctrl-C raises `KeyboardInterrupt` where it would have ended the process."""
+    """Lets Ctrl-C raise `KeyboardInterrupt` within a ``with`` block instead of ending the process."""
     if signal.getsignal(signal.SIGINT) is not end_at_once:
         yield
         return
@@ -54,23 +53,22 @@ def raised() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, end_at_once)
-        # Python notes a KeyboardInterrupt that leaves an exec of text (as libraries run while they are imported), and
-        # under -m then dies of SIGINT at the end, whatever the exit code is to be. The next exec resets the note.
+        # After a KeyboardInterrupt leaves an exec of text (libraries run some at import), Python under -m ends with
+        # SIGINT instead of the exit code. The next exec resets this flag.
         exec("")
 
 
 class Stop:
-    """Remembers that the user has asked to stop."""
+    """The request of a user to stop."""
 
     asked = False
 
 
 @contextlib.contextmanager
 def first_interrupt() -> Iterator[Stop]:
-    """Within it, the first Ctrl-C only asks to stop; the next one raises `KeyboardInterrupt`.
+    """Makes the first Ctrl-C within a ``with`` block a request to stop; the next one raises `KeyboardInterrupt`.
 
-    Signals reach the main thread alone: elsewhere this does nothing. Nor does it where Ctrl-C is ignored or handled by
-    another program already.
+    It does nothing outside the main thread, which alone receives signals, or where Ctrl-C is ignored or has a handler.
     """
     stop, usual = Stop(), signal.default_int_handler
 
@@ -90,5 +88,7 @@ def first_interrupt() -> Iterator[Stop]:
         signal.signal(signal.SIGINT, usual)
 
 
-if is_command() and signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # who ignores it, means it
+if (
+    is_command() and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+):  # else the caller ignores it on purpose
     signal.signal(signal.SIGINT, end_at_once)

@@ -295,9 +295,7 @@ class _Search:
             with torch.enable_grad():
                 leaf, view = leaf_and_view(points[block])
                 value = (measure(view) - self.target[image[block]]).square().mean(-1) / self.variance
-                if (
-                    self.penalty > 0 or self.index.kind == "uniform"
-                ):  # the walls of a uniform prior stand at any penalty
+                if self.penalty > 0 or self.index.kind == "uniform":  # a uniform prior bounds latents at any penalty
                     value = value - self.penalty * (self.index.log(view) - math.log(self.index.alpha))
                 gradients.append(torch.autograd.grad(value.sum(), leaf)[0])
             values.append(value.detach())
@@ -336,7 +334,7 @@ class _Search:
 def _distances(measure: Callable[[Tensor], Tensor], pool: Tensor, target: Tensor, size: int) -> tuple[Tensor, float]:
     """Computes squared distances ``(N, pool)`` of targets ``(N, M)`` from the pool's images, and their mean variance.
 
-    It frees the pool's images block by block: a thousand large ones do not fit in memory.
+    It frees the pool's images block by block, since a thousand large ones do not fit in memory.
     """
     parts: list[Tensor] = []
     first = measure(pool[:1])

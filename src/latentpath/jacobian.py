@@ -20,11 +20,11 @@ __all__ = ["jacobian_products", "metric_tensor", "pushforward"]
 
 
 def pushforward(to_data: Callable[[Tensor], Tensor], points: Tensor, tangents: Tensor) -> Tensor:
-    r"""The directional derivatives :math:`J(z)\,v`: points and tangents ``(N, D)`` to ``(N, M)``, no graph kept.
+    r"""Computes directional derivatives :math:`J(z)\,v`, points and tangents ``(N, D)`` to ``(N, M)``, without a graph.
 
-    Forward-mode where every operation of the generator has it; otherwise two backward passes (the derivative of the
-    vector-Jacobian product, which is linear in its vector); where there is no second one, central differences. Errors
-    of other kinds reach the caller, see `latentpath.callables.lacks_rule`.
+    It uses forward mode where every operation of the generator has it; otherwise two backward passes (the derivative of
+    the vector-Jacobian product, which is linear in its vector); without a second backward pass, central differences.
+    Other errors reach the caller, see `latentpath.callables.lacks_rule`.
     """
     try:
         with torch.no_grad(), warnings.catch_warnings():
@@ -55,10 +55,10 @@ def pushforward(to_data: Callable[[Tensor], Tensor], points: Tensor, tangents: T
 def jacobian_products(
     to_data: Callable[[Tensor], Tensor], points: Tensor, tangents: Tensor, max_points: int | None = None
 ) -> tuple[Tensor, int]:
-    r"""Several directional derivatives :math:`J(z)\,v` at every point: ``(N, D)`` and ``(N, r, D)`` to ``(N, r, M)``.
+    r"""Computes several derivatives :math:`J(z)\,v` at every point: ``(N, D)`` and ``(N, r, D)`` to ``(N, r, M)``.
 
-    Where the generator can be vectorised over tangents, the points themselves are decoded once for all of them. Also
-    returns what it cost, in forward passes of each point.
+    Where the generator can be vectorised over tangents, each point is decoded once. Also returns the number of forward
+    passes of each point.
     """
     count = tangents.shape[1]
 
@@ -90,7 +90,7 @@ def metric_tensor(
 ) -> Float[Tensor, "*batch D D"]:
     r"""The metric :math:`A_z = \log^2(\alpha\, ri(z))\, J(z)^T J(z)` of Theorem 1.
 
-    Computed from D directional derivatives. No graph is kept.
+    It is computed from D directional derivatives, without a graph.
 
     Args:
         points: ``(..., D)``.

@@ -1,7 +1,7 @@
 r"""Smooth joints: the places where two legs of a path through keyframes meet.
 
-Each leg is the best way between its ends and knows nothing of the next, so the joined curve turns sharply at its
-keyframes; where both legs lead to the same likely region it even goes back. With the data drawn at constant speed, let
+Each leg is the best path between its ends alone, so the joined curve turns sharply at its keyframes, and even goes back
+where both legs lead to the same likely region. Let the data move at constant speed, and let
 :math:`v_i` be the directions of consecutive steps :math:`\delta` (as long as the curve over all its segments). The
 *jump of the velocity* :math:`|v_{i+1} - v_i|` is 0 on a straight line, 1 at a turn of 60 degrees, 2 where the curve
 goes back.
@@ -9,10 +9,9 @@ goes back.
 Smoothing replaces a stretch of ``h`` steps on either side of a joint by two cubics (Hermite's) in the latent space.
 They meet the curve and its velocity at the far ends and go through the keyframe with one velocity: the mean of the two
 there, the chord's (Catmull and Rom 1974, "A class of local interpolating splines"), or one in the direction of the
-chord at the full or half the speed, which makes a loop of a place where the curve goes back. The longer the stretch,
-the gentler the turn and the more expensive the detour. For every joint all of these are measured for h = 2, 4, 8, ...
-up to half a leg. The cheapest one whose turns are within the bound is taken; where no affordable one meets the bound,
-the gentlest.
+chord at the full or half the speed, which turns a reversal into a loop. A longer stretch gives a gentler turn and a
+more expensive detour. For every joint all candidates are measured for h = 2, 4, 8, ... up to half a leg. The cheapest
+candidate within the bound is taken; where no affordable candidate meets the bound, the gentlest.
 """
 
 from __future__ import annotations
@@ -32,10 +31,10 @@ from .source import Source
 __all__ = ["SmoothedPath", "smoothed"]
 
 _WINDOWS = (2, 4, 8, 16, 32, 64)
-"""The stretches that are tried, in steps on either side of a joint."""
+"""The lengths of a stretch, in steps on either side of a joint."""
 
 _FINE = 4
-"""The parts of a segment when velocities are measured."""
+"""The parts of a segment for measuring velocities."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,7 @@ def smoothed(
 
 
 def _joints(legs: int, closed: bool) -> Iterator[tuple[int, int]]:
-    """The legs that meet, as pairs."""
+    """Yields the pairs of legs that meet."""
     yield from pairwise(range(legs))
     if closed:
         yield legs - 1, 0
@@ -92,7 +91,7 @@ def _joints(legs: int, closed: bool) -> Iterator[tuple[int, int]]:
 
 @dataclass(frozen=True)
 class _Joint:
-    """Two legs that meet, ``(P, D)`` and ``(Q, D)``; the largest jump there, and what it cost to make it gentle."""
+    """Two legs that meet, ``(P, D)`` and ``(Q, D)``, the largest jump there, and the rise of the cost by smoothing."""
 
     left: Tensor
     right: Tensor
@@ -101,9 +100,9 @@ class _Joint:
 
 
 def _gentlest(
-    left: Tensor, right: Tensor, step: float, bound: float, most: float, source: Source
+    left: Tensor, right: Tensor, step: float, bound: float, max_rise: float, source: Source
 ) -> tuple[_Joint, ...]:
-    """The joint before smoothing, and after it the cheapest one within ``bound``, or else the gentlest within ``most``.
+    """Returns the joint before smoothing and the cheapest one within ``bound``, or the gentlest within ``max_rise``.
 
     A joint that stays unchanged is returned alone.
     """
@@ -119,7 +118,7 @@ def _gentlest(
             legs = torch.cat([left[: -size - 1], before]), torch.cat([after, right[size + 1 :]])
             jump = _jump(legs[0][-size - 4 :], legs[1][: size + 4], step, source)
             tried.append(_Joint(*legs, jump, float(now - was)))
-    affordable = [joint for joint in tried if joint.cost <= most and joint.jump < plain.jump]
+    affordable = [joint for joint in tried if joint.cost <= max_rise and joint.jump < plain.jump]
     within = [joint for joint in affordable if joint.jump <= bound]
     if within:
         return plain, min(within, key=lambda joint: joint.cost)
@@ -127,10 +126,10 @@ def _gentlest(
 
 
 def _rounded(left: Tensor, right: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """The last ``size`` steps of one leg and the first of the next as cubics, ``(size + 1, D)`` each, in some ways."""
+    """Yields cubics, ``(size + 1, D)`` each, for the last ``size`` steps of one leg and the first of the next."""
     middle = left[-1]
     begin, end = left[-size - 1], right[size]
-    # velocities by the step, from both sides where there are points on both
+    # velocities for each step, from both sides where both have points
     arriving = left[-size] - begin if len(left) == size + 1 else (left[-size] - left[-size - 2]) / 2
     leaving = end - right[size - 1] if len(right) == size + 1 else (right[size + 1] - right[size - 1]) / 2
     chord = (end - begin) / (2 * size)
@@ -142,7 +141,7 @@ def _rounded(left: Tensor, right: Tensor, size: int) -> Iterator[tuple[Tensor, T
 
 
 def _cubic(start: Tensor, velocity: Tensor, end: Tensor, final: Tensor, size: int) -> Tensor:
-    """Hermite's cubic from ``start`` to ``end`` ``(D,)`` in ``size`` steps, with the velocities by the step."""
+    """Computes Hermite's cubic from ``start`` to ``end`` ``(D,)`` in ``size`` steps, with velocities for each step."""
     s = torch.linspace(0, 1, size + 1, dtype=start.dtype, device=start.device)[:, None]
     curve = (
         (2 * s**3 - 3 * s**2 + 1) * start
@@ -154,7 +153,7 @@ def _cubic(start: Tensor, velocity: Tensor, end: Tensor, final: Tensor, size: in
 
 
 def _jump(left: Tensor, right: Tensor, step: float, source: Source) -> float:
-    """The largest jump of the velocity, in steps counted from where the legs ``(P, D)`` and ``(Q, D)`` meet."""
+    """Computes the largest jump of the velocity, in steps from the joint of the legs ``(P, D)`` and ``(Q, D)``."""
     fine = [subdivide(leg, _FINE) for leg in (left, right)]
     data = [decode(leg, source.generator, source.embed, source.max_points) for leg in fine]
     sides = []

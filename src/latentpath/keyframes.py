@@ -1,10 +1,10 @@
 """Paths through many latents, from keyframe to keyframe, open or closed.
 
-The legs between consecutive keyframes are pairs like any others, so all of them, of all paths, are solved in one batch.
-Joined, they pass through every keyframe exactly; the points are shared out among the legs by how long these are in the
-chosen spacing, so that they lie as evenly across a joint as within a leg.
+The legs between consecutive keyframes of all paths are solved in one batch. Joined, they pass through every keyframe
+exactly; each leg gets points in proportion to its length in the chosen spacing, so that the spacing is as even across a
+joint as within a leg.
 
-At its keyframes the joined curve turns sharply; `latentpath.joint_smoothing` makes the joints smooth.
+The joined curve turns sharply at its keyframes; `latentpath.joint_smoothing` makes the joints smooth.
 """
 
 from __future__ import annotations
@@ -51,35 +51,35 @@ def interpolate_through(
     progress: bool | None = None,
     **options: Any,
 ) -> Path:
-    r"""One path through many latents: all legs solved in one batch, joined, evenly spaced across the joints.
+    r"""Finds one path through many latents: all legs are solved in one batch, joined, and evenly spaced.
 
     Args:
         generator: as for `interpolate`: a generator, or a model, ``interpolate_through(model, keyframes)``.
         prior: as for `interpolate`.
         keyframes: ``(N, D)``, or for B paths ``(B, N, D)`` or a list of B tensors ``(N, D)``; N at least 2. The paths
-            pass through them exactly. Where the generator makes the same of a latent ``(D,)`` and of a stack of them
-            ``(N, D)``, as a decoder of W+ latents does, ``(B, N, D)`` has two meanings and is refused; a list has one.
-        closed: whether it goes on from the last keyframe to the first.
-        segments: of each leg on average: the path has ``K = segments * legs``, shared out by the lengths of the legs.
-        spacing: in which they are long, and the points of a leg lie evenly: as for `Path.at`.
-        smooth: the largest jump of the velocity at a joint, in (0, 2), see `latentpath.joint_smoothing`; None leaves
-            the joints as they are.
-        max_cost_increase: the cost of smoothing one joint, as a share of the mean cost of the two legs that meet
-            there. Where the bound takes more, the joint becomes as gentle as this allows.
-        strict: raise `SolveError` unless every leg has converged, to a finite cost.
+            pass through them exactly. A generator that decodes a latent ``(D,)`` and a stack of them ``(N, D)`` to one
+            shape, as a decoder of W+ latents does, makes ``(B, N, D)`` ambiguous, which is refused; a list is clear.
+        closed: True continues from the last keyframe to the first.
+        segments: the mean number for a leg: the path has ``K = segments * legs``, in proportion to the legs' lengths.
+        spacing: the spacing of these lengths and of the points of a leg, as for `Path.at`.
+        smooth: the largest jump of the velocity at a joint, in (0, 2), see `latentpath.joint_smoothing`; None does not
+            smooth.
+        max_cost_increase: the accepted cost of smoothing one joint, as a share of the mean cost of its two legs. Where
+            the bound needs more, the joint becomes as gentle as this allows.
+        strict: True raises `SolveError` unless every leg has converged, to a finite cost.
         progress: as for `interpolate`: progress bars of the solve and of the smoothing.
         options: any others of `interpolate`.
 
     Returns:
-        A `Path` of B paths with ``joints``, the places of their keyframes. Of each path's legs it has the worst
-        outcome (``UNRESOLVED`` where its points are too few for its curve: where its audited cost is above that of the
-        legs by more than 2 %), and the mean evaluations (which is what counts as one of the whole path). The gain is
-        predicted at the joined points, the keyframes held fixed. Where it was smoothed, ``settings["smoothed"]`` has
-        for every path the jumps at its joints ``before`` and ``after``, and the ``rise`` of its cost, relatively.
+        A `Path` of B paths with ``keyframe_indices``. The outcome of a path is the worst of its legs (``UNRESOLVED``
+        where its points are too few: where its audited cost is above the legs' by more than 2 %); the evaluations are
+        the mean over the legs, one of each being one of the whole path. The gain is predicted at the joined points with
+        fixed keyframes. ``settings["smoothed"]`` of a smoothed path has the jumps at its joints ``before`` and
+        ``after``, and the relative ``rise`` of its cost.
 
     Raises:
-        InputError: keyframes of another shape, too few, or of two meanings; a bound or a share out of its range; and
-            what `interpolate` refuses.
+        InputError: keyframes of another shape, too few, or ambiguous; a bound or a share out of its range; an argument
+            that `interpolate` refuses.
         GeneratorError: as for `interpolate`.
         SolveError: see ``strict``.
 
@@ -98,17 +98,9 @@ def interpolate_through(
     segments = whole_number("segments", segments, 2)
     _check(spacing, smooth, max_cost_increase)
     count, legs = len(stops), stops.shape[1] - 1
+    ends = stops[:, :-1].flatten(0, 1), stops[:, 1:].flatten(0, 1)
     try:
-        found = interpolate(
-            generator,
-            prior,
-            stops[:, :-1].flatten(0, 1),
-            stops[:, 1:].flatten(0, 1),
-            segments=segments,
-            strict=strict,
-            progress=progress,
-            **options,
-        )
+        found = interpolate(generator, prior, *ends, segments=segments, strict=strict, progress=progress, **options)
     except SolveError as error:
         raise SolveError(f"of the {legs} legs of each path, counted path by path: {error}", error.path) from None
     assert found.source is not None
@@ -127,24 +119,29 @@ def interpolate_through(
         latents[torch.arange(count, device=latents.device)[:, None], joints] = stops
     settings = {**found.settings, "keyframes": legs + (not closed), "closed": closed, "spacing": spacing}
     if smooth is not None:
-        settings["smoothed"] = {
-            "bound": smooth,
-            "before": [each.before for each in facts],
-            "after": [each.after for each in facts],
-            "rise": [each.rise for each in facts],
-        }
+        lists = {name: [getattr(each, name) for each in facts] for name in ("before", "after", "rise")}
+        settings["smoothed"] = {"bound": smooth, **lists}
+    path = _measured(latents, joints, found, [each.cost for each in facts] or None, settings)
+    if strict:
+        insist(path)
+    return path
+
+
+def _measured(
+    latents: Tensor, joints: Tensor, found: Path, smoothed_cost: list[float] | None, settings: dict[str, Any]
+) -> Path:
+    """Audits and judges the joined paths by the ``found`` paths of their legs."""
+    assert found.source is not None
+    count, legs = len(latents), joints.shape[1] - 1
+    audit, gain = found.source.audit(latents), gain_of_curve(latents, found.source, joints)
+    discrete = _discrete_costs(audit.segment_cost, joints, found, count)
     worst = [max(found.outcome[i * legs : (i + 1) * legs], key=_WORST.index) for i in range(count)]
-    audit = found.source.audit(latents)
-    discrete, gain = (
-        _discrete_costs(audit.segment_cost, joints, found, count),
-        gain_of_curve(latents, found.source, joints),
-    )
-    was = found.cost.reshape(count, legs).sum(1) if smooth is None else gain.new_tensor([each.cost for each in facts])
-    promised = gain if smooth is None else torch.zeros_like(gain)  # a rounded joint is meant to cost more
-    outcome = outcome_of_points(
-        worst, was, audit, discrete, promised, found.settings["tol"] or TOL, config().refinement.gap
-    )
-    path = Path.measured(
+    solved_cost, judged_gain = found.cost.reshape(count, legs).sum(1), gain
+    if smoothed_cost is not None:  # smoothing raises the cost on purpose
+        solved_cost, judged_gain = gain.new_tensor(smoothed_cost), torch.zeros_like(gain)
+    tol = found.settings["tol"] or TOL
+    outcome = outcome_of_points(worst, solved_cost, audit, discrete, judged_gain, tol, config().refinement.gap)
+    return Path.measured(
         latents,
         found.source,
         audit,
@@ -155,13 +152,10 @@ def interpolate_through(
         settings=settings,
         keyframe_indices=joints,
     )
-    if strict:
-        insist(path)
-    return path
 
 
 def _discrete_costs(costs: Tensor, joints: Tensor, found: Path, count: int) -> Tensor:
-    """What was discrete of the costs ``(B, K)``: of every leg's, the share that its solve saw."""
+    """Computes discrete costs ``(B, K)`` from audited ones: each leg has the share of its solve."""
     shares = (found.discrete_segment_cost.sum(-1) / found.cost).nan_to_num(1, 1, 1).reshape(count, -1)
     discrete = costs.clone()
     for row, places in enumerate(joints.tolist()):
@@ -171,7 +165,7 @@ def _discrete_costs(costs: Tensor, joints: Tensor, found: Path, count: int) -> T
 
 
 def _checked(keyframes: Tensor | Sequence[Tensor], closed: bool, generator: Generator) -> Tensor:
-    """The keyframes of every path, ``(B, N, D)``, the first one again at the end where it is closed."""
+    """Validates the keyframes; returns ``(B, N, D)``, with the first one again at the end of closed paths."""
     if not isinstance(closed, bool):
         raise InputError(f"closed must be True or False; got {describe(closed)}.")
     if isinstance(keyframes, Tensor):
@@ -199,7 +193,7 @@ def _checked(keyframes: Tensor | Sequence[Tensor], closed: bool, generator: Gene
 
 
 def _stacked(keyframes: Sequence[Tensor]) -> Tensor:
-    """A list of ``(N, D)``, one for each path, as ``(B, N, D)``."""
+    """Returns a list of ``(N, D)``, one for each path, as ``(B, N, D)``."""
     paths = list(keyframes) if isinstance(keyframes, list | tuple) else []
     first = paths[0] if paths else None
     if not isinstance(first, Tensor) or first.ndim != 2:
@@ -218,10 +212,10 @@ def _stacked(keyframes: Sequence[Tensor]) -> Tensor:
 
 
 def _takes_stacks(generator: Generator, keyframes: Tensor) -> bool:
-    """Whether the generator makes frames of one shape of a stack of latents ``(N, D)`` and of one ``(D,)``.
+    """Returns True if the generator decodes stacks of latents ``(N, D)`` and single ones ``(D,)`` to one shape.
 
-    Decoders of W+ latents do that. One that treats leading dimensions alike, as a linear layer does, makes a stack of
-    frames of a stack of latents; most others fail.
+    Decoders of W+ latents do so. A generator that treats leading dimensions alike, such as a linear layer, decodes a
+    stack to a stack; most others fail.
     """
     if not callable(generator) or getattr(generator, "training", False) or keyframes.is_meta:
         return False
@@ -230,30 +224,23 @@ def _takes_stacks(generator: Generator, keyframes: Tensor) -> bool:
             stack, single = generator(keyframes[:1].detach()), generator(keyframes[0, :1].detach())
         except torch.OutOfMemoryError:
             raise
-        except Exception:  # whatever it raises for a shape that it was not made for; its own faults show in the solve
+        except Exception:  # an unexpected shape may raise any error; errors of the generator itself recur in the solve
             return False
     return isinstance(stack, Tensor) and isinstance(single, Tensor) and stack.shape == single.shape
 
 
 def _check(spacing: str, smooth: float | None, max_cost_increase: float) -> None:
     if spacing not in ("data", "metric", "latent"):
-        raise InputError(f'spacing must be "metric", "data" or "latent", got {spacing!r}')
+        raise InputError(f'spacing must be "metric", "data" or "latent"; got {spacing!r}.')
     if smooth is not None:
-        gentle = (
-            "It is the largest jump of the velocity at a joint: 0.5 is gentle, 1 is a turn of 60 degrees in one step."
-        )
-        real_number("smooth", smooth, above=0, below=2, advice=gentle)
-    real_number(
-        "max_cost_increase",
-        max_cost_increase,
-        above=0,
-        below=math.inf,
-        advice="It is a share of the cost, such as 0.1.",
-    )
+        advice = "0.5 is a gentle joint, 1 is a turn of 60 degrees in one step."
+        real_number("smooth", smooth, above=0, below=2, advice=advice)
+    advice = "It is a share of the cost, such as 0.1."
+    real_number("max_cost_increase", max_cost_increase, above=0, below=math.inf, advice=advice)
 
 
 def _evenly(legs: Sequence[Tensor], total: int, spacing: Spacing, source: Source) -> tuple[Tensor, list[int]]:
-    """One polyline ``(total + 1, D)`` of ``legs`` ``(P, D)``, and where these begin and end in it."""
+    """Joins ``legs`` ``(P, D)`` to one polyline ``(total + 1, D)``; also returns the indices of their ends."""
     sizes = [float(source.step_lengths(subdivide(leg, 2), spacing).sum()) for leg in legs]
     shares = _shares(sizes, total)
     parts = [
@@ -266,15 +253,15 @@ def _evenly(legs: Sequence[Tensor], total: int, spacing: Spacing, source: Source
 
 
 def _shares(sizes: Sequence[float], total: int) -> list[int]:
-    """``total`` shared out in proportion, by largest remainders, at least 1 each."""
+    """Divides ``total`` in proportion to ``sizes``, by largest remainders, at least 1 each."""
     whole = math.fsum(sizes)
     even = not 0 < whole < math.inf
     exact = [total / len(sizes) if even else total * size / whole for size in sizes]
     shares = [max(1, math.floor(value)) for value in exact]
     while sum(shares) != total:
-        wanting = [value - share for value, share in zip(exact, shares, strict=True)]
+        remainders = [value - share for value, share in zip(exact, shares, strict=True)]
         if sum(shares) < total:
-            shares[wanting.index(max(wanting))] += 1
-        else:  # those that got their 1 for nothing take it from whoever has most
+            shares[remainders.index(max(remainders))] += 1
+        else:  # the largest share makes up for the least shares of 1
             shares[shares.index(max(shares))] -= 1
     return shares

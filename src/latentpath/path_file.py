@@ -35,7 +35,7 @@ _KEYFRAMES = {"keyframe_indices": "joints"}
 """An attribute of paths through keyframes, and its name in a file."""
 
 _AUDIT_NAMES = {"step_lengths": "steps"}
-"""Attributes of an audit by the names that they have in a file."""
+"""Attributes of an audit, and their names in a file."""
 
 
 def write_path(
@@ -46,7 +46,7 @@ def write_path(
     outcome: Sequence[Outcome],
     settings: Mapping[str, Any],
 ) -> None:
-    """Writes the facts of a path, whole or not at all.
+    """Writes the attributes of a path atomically.
 
     Raises:
         MissingDataError: the folder does not exist.
@@ -72,7 +72,7 @@ def write_path(
 
 
 def read_path(file: str | os.PathLike[str]) -> dict[str, Any]:
-    """Reads the facts of a path, by the names of its attributes.
+    """Reads the attributes of a path, by name.
 
     Raises:
         InputError: ``file`` is no path.
@@ -96,7 +96,7 @@ def read_path(file: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def _facts(tensors: dict[str, Tensor], about: Mapping[str, Any]) -> dict[str, Any]:
-    """Sorts the tensors of a file; a ValueError where they do not belong together."""
+    """Returns the attributes of a path from the tensors of a file."""
     outcome = tuple(Outcome[name] for name in about["outcome"])
     if any(len(value) != len(outcome) for value in tensors.values()):
         raise ValueError("its parts are of different batch sizes")

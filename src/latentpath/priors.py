@@ -14,7 +14,7 @@ prior                density                                               where
 `fit`                Gaussian mixture fitted to encodings of data          for models that have no prior
 ==================== ===================================================== ================================
 
-The uniform ones return ``-inf`` outside their set where PyTorch's raise: a solve evaluates points outside too.
+The uniform ones return ``-inf`` outside their set, where PyTorch's raise: a solve evaluates points outside too.
 """
 
 from __future__ import annotations
@@ -124,8 +124,8 @@ def uniform_ball(
         dim: the number of coordinates ``D``, at least 1.
         radius: :math:`\rho > 0`, a number or a tensor of shape ``()``.
         center: :math:`c`, shape ``(D,)``; the origin if not given.
-        dtype: of the parameters and samples; the centre's, or PyTorch's default.
-        device: likewise.
+        dtype: the dtype of the parameters and samples; by default the centre's, or PyTorch's default.
+        device: the device of the parameters and samples, with the same default.
 
     Raises:
         InputError: a size, shape or radius that makes no ball.
@@ -163,9 +163,9 @@ def uniform_box(
     Args:
         dim: the number of coordinates ``D``, at least 1.
         low: a number, or a tensor of shape ``(D,)``.
-        high: likewise, above ``low`` in every coordinate.
-        dtype: of the parameters and samples; the tensors', or PyTorch's default.
-        device: likewise.
+        high: a number or a tensor, above ``low`` in every coordinate.
+        dtype: the dtype of the parameters and samples; by default the tensors', or PyTorch's default.
+        device: the device of the parameters and samples, with the same default.
 
     Raises:
         InputError: a size, shape or pair of bounds that makes no box.

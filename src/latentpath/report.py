@@ -1,7 +1,7 @@
-"""The report on paths: the cost of each, the realism of its points, and what independent judges say of its frames.
+"""The report on paths: cost, realism of the points, and scores of the frames by independent judges.
 
-`compare` measures several polylines between the same endpoints against one `latentpath.Source`; a `Report` is the
-table, for people and for programs.
+`compare` measures several polylines between the same endpoints by one `latentpath.Source`; a `Report` is the table, for
+people and for programs.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -33,7 +34,7 @@ BASELINES: Mapping[str, Callable[[Tensor, Tensor, int], Tensor]] = {"lerp": lerp
 """The baselines by name: ``(start, end, segments) -> (B, K+1, D)``."""
 
 LABELS = {"lerp": "straight line", "slerp": "slerp", "path": "path"}
-"""What people call the rows of a report."""
+"""The labels of the rows of a report."""
 
 _ENDED = {
     "budget spent": "stopped before converging",
@@ -57,8 +58,8 @@ class Row:
         lowest_ri: lowest realism index of the points.
         gap: cost over ``sqrt(2 E)``, less 1.
         tunnels: the number of segments that tunnel.
-        evaluations: path evaluations spent on it.
-        judged: the mean over the frames of each judge, by the judge's name.
+        evaluations: path evaluations spent.
+        judged: the mean score of each judge over the frames, by the judge's name.
     """
 
     name: str
@@ -72,7 +73,7 @@ class Row:
     judged: dict[str, list[float]]
 
     def means(self) -> dict[str, float]:
-        """The mean over the pairs of every column, by the heading of the printed table."""
+        """Returns the mean of every column over the pairs, by its heading in the printed table."""
         columns: dict[str, Sequence[float]] = {
             "cost": self.cost,
             "log index": [-c for c in self.cost],
@@ -88,7 +89,7 @@ class Row:
 
 
 _OWN = {"log index", "mean ri", "lowest ri", *(field.name for field in fields(Row))}
-"""The columns and fields of a row, which no judge may be called."""
+"""The columns and fields of a row, which are no names of judges."""
 
 _FORMATS = {"gap": "{:+.1%}", "tunnels": "{:.2f}", "evaluations": "{:.1f}", "mean ri": "{:.3f}", "lowest ri": "{:.2g}"}
 
@@ -99,8 +100,8 @@ class Report:
 
     Attributes:
         rows: one for each kind of path, the solved one last.
-        outcomes: how many paths of the solved row ended how.
-        searched: what a search from several starts found, in words; empty for a single start.
+        outcomes: the number of paths of the solved row by outcome.
+        searched: the result of a search from several starts, in words; empty for a single start.
     """
 
     rows: tuple[Row, ...]
@@ -126,7 +127,7 @@ class Report:
 
     @property
     def advice(self) -> dict[str, str]:
-        """What to try for the paths that did not converge, by the name of their outcome."""
+        """The advice for paths that did not converge, by the name of their outcome."""
         found = {name: Outcome(name).advice for name in self.outcomes}
         return {name: advice for name, advice in found.items() if advice}
 
@@ -138,9 +139,9 @@ class Report:
         return "\n".join([*aligned(self.table), *last])
 
     def verdict(self, tol: float, stopped: bool = False) -> str:
-        """The result in words: how much cheaper, in how many pairs, what the audit found, how the solves ended.
+        """Returns the result in words: the saving in cost, the tunnels in the audit, and the outcomes.
 
-        Needs the rows "lerp" and "path"; ``stopped`` says that the user ended the solve.
+        It needs the rows "lerp" and "path"; ``stopped`` is True if the user ended the solve.
         """
         line, path = self["lerp"], self["path"]
         pairs = len(path.cost)
@@ -165,14 +166,14 @@ class Report:
         return " ".join([words, *(f"Where {name}: {advice}" for name, advice in self.advice.items())])
 
     def _ended(self, pairs: int) -> str:
-        """How the solves of so many pairs ended."""
+        """Returns the outcomes in words."""
         if self.outcomes.get("converged") == pairs:
             return f"All {pairs} solves converged" if pairs > 1 else "The solve converged"
         ends = [f"{count} {_ENDED.get(name, name)}" for name, count in self.outcomes.items()]
         return f"Of the {pairs} solves {', '.join(ends)}" if pairs > 1 else f"The solve: {ends[0].removeprefix('1 ')}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything in the report, for `json`."""
+        """Returns the report as a dictionary for `json`."""
         return {
             "outcomes": self.outcomes,
             **({"advice": self.advice} if self.advice else {}),
@@ -211,7 +212,7 @@ class Report:
         return pandas.DataFrame(lines)
 
     def to_json(self) -> str:
-        """`to_dict` as JSON text; a number that is not finite is written as null."""
+        """Returns `to_dict` as JSON text; NaN and infinities become null."""
         return to_json(self.to_dict())
 
 
@@ -223,12 +224,12 @@ def compare(
     evaluations: Mapping[str, Tensor] | None = None,
     judges: Mapping[str, Judge] | None = None,
 ) -> tuple[Row, ...]:
-    """Measure polylines ``(B, K+1, D)``, given by name, against one source.
+    """Measures polylines ``(B, K+1, D)``, given by name, by one source.
 
     Args:
         paths: the polylines.
         source: generator, index and embedding.
-        audits: those that are known already, by name.
+        audits: known audits, by name; the others are measured.
         evaluations: path evaluations ``(B,)`` spent, by name; 0 where not given.
         judges: independent judges of the decoded points, by name.
 
@@ -254,8 +255,8 @@ def compare(
                     verdict = judge(frames.flatten(0, 1))
                     if not isinstance(verdict, Tensor) or verdict.shape != (frames.shape[:2].numel(),):
                         raise InputError(
-                            f"the judge {title!r} must give one number for each of {frames.shape[:2].numel()} frames, "
-                            f"it gave {tuple(verdict.shape) if isinstance(verdict, Tensor) else verdict}"
+                            f"the judge {title!r} must return one number for each of {frames.shape[:2].numel()} "
+                            f"frames; got {describe(verdict)}."
                         )
                     judged[title] = verdict.reshape(len(latents), -1).mean(-1).tolist()
         rows.append(
@@ -275,12 +276,33 @@ def compare(
 
 
 def baseline_polylines(names: Iterable[str], start: Tensor, end: Tensor, segments: int) -> dict[str, Tensor]:
-    """The baselines ``names`` between ``start`` and ``end`` ``(B, D)``.
+    """Computes the baselines ``names`` between ``start`` and ``end`` ``(..., D)``.
 
     Raises:
         InputError: a name that is not a baseline's.
     """
     unknown = [name for name in names if name not in BASELINES]
     if unknown:
-        raise InputError(f"unknown baselines {unknown}: choose from {sorted(BASELINES)}")
+        raise InputError(f"baselines must be among {sorted(BASELINES)}; got {unknown}.")
     return {name: BASELINES[name](start, end, segments) for name in names}
+
+
+def baselines_through(
+    names: Sequence[str], keyframes: Tensor, indices: Tensor | None, segments: int
+) -> dict[str, Tensor]:
+    """Computes the baselines ``names`` ``(B, K+1, D)`` through ``keyframes`` ``(B, N, D)`` at ``indices`` ``(B, N)``.
+
+    Raises:
+        InputError: a name that is not a baseline's.
+    """
+    if indices is None:
+        return baseline_polylines(names, keyframes[:, 0], keyframes[:, 1], segments)
+    found: dict[str, list[Tensor]] = {name: [] for name in names}
+    for stops, places in zip(keyframes, indices.tolist(), strict=True):
+        legs = [
+            baseline_polylines(names, a, b, right - left)
+            for (a, b), (left, right) in zip(pairwise(stops), pairwise(places), strict=True)
+        ]
+        for name, polylines in found.items():
+            polylines.append(torch.cat([*(leg[name][:-1] for leg in legs), stops[-1:]]))
+    return {name: torch.stack(polylines) for name, polylines in found.items()}

@@ -6,10 +6,10 @@ segment of a polyline costs :math:`\int w\, |(G\gamma)'|\, dt`, which is evaluat
 * **discrete** (paper, equation 3): :math:`c_i = \bar w_i\, |G(x_{i+1}) - G(x_i)|` with
   :math:`\bar w_i = -\log\bigl(\alpha\,\tfrac{ri(x_i) + ri(x_{i+1})}{2}\bigr)`, from the two ends alone;
 * **integrated**: the segment is cut into parts, and each part costs the length of its chord times the mean price on a
-  grid of the index that is finer still. The index costs next to nothing beside the generator, so a thin barrier is
-  found between decoded points.
+  still finer grid of the index. The index is cheap beside the generator, so a thin barrier is found between decoded
+  points.
 
-Standing still is free, even where the price is infinite.
+A segment of length 0 costs 0, even where the price is infinite.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class SegmentCost:
     Attributes:
         to_data: latents ``(N, D)`` to points ``(N, M)`` of the measured space.
         log_index: latents ``(..., D)`` to ``log(alpha * ri)``, ``(...)``.
-        decodes: whether the index runs the generator itself.
+        decodes: True if the index runs the generator itself.
         max_points: the most points the generator is given in one call; None for all at once.
     """
 

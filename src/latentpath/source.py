@@ -12,6 +12,7 @@ from ._batching import blocks
 from .audit import Audit, audit
 from .callables import any_precision, without_autocast
 from .decoding import Embed, Generator, chords, decoded_chords
+from .energy import energy
 from .errors import InputError
 from .index import PriorIndex, as_log_index
 from .segment_cost import Index, discrete_segment_cost
@@ -24,7 +25,7 @@ Spacing = Literal["metric", "data", "latent"]
 
 @dataclass(frozen=True)
 class Source:
-    """The origin of a path, which can decode, measure and extend it.
+    """The generator, index and embedding of a path.
 
     Attributes:
         generator: ``(N, D) -> (N, ...)``.
@@ -39,13 +40,23 @@ class Source:
     max_points: int | None = None
 
     def audit(self, latents: Tensor) -> Audit:
-        """`latentpath.audit` of polylines ``(B, K+1, D)``."""
+        """Audits polylines ``(B, K+1, D)`` by `latentpath.audit`."""
         return audit(latents, self.generator, self.index, embed=self.embed, max_points=self.max_points)
+
+    @torch.no_grad()
+    def energy(self, latents: Tensor) -> Tensor:
+        """Computes equation 3 of polylines ``(B, K+1, D)`` by `latentpath.energy`."""
+        return energy(latents, self.generator, self.index, embed=self.embed, max_points=self.max_points)
+
+    @torch.no_grad()
+    def discrete_segment_cost(self, latents: Tensor, step_lengths: Tensor) -> Tensor:
+        """Computes equation 3's segment costs ``(B, K)`` of polylines ``(B, K+1, D)`` with known step lengths."""
+        return discrete_segment_cost(as_log_index(self.index)(latents), step_lengths)
 
     @torch.no_grad()
     @without_autocast()
     def ri(self, latents: Tensor) -> Tensor:
-        """The realism index at points ``(..., D)``; for a callable log index, its exponential."""
+        """Computes the realism index at points ``(..., D)``; for a callable log index, its exponential."""
         if isinstance(self.index, PriorIndex):
             return self.index(latents)
         return as_log_index(self.index)(latents).exp()
@@ -53,27 +64,27 @@ class Source:
     @torch.no_grad()
     @without_autocast()
     def step_lengths(self, latents: Tensor, spacing: Spacing) -> Tensor:
-        """The lengths ``(..., K)`` of the segments of polylines ``(..., K+1, D)`` in a spacing.
+        """Computes the lengths ``(..., K)`` of the segments of polylines ``(..., K+1, D)`` in a spacing.
 
-        In the metric, curves through a wall have no length; they are measured in the data instead.
+        Curves through a wall have infinite length in the metric, and are measured in the data instead.
 
         Raises:
             InputError: an unknown spacing.
         """
         if spacing not in ("data", "metric", "latent"):
-            raise InputError(f'spacing must be "metric", "data" or "latent", got {spacing!r}')
+            raise InputError(f'spacing must be "metric", "data" or "latent"; got {spacing!r}.')
         if spacing == "latent":
             return chords(latents)
         size = decoded_chords(latents, self.generator, self.embed, self.max_points)
         if spacing == "data":
             return size
-        paid = discrete_segment_cost(as_log_index(self.index)(latents), size)
-        return torch.where(paid.sum(-1, keepdim=True).isfinite(), paid, size)
+        cost = self.discrete_segment_cost(latents, size)
+        return torch.where(cost.sum(-1, keepdim=True).isfinite(), cost, size)
 
     @torch.no_grad()
     @without_autocast()
     def frames(self, latents: Tensor) -> Tensor:
-        """The decoded points ``(..., *frame)`` of latents ``(..., D)``; half-precision ones in the dtype of these."""
+        """Decodes latents ``(..., D)`` to ``(..., *frame)``; half-precision frames get the dtype of the latents."""
         flat = latents.reshape(-1, latents.shape[-1])
         decode = any_precision(self.generator)
         data = torch.cat([decode(flat[block]) for block in [*blocks(len(flat), self.max_points)] or [slice(0)]])

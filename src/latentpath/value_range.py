@@ -1,8 +1,8 @@
 """The value range of frames, and the one map from it to pixels of eight bits.
 
 A generator's pixels lie in some range (low, high): low is shown as 0, black where the frames are grey, and high as 255.
-Where that range is known it is used: as an argument; as `latentpath.Model` declares it, in its card; or as an attribute
-``value_range`` of the generator. Where it is unknown the frames decide, all that are shown together:
+The range comes from an argument, from the card of a `latentpath.Model`, or from an attribute ``value_range`` of the
+generator. Otherwise all frames that are shown together determine it:
 
 ========================  =========================================================
 lowest and highest value  range
@@ -14,9 +14,9 @@ both in [0, 255]          (0, 255)
 anything else             the lowest and the highest value
 ========================  =========================================================
 
-Ends may be passed by a hundredth, for rounding. The last three rows are a guess, and a warning of the logger
-``latentpath`` says so. A dark film of a generator of [-1, 1], none of whose values is below 0,
-cannot be told from one of [0, 1] by its frames: declare the range.
+Values may exceed the ends by a hundredth, for rounding. The last three rows are a guess, with a warning of the logger
+``latentpath``. A film of a generator of [-1, 1] whose values are all above 0 looks like one of [0, 1]: declare the
+range.
 """
 
 import logging

@@ -83,7 +83,7 @@ def test_what_is_a_factory() -> None:
 @pytest.mark.parametrize(
     ("attr", "error", "message"),
     [
-        ("busy", GeneratorError, r"Net is in training mode .*call \.eval\(\) on it in that module, or name a function"),
+        ("busy", GeneratorError, r"Net must be in eval mode; .*training mode .*Call \.eval\(\) on it"),
         ("plain", InputError, "mine.nets:plain has no prior: give one with prior="),
         ("Needs", InputError, "must be a latentpath.Model, a generator, .*; got <class 'mine.nets.Needs'>"),
         ("number", InputError, "must be a latentpath.Model, a generator, .*; got 3"),

@@ -261,7 +261,7 @@ def test_a_model_of_the_user_and_ctrl_c(browser: Any, tmp_path: Path) -> None:
     ("arguments", "said"),
     [
         (["--model", "no-such-model"], "no-such-model"),
-        (["--model", "mnist-classifier"], "generates nothing"),
+        (["--model", "mnist-classifier"], "no generator"),
         (["--port", "99999"], "port must be"),
         (["--threads", "0"], "threads"),
     ],

@@ -30,7 +30,7 @@ def test_every_name_has_a_session_of_its_own(studio: Studio) -> None:
 
 def test_sessions_are_forgotten_with_their_files(tmp_path: Path) -> None:
     now = [0.0]
-    sessions = Sessions(tmp_path, lambda _: None, most=3, idle=100, clock=lambda: now[0])
+    sessions = Sessions(tmp_path, lambda _: None, limit=3, idle=100, clock=lambda: now[0])
     first = sessions.of("0")
     (first.folder / "film.mp4").write_bytes(b"x")
     for i in range(1, 4):

@@ -1,4 +1,4 @@
-"""Solvers: one protocol, and those that obey it."""
+"""The solvers, and the protocol that they follow."""
 
 from .adam import Adam
 from .bounded_support import solve_bounded

@@ -1,7 +1,7 @@
 """Adam (Kingma and Ba 2015) on the latents of the path, as most published geodesic solvers use it: a baseline.
 
-It does not descend at every step, so the best polyline so far is kept beside the one being moved. The step size halves
-when a path has gone without a new best for a while; a path whose step has become negligible has stalled.
+Adam does not descend at every step, so its state holds the best polyline beside the moving one. The step size halves
+when a path has had no new best polyline for some steps; a path with a negligible step size has stalled.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ __all__ = ["Adam", "AdamState"]
 
 @dataclass
 class AdamState(State):
-    """`State`, and for each path the point being moved, its moments and its step size.
+    """The state of `Adam`: for each path also the moving polyline, its moments and its step size.
 
     Attributes:
-        moving: interior points, ``(B, K-1, D)``.
-        slope: the gradient there, ``(B, K-1, D)``.
+        moving: the interior points of the moving polyline, ``(B, K-1, D)``.
+        slope: the gradient at these points, ``(B, K-1, D)``.
         first: the running mean of the gradient, ``(B, K-1, D)``.
-        second: the running mean of its square, ``(B, K-1, D)``.
+        second: the running mean of the squared gradient, ``(B, K-1, D)``.
         step_size: ``(B,)``.
-        since: steps since the last new best, or the last change of the step size, ``(B,)``.
+        since: steps since the last new best polyline or change of the step size, ``(B,)``.
     """
 
     moving: Tensor
@@ -50,7 +50,7 @@ class Adam(Base[AdamState]):
     Args:
         tol: the predicted relative gain in cost below which a path has converged.
         lr: the first step size, in latent units.
-        betas: the memories of the two moments, each at least 0 and below 1.
+        betas: the decay rates of the two moments, in [0, 1).
 
     Raises:
         InputError: an argument out of range.

@@ -1,8 +1,7 @@
 """Symmetric, positive definite, block-tridiagonal systems, batched: block cyclic reduction.
 
-Every other block row is eliminated at once, then every other one of what is left (Heller 1976, "Some aspects of the
-cyclic reduction algorithm for block tridiagonal linear systems"): ``log2(n)`` stages of batched products, no loop over
-the rows, and after the factorisation a solve is nothing but products.
+Each stage eliminates every other remaining block row at once (Heller 1976, "Some aspects of the cyclic reduction
+algorithm for block tridiagonal linear systems"): ``log2(n)`` stages of batched products, without a loop over the rows.
 """
 
 from __future__ import annotations
@@ -21,9 +20,9 @@ class _Stage:
     """One elimination of every other block.
 
     Attributes:
-        inverse: of the even blocks, ``(b, ceil(n/2), r, r)``.
-        ahead: that times what couples them to the odd blocks behind them, ``(b, floor(n/2), r, r)``.
-        behind: that times what couples them to the odd blocks before them, ``(b, ceil(n/2) - 1, r, r)``.
+        inverse: the inverses of the even blocks, ``(b, ceil(n/2), r, r)``.
+        ahead: ``inverse`` times the coupling to the next odd blocks, ``(b, floor(n/2), r, r)``.
+        behind: ``inverse`` times the coupling to the previous odd blocks, ``(b, ceil(n/2) - 1, r, r)``.
     """
 
     inverse: Tensor
@@ -37,7 +36,7 @@ class BlockTridiagonal:
 
     Attributes:
         stages: the eliminations, the first one first.
-        last: the inverse of the block that is left, ``(b, 1, r, r)``.
+        last: the inverse of the last remaining block, ``(b, 1, r, r)``.
     """
 
     stages: tuple[_Stage, ...]
@@ -45,7 +44,7 @@ class BlockTridiagonal:
 
     @classmethod
     def factor(cls, diagonal: Tensor, upper: Tensor, dtype: torch.dtype) -> BlockTridiagonal:
-        """From the blocks ``(b, n, r, r)`` on the diagonal and ``(b, n-1, r, r)`` above it; kept in ``dtype``."""
+        """Factorises blocks ``(b, n, r, r)`` on the diagonal and ``(b, n-1, r, r)`` above it; stores ``dtype``."""
         stages = []
         while (count := diagonal.shape[1]) > 1:
             odds = count // 2
@@ -59,54 +58,50 @@ class BlockTridiagonal:
         return cls(tuple(stages), _inverse(diagonal).to(dtype))
 
     def solve(self, right: Tensor) -> Tensor:
-        """The inverse times ``right`` ``(b, n, r, columns)``."""
-        kept = []
+        """Computes the inverse times ``right`` ``(b, n, r, columns)``."""
+        evens = []
         for stage in self.stages:
             even, odd = right[:, ::2], right[:, 1::2]
-            kept.append(even)
+            evens.append(even)
             right = odd - _times(stage.ahead.mT, even[:, : odd.shape[1]])
             right[:, : stage.behind.shape[1]] -= _times(stage.behind.mT, even[:, 1:])
-        found = _times(self.last, right)
-        for stage, even in zip(reversed(self.stages), reversed(kept), strict=True):
-            odd, filled = found, _times(stage.inverse, even)
+        solution = _times(self.last, right)
+        for stage, even in zip(reversed(self.stages), reversed(evens), strict=True):
+            odd, filled = solution, _times(stage.inverse, even)
             filled[:, : odd.shape[1]] -= _times(stage.ahead, odd)
             filled[:, 1:] -= _times(stage.behind, odd[:, : stage.behind.shape[1]])
-            found = right.new_empty(even.shape[0], even.shape[1] + odd.shape[1], *even.shape[2:])
-            found[:, ::2], found[:, 1::2] = filled, odd
-        return found
+            solution = right.new_empty(even.shape[0], even.shape[1] + odd.shape[1], *even.shape[2:])
+            solution[:, ::2], solution[:, 1::2] = filled, odd
+        return solution
 
     @classmethod
-    def cat(cls, some: Sequence[BlockTridiagonal]) -> BlockTridiagonal:
-        """Those of several batches, one after the other."""
+    def cat(cls, batches: Sequence[BlockTridiagonal]) -> BlockTridiagonal:
+        """Joins the factors of several batches."""
         stages = [
-            _Stage(
-                torch.cat([stage.inverse for stage in same]),
-                torch.cat([stage.ahead for stage in same]),
-                torch.cat([stage.behind for stage in same]),
-            )
-            for same in zip(*(one.stages for one in some), strict=True)
+            _Stage(*(torch.cat([getattr(stage, name) for stage in same]) for name in ("inverse", "ahead", "behind")))
+            for same in zip(*(batch.stages for batch in batches), strict=True)
         ]
-        return cls(tuple(stages), torch.cat([one.last for one in some]))
+        return cls(tuple(stages), torch.cat([batch.last for batch in batches]))
 
     def rows(self, rows: Tensor) -> BlockTridiagonal:
-        """The factors of some of the matrices."""
+        """Selects matrices of the batch."""
         stages = (_Stage(stage.inverse[rows], stage.ahead[rows], stage.behind[rows]) for stage in self.stages)
         return BlockTridiagonal(tuple(stages), self.last[rows])
 
     def put(self, rows: Tensor, other: BlockTridiagonal) -> None:
-        """Replace the factors of some of the matrices."""
+        """Replaces the factors of the matrices ``rows``."""
         for mine, theirs in zip(self.stages, other.stages, strict=True):
             mine.inverse[rows], mine.ahead[rows], mine.behind[rows] = theirs.inverse, theirs.ahead, theirs.behind
         self.last[rows] = other.last
 
 
 def _times(blocks: Tensor, right: Tensor) -> Tensor:
-    """The product; numbers are no matter for a matrix product."""
+    """Computes the product of blocks; blocks of one number are multiplied elementwise, which is faster."""
     return blocks * right if blocks.shape[-1] == 1 else blocks @ right
 
 
 def _inverse(blocks: Tensor) -> Tensor:
-    """The inverses of positive definite blocks; the identity where a block is not, which only slows a solver."""
+    """Computes the inverses of positive definite blocks; the identity for other blocks, which only slows a solver."""
     if blocks.shape[-1] == 1:
         return torch.where(blocks > 0, 1 / blocks, 1)
     factor, failed = torch.linalg.cholesky_ex(blocks)

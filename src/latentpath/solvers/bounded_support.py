@@ -1,17 +1,17 @@
-r"""The solve within a bounded support, where a solver of latents would stop at the walls.
+r"""The solve within a bounded support, in unconstrained coordinates.
 
 Outside the support of its prior (a simplex, a box, a half-line in every coordinate) a `RealismIndex` is 0 and the
-energy infinite. A solver that moves the latents themselves must shorten every step that crosses, for all points of the
-path at once, and stalls where the cheapest path runs along the wall; on a simplex no step at all stays on the support.
-So the unknowns are unconstrained `Coordinates`, :math:`u_i = T^{-1}(x_i)`:
+energy infinite. A solver that moves the latents themselves must shorten every step that crosses the boundary, for all
+points of the path at once, and stalls where the cheapest path runs along the boundary; on a simplex every step leaves
+the support. So the unknowns are unconstrained `Coordinates`, :math:`u_i = T^{-1}(x_i)`:
 
 .. math:: E(u) = E\bigl(T(u_0), \dots, T(u_K)\bigr), \qquad \nabla_u E = J_T^T\, \nabla_x E.
 
-The polyline stays one of straight segments in the latents: energy, mean prices and audit are those of the latents
-:math:`T(u_i)`, from the straight line on. These supports are convex, so no segment leaves them.
+The segments of the polyline stay straight in the latents: energy, mean prices and audit are evaluated at the latents
+:math:`T(u_i)`. These supports are convex, so no segment leaves them.
 
-Near a wall :math:`J_T` tends to 0, and a path may end before the points there have found their place. Where the solver
-has not clearly converged, the path is solved on, in coordinates of the smallest affine space around the support.
+Near the boundary :math:`J_T` tends to 0, and a solve may end too early. Where the solver has not clearly converged, the
+solve continues in coordinates of the smallest affine space around the support.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ from .refinement import solve_audited
 __all__ = ["solve_bounded"]
 
 
-class _Drawn:
-    """Samples of a prior in coordinates ``(n, d)``."""
+class _CoordinatePrior:
+    """The samples of a prior in coordinates ``(n, d)``."""
 
     def __init__(self, prior: Any, coordinates: Coordinates) -> None:
         self.base_dist, self.coordinates = prior, coordinates
@@ -50,13 +50,13 @@ class _Drawn:
 
 
 class _CoordinateIndex(PriorIndex):
-    """An index of latents, asked in coordinates."""
+    """An index of latents, as a function of coordinates."""
 
     _coordinates: Coordinates
 
     def __init__(self, coordinates: Coordinates) -> None:
         facts = {name: getattr(coordinates.index, name) for name in ("alpha", "samples", "seed", "kind")}
-        prior = _Drawn(coordinates.index.prior, coordinates)
+        prior = _CoordinatePrior(coordinates.index.prior, coordinates)
         self._set(prior=prior, dim=coordinates.dim, _coordinates=coordinates, **facts)
 
     def log(self, z: Tensor) -> Tensor:
@@ -64,7 +64,7 @@ class _CoordinateIndex(PriorIndex):
 
 
 class _CoordinateObjective(Objective):
-    """A objective whose unknowns are coordinates; the segments of a polyline stay straight in the latents."""
+    """An objective whose unknowns are coordinates; the segments of a polyline stay straight in the latents."""
 
     def __init__(self, objective: Objective, coordinates: Coordinates) -> None:
         def to_data(u: Tensor) -> Tensor:
@@ -97,7 +97,7 @@ class _CoordinateObjective(Objective):
 Solve = Callable[
     [Objective, Tensor, Callable[[Tensor], Audit], Any, Callback | None], tuple[State, Audit, Multistart | None]
 ]
-"""A solve of a objective from polylines, by an audit and an index, told to a callback; the minima that it found."""
+"""A solve of ``(objective, polylines, audit, index, callback)``: its state, its audit, and the result of a search."""
 
 
 def solve_bounded(
@@ -111,45 +111,45 @@ def solve_bounded(
     max_total: float | None = None,
     callback: Callback | None = None,
 ) -> tuple[State, Audit, Multistart | None]:
-    """``solve`` in unconstrained coordinates, from the straight lines ``line`` ``(B, K+1, D)``; the state in latents.
+    """Solves in unconstrained coordinates from the straight lines ``line`` ``(B, K+1, D)``; returns latents.
 
     Args:
-        coordinates: of the prior's support.
+        coordinates: the coordinates of the prior's support.
         solve: the solve, from one start or several.
-        solver: the one that ``solve`` uses.
-        objective: the energy, of latents.
+        solver: the solver that ``solve`` uses.
+        objective: the energy of latents.
         line: the straight lines.
         audit: the audit of polylines of latents.
         max_total: the path evaluations each path may spend in all; None for no limit.
-        callback: told after every step, with latents; a true answer stops everything.
+        callback: called with latents after every step; a true result stops everything.
     """
-    listen = Listener(callback)
-    begin, walled = coordinates.of_latents(line)
-    inside = _CoordinateObjective(objective, coordinates)
+    listener = Listener(callback)
+    begin, on_boundary = coordinates.of_latents(line)
+    inner = _CoordinateObjective(objective, coordinates)
     state, facts, minima = solve(
-        inside, begin, lambda u: audit(coordinates.latents(u)), inside.index, _told(coordinates, listen)
+        inner, begin, lambda u: audit(coordinates.latents(u)), inner.index, _with_latents(coordinates, listener)
     )
     same = (state.latents == begin).flatten(1).all(-1)
     found = with_interior(line, coordinates.latents(state.latents)[:, 1:-1])
     state.latents = torch.where(same[:, None, None], line, found)
-    doubtful = walled.any(-1)
+    doubtful = on_boundary.any(-1)
     facts = _measure_anew(doubtful.nonzero()[:, 0], state, facts, objective, line, audit)
     tol = getattr(solver, "tol", 1e-3)
     doubtful |= (state.outcome != Outcome.CONVERGED.code) | (state.gain > config().convergence.gain_share * tol)
     doubtful &= (state.outcome != Outcome.NON_FINITE.code) & (state.outcome != Outcome.BUDGET_SPENT.code)
-    left = (math.inf if max_total is None else max_total) - state.evaluations
-    doubtful &= left >= config().bounded_support.least_evaluations
-    for rows, most in affordable(doubtful, left, config().bounded_support.polish_evaluations):
-        if listen.stopped:
+    remaining = (math.inf if max_total is None else max_total) - state.evaluations
+    doubtful &= remaining >= config().bounded_support.least_evaluations
+    for rows, limit in affordable(doubtful, remaining, config().bounded_support.polish_evaluations):
+        if listener.stopped:
             break
-        facts = _polish(rows, Multilevel(tol), state, facts, objective, audit, coordinates.around(), most, listen)
+        facts = _polish(rows, Multilevel(tol), state, facts, objective, audit, coordinates.around(), limit, listener)
     return state, facts, minima
 
 
 def _measure_anew(
     rows: Tensor, state: State, facts: Audit, objective: Objective, line: Tensor, audit: Callable[[Tensor], Audit]
 ) -> Audit:
-    """Audits the paths ``rows``, whose points on the wall were solved for a hair inside; returns their audit."""
+    """Audits the paths ``rows``, whose boundary points were moved inside for the solve; returns all audits."""
     if len(rows) == 0:
         return facts
     found, straight = audit(state.latents[rows]), audit(line[rows])
@@ -166,7 +166,7 @@ def _measure_anew(
 
 
 def _hidden(segment_cost: Tensor, facts: Audit) -> Tensor:
-    """Which paths ``(b,)`` hide cost from the energy that the solver saw ``(b, K)``."""
+    """Marks the paths ``(b,)`` that hide cost from the energy of segment costs ``(b, K)``."""
     energy_cost = (segment_cost.shape[-1] * segment_cost.square().sum(-1)).sqrt()
     return is_tunnelling(facts.segment_cost, segment_cost).any(-1) | ~(
         facts.cost <= (1 + config().refinement.gap) * energy_cost
@@ -182,36 +182,35 @@ def _polish(
     audit: Callable[[Tensor], Audit],
     around: Coordinates | None,
     max_evaluations: float,
-    listen: Listener,
+    listener: Listener,
 ) -> Audit:
-    """Solves the paths ``rows`` on in coordinates of the affine space ``around`` the support, or in the latents."""
-    begin, inside, measure = state.latents[rows], objective, audit
+    """Continues the solve of ``rows`` in coordinates of the affine space ``around`` the support, or in the latents."""
+    begin, inner, measure = state.latents[rows], objective, audit
     if around is not None:
-        inside = _CoordinateObjective(objective, around)
+        inner = _CoordinateObjective(objective, around)
         begin, measure = around.of_latents(begin)[0], lambda y: audit(around.latents(y))
-    finer, found = solve_audited(
-        solver, inside, begin, measure, max_evaluations=max_evaluations, callback=_told(around, listen)
-    )
+    callback = _with_latents(around, listener)
+    finer, found = solve_audited(solver, inner, begin, measure, max_evaluations=max_evaluations, callback=callback)
     state.evaluations[rows] += finer.evaluations
     if around is not None:
         finer.latents = with_interior(state.latents[rows], around.latents(finer.latents)[:, 1:-1])
     hidden = _hidden(finer.segment_cost, found)
-    settled = (state.outcome[rows] == Outcome.CONVERGED.code) & (
+    same = (state.outcome[rows] == Outcome.CONVERGED.code) & (
         found.cost > (1 - config().bounded_support.polish_gain) * facts.cost[rows]
     )
-    # a little cheaper, and segment_cost less well: no better
-    found = replace(found, cost=torch.where(settled & hidden, torch.inf, found.cost))
-    finer.outcome[settled] = Outcome.CONVERGED.code
+    # hardly cheaper, and its energy hides cost: the converged path is better
+    found = replace(found, cost=torch.where(same & hidden, torch.inf, found.cost))
+    finer.outcome[same] = Outcome.CONVERGED.code
     ended = (finer.outcome == Outcome.BUDGET_SPENT.code) & (
         max_evaluations >= config().bounded_support.polish_evaluations
-    )  # the polish, not what it may spend
-    if not listen.stopped:
+    )  # the limit of the polish, not of the caller
+    if not listener.stopped:
         finer.outcome[ended] = torch.where(hidden[ended], Outcome.UNRESOLVED.code, Outcome.STALLED.code)
     return adopt_cheaper(state, facts, rows, finer, found)
 
 
-def _told(coordinates: Coordinates | None, callback: Callback) -> Callback:
-    """The callback, which is told latents whatever coordinates a solver moves."""
+def _with_latents(coordinates: Coordinates | None, callback: Callback) -> Callback:
+    """Returns a callback of coordinates that calls ``callback`` with latents."""
     if coordinates is None:
         return callback
     return lambda progress: callback(replace(progress, latents=coordinates.latents(progress.latents)))

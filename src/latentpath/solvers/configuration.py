@@ -1,10 +1,10 @@
 """The tuning constants of all solvers, in one frozen configuration.
 
-Every constant stands on a line with its unit, its meaning, and the test or benchmark that notices when it is wrong.
-``python -m benchmarks --constants`` mutates each by a factor of two and reports what changes in evaluations, energy and
+Every constant has a line with its unit, its meaning, and the test or benchmark that fails when it is wrong.
+``python -m benchmarks --constants`` mutates each by a factor of two and reports the changes in evaluations, energy and
 outcome. Sizes of memory blocks change no result, and stay where they are used.
 
-Solvers read the active configuration, ``config()``; `configured` replaces it for the time of a ``with`` block.
+Solvers read the active configuration, ``config()``; `configured` replaces it within a ``with`` block.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ __all__ = ["Configuration", "config", "configured"]
 
 @dataclass(frozen=True)
 class Convergence:
-    """When a path is good enough (see `latentpath.solvers.protocol`)."""
+    """The criterion of convergence (see `latentpath.solvers.protocol`)."""
 
     gain_share: float = 0.02  # of tol: the predicted gain of a converged path; test_closed_forms.py
-    creeping_gain: float = 20.0  # times tol: what a path that creeps may still promise; test_verdict.py
+    creeping_gain: float = 20.0  # times tol: the predicted gain accepted in a slow path; test_verdict.py
     refresh: int = 25  # steps: the preconditioner is factorised anew; test_gradient_descent.py
 
 
@@ -39,10 +39,10 @@ class LineSearch:
 
 @dataclass(frozen=True)
 class PathDescent:
-    """How L-BFGS on paths goes on and ends (see `latentpath.solvers.lbfgs`)."""
+    """The steps and the end of L-BFGS on paths (see `latentpath.solvers.lbfgs`)."""
 
     growth: float = 2.0  # of the accepted step length, up to 1; benchmark, digits
-    window: int = 3  # accepted steps between looks at the observed gain; benchmark, digits
+    window: int = 3  # accepted steps between checks of the observed gain; benchmark, digits
     idle_gain: float = 20.0  # times tol, over a window: less is not worth more work; benchmark, digits
     small_gain_steps: int = 2  # accepted steps in a row of small predicted gain, to converge; test_closed_forms.py
     slow_ratio: float = 0.3  # of the gain predicted a window ago: above, convergence is slow; benchmark, digits
@@ -50,10 +50,10 @@ class PathDescent:
 
 @dataclass(frozen=True)
 class PointSearch:
-    """How L-BFGS on points goes on and ends (see `latentpath.solvers.point_descent`)."""
+    """The steps and the end of L-BFGS on points (see `latentpath.solvers.point_descent`)."""
 
-    window: int = 10  # evaluations between looks at the observed decrease; test_inversion.py
-    halvings: int = 10  # of a coordinate that leads through a wall; test_inversion.py
+    window: int = 10  # evaluations between checks of the observed decrease; test_inversion.py
+    halvings: int = 10  # of a coordinate that leaves the support; test_inversion.py
     negligible: float = 1e-12  # absolute decrease that counts as none; test_inversion.py
 
 
@@ -61,19 +61,19 @@ class PointSearch:
 class Preconditioning:
     """The Gauss-Newton preconditioner (see `latentpath.solvers.preconditioner`)."""
 
-    full_dim: int = 32  # latents: up to here the Jacobian is measured in all directions; benchmark, mlp
-    rank: int = 16  # directions measured beyond; benchmark, mlp
+    full_dim: int = 32  # latents: at most these are measured in all directions; benchmark, mlp
+    rank: int = 16  # directions measured of more latents; benchmark, mlp
     tangents: int = 192  # Jacobian products of a path at most; benchmark, mlp
     fewest_sites: int = 4  # segments where the metric is measured; benchmark, closed forms
     most_sites: int = 8  # segments where the metric is measured; benchmark, mlp
     ridge: float = 0.05  # of the mean eigenvalue, added to the metric; benchmark, closed forms
     weight_floor: float = 0.02  # of the mean weight, added to every segment's; benchmark, closed forms
-    unseen: float = 1e-4  # of the mean eigenvalue: a direction below is not seen by the data; test_degenerate.py
+    unseen: float = 1e-4  # of the mean eigenvalue: below, the data do not depend on a direction; test_degenerate.py
 
 
 @dataclass(frozen=True)
 class Levels:
-    """Coarse paths first (see `latentpath.solvers.multilevel`)."""
+    """The coarse levels (see `latentpath.solvers.multilevel`)."""
 
     coarsest: int = 4  # segments of the coarsest level at least; benchmark, closed forms
     halvings: int = 3  # coarser levels at most; benchmark, mlp
@@ -83,15 +83,15 @@ class Levels:
 
 @dataclass(frozen=True)
 class Refinement:
-    """Where energy and audit disagree (see `latentpath.solvers.refinement`)."""
+    """The refinement of paths that hide cost (see `latentpath.solvers.refinement`)."""
 
     gap: float = 0.02  # relative excess of the audited cost that calls for refinement; test_refinement.py
     rounds: int = 8  # at most; test_refinement.py
     round_evaluations: float = 40.0  # path evaluations of a round at most; test_refinement.py
     chord_order: float = 2.5  # a chord's error falls by this when halved (4 smooth, 2 with kinks); benchmark, digits
-    hidden_share: float = 0.1  # of a segment's cost: what a part may hide; test_refinement.py
+    hidden_share: float = 0.1  # of a segment's cost: the share that a part may hide; test_refinement.py
     most_parts: int = 64  # of a segment; test_refinement.py
-    jump: float = 1.5  # audited cost over the energy's: a jump above, solved fully first; test_refinement.py
+    jump: float = 1.5  # audited over discrete cost: above, a jump, which is solved fully first; test_refinement.py
     least_evaluations: float = 4.0  # path evaluations that are worth another solve; test_refinement.py
     even_speed: float = 0.9  # discrete cost over sqrt(2E): below, points are spread anew; test_degenerate.py
     clearly_cheaper: float = 0.95  # of a bound for the initial path: below, it needs no audit; test_refinement.py
@@ -101,7 +101,7 @@ class Refinement:
 
 @dataclass(frozen=True)
 class MeshGrading:
-    """Points where the data do not see every latent (see `latentpath.solvers.mesh_grading`)."""
+    """The spacing of points for a degenerate metric (see `latentpath.solvers.mesh_grading`)."""
 
     rounds: int = 14  # at most; test_degenerate.py
     splitting_rounds: int = 6  # the first ones, which may move points; test_degenerate.py
@@ -116,7 +116,7 @@ class MeshGrading:
 
 @dataclass(frozen=True)
 class Saddles:
-    """The look off a subspace of symmetry (see `latentpath.solvers.saddles`)."""
+    """Bends off a subspace of symmetry (see `latentpath.solvers.saddles`)."""
 
     large_bend: float = 0.35  # of the distance of the ends; test_degenerate.py
     small_bend: float = 0.1  # of the distance of the ends; test_degenerate.py
@@ -165,9 +165,9 @@ class SampleGraph:
     edge_cells: int = 64  # of the index on a part of an edge; test_sample_graph.py
     neighbours: int = 8  # of every point; test_sample_graph.py
     cluster_neighbours: int = 3  # of the sparser graph that tells clusters apart; test_sample_graph.py
-    pool: int = 16  # samples looked through for each one taken; test_sample_graph.py
-    added: int = 4  # samples to one that may be added; test_sample_graph.py
-    uncovered: float = 2.0  # times the usual distance: a sample farther off is uncovered; test_sample_graph.py
+    pool: int = 16  # candidate samples for each sample of the graph; test_sample_graph.py
+    added: int = 4  # samples for each one that may be added; test_sample_graph.py
+    uncovered: float = 2.0  # times the usual distance: a farther sample is uncovered; test_sample_graph.py
     usual_quantile: float = 0.95  # of the distances of nearest neighbours; test_sample_graph.py
     shortcut: int = 8  # corners left out at once at most; test_sample_graph.py
 
@@ -176,9 +176,9 @@ class SampleGraph:
 class BoundedSupport:
     """Solves in coordinates of a bounded support (see `latentpath.solvers.bounded_support`)."""
 
-    affine: float = 1e-9  # relative second difference of a mere change of scale; test_bounded_support.py
-    pulled: float = 0.5  # coordinates: a point that a hair moves by more lies on the wall; test_bounded_support.py
-    polish_gain: float = 0.01  # relative: what a polish of a converged path must bring; test_bounded_support.py
+    affine: float = 1e-9  # relative second difference of an affine map; test_bounded_support.py
+    pulled: float = 0.5  # coordinates: a boundary point moves by more when moved inside; test_bounded_support.py
+    polish_gain: float = 0.01  # relative: the least gain of a polish of a converged path; test_bounded_support.py
     tie: float = 2e-3  # relative: a line cheaper by less is the same minimum; test_bounded_support.py
     polish_evaluations: float = 60.0  # path evaluations at most; test_bounded_support.py
     least_evaluations: float = 20.0  # path evaluations that are worth a polish; test_bounded_support.py
@@ -186,7 +186,7 @@ class BoundedSupport:
 
 @dataclass(frozen=True)
 class Baselines:
-    """Gradient descent and Adam."""
+    """Gradient descent and Adam (see `latentpath.solvers.gradient_descent` and `latentpath.solvers.adam`)."""
 
     growth: float = 1.25  # of the step size after an accepted trial; test_gradient_descent.py
     shrinkage: float = 0.5  # of the step size after a refused trial; test_gradient_descent.py
@@ -197,7 +197,7 @@ class Baselines:
 
 @dataclass(frozen=True)
 class Configuration:
-    """All tuning constants, by what they tune."""
+    """All tuning constants, one section for each module."""
 
     convergence: Convergence = field(default_factory=Convergence)
     line_search: LineSearch = field(default_factory=LineSearch)
@@ -226,7 +226,7 @@ def config() -> Configuration:
 
 @contextmanager
 def configured(configuration: Configuration) -> Iterator[None]:
-    """Makes another configuration the active one, in this thread, for the time of a ``with`` block.
+    """Makes another configuration the active one, in this thread, within a ``with`` block.
 
     Example:
         >>> from dataclasses import replace

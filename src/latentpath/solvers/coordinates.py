@@ -1,8 +1,8 @@
 r"""Unconstrained coordinates of a prior's bounded support: a simplex, a box, half-lines.
 
 `torch.distributions.biject_to` knows a bijection :math:`T` from :math:`\mathbb R^d` onto the support of many priors
-(:math:`d = D - 1` on a simplex). In the coordinates :math:`u = T^{-1}(z)` there is no wall that a step could cross; on
-the wall itself they are infinite.
+(:math:`d = D - 1` on a simplex). The coordinates :math:`u = T^{-1}(z)` are unbounded; on the boundary of the support
+they are infinite.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ class Coordinates:
     """Coordinates ``(..., d)`` of latents ``(..., D)``, computed in float64 where the device has it.
 
     Attributes:
-        to_latents: the map, in its own dtype and on its own device.
-        to_coordinates: its inverse, likewise.
-        index: the index of latents, whose prior has that support.
+        to_latents: the map from coordinates, in its own dtype and on its own device.
+        to_coordinates: the inverse map.
+        index: the index of latents, whose prior has the support.
         dim: ``d``.
-        device: of the parameters of both.
+        device: the device of both maps.
     """
 
     to_latents: Callable[[Tensor], Tensor]
@@ -52,9 +52,9 @@ class Coordinates:
 
     @classmethod
     def of(cls, index: object) -> Coordinates | None:
-        """The unconstrained coordinates of the support of an index's prior; None where nothing bounds it.
+        """Returns coordinates of the support of an index's prior; None for an unbounded support, or another index.
 
-        Other indices than that of the density have no walls where the prior ends.
+        Only indices of the density are 0 outside of the support.
         """
         if not isinstance(index, RealismIndex | TypicalityIndex):
             return None
@@ -74,24 +74,24 @@ class Coordinates:
         return cls(bijection, bijection.inv, index, dim, device)
 
     def latents(self, u: Tensor) -> Tensor:
-        """The latents ``(..., D)`` of coordinates ``(..., d)``, in their dtype and on their device."""
+        """Computes the latents ``(..., D)`` of coordinates ``(..., d)``, in their dtype and on their device."""
         return self.to_latents(u.to(self.device, _wide(self.device))).to(u)
 
     @torch.no_grad()
     def of_latents(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """The coordinates ``(..., d)`` of latents, and which points ``(...)`` lie on the wall.
+        """Computes the coordinates ``(..., d)`` of latents, and marks the points ``(...)`` on the boundary.
 
-        Those are moved a hair towards the point of coordinates 0: on the wall itself the coordinates are infinite.
+        Boundary points, whose coordinates are infinite, are moved slightly towards the point of coordinates 0.
         """
         wide = z.to(self.device, _wide(self.device))
         centre = self.to_latents(wide.new_zeros(self.dim))
         pulled = self.to_coordinates(torch.lerp(wide, centre, torch.finfo(z.dtype).eps ** 0.6))
         found = self.to_coordinates(wide)
-        walled = ~((found - pulled).abs().amax(-1) <= config().bounded_support.pulled)
-        return torch.where(walled[..., None], pulled, found).to(z), walled.to(z.device)
+        on_boundary = ~((found - pulled).abs().amax(-1) <= config().bounded_support.pulled)
+        return torch.where(on_boundary[..., None], pulled, found).to(z), on_boundary.to(z.device)
 
     def around(self) -> Coordinates | None:
-        """Coordinates of the smallest affine space around the support; None where these are the latents."""
+        """Returns coordinates of the smallest affine space around the support; None where this is the latent space."""
         random = torch.Generator().manual_seed(0)
         u = torch.randn(4 * self.dim + 4, self.dim, generator=random, dtype=torch.float64)
         points = self.to_latents(u.to(self.device, _wide(self.device)))
@@ -107,16 +107,16 @@ def _wide(device: torch.device) -> torch.dtype:
 
 
 def _bijection(prior: Any) -> Transform | None:
-    """From unconstrained coordinates to the support of ``prior``; None where torch knows none.
+    """Returns a bijection from unconstrained coordinates to the support of ``prior``; None where torch knows none.
 
-    `TransformedDistribution` tells the range of its last transform alone, so for transforms of single coordinates the
-    support is that of the base, transformed.
+    `TransformedDistribution` has the range of its last transform alone as support, so for transforms of single
+    coordinates the support of the base is transformed instead.
     """
     if type(prior) is Independent:
         inner = _bijection(prior.base_dist)
         events = prior.reinterpreted_batch_ndims
         return inner if inner is None or events == 0 else IndependentTransform(inner, events)
-    if type(prior) is MixtureSameFamily:  # of one support: where it depends on the component, the shapes tell
+    if type(prior) is MixtureSameFamily:  # supports that differ by component are recognised by their shapes
         return _bijection(prior.component_distribution)
     if type(prior) is UniformBox:
         box: Transform = biject_to(constraints.independent(constraints.interval(prior.low, prior.high), 1))
@@ -127,7 +127,7 @@ def _bijection(prior: Any) -> Transform | None:
             return ComposeTransform([base, *prior.transforms])
     try:
         found: Transform = biject_to(prior.support)
-    except (NotImplementedError, AttributeError):  # no support, or one without a bijection
+    except (NotImplementedError, AttributeError):  # no support, or no bijection
         return None
     return found
 

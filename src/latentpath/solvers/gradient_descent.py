@@ -1,7 +1,7 @@
 """The paper's solver: gradient descent from the straight line (Section 5), with a step size that adapts.
 
-A plain step of fixed size diverges on one problem and crawls on the next. Here each path has its own step size: a trial
-that does not lower its energy enough is refused and the size halved; after each accepted one it grows by a quarter.
+A fixed step size diverges on one problem and is too small for the next. Here each path has its own step size: it halves
+after a refused trial, which does not lower the energy enough, and grows by a quarter after an accepted one.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ __all__ = ["GradientDescent", "GradientDescentState"]
 
 @dataclass
 class GradientDescentState(State):
-    """`State`, and for each path its step size ``(B,)`` and the trials refused since the last accepted one ``(B,)``."""
+    """The state of `GradientDescent`: also step sizes ``(B,)`` and trials refused since the last accepted ``(B,)``."""
 
     step: Tensor
     refused: Tensor
 
 
 class GradientDescent(Base[GradientDescentState]):
-    """Gradient descent with a step size per path that adapts rather than diverges.
+    """Gradient descent with an adaptive step size per path.
 
     Args:
         tol: the predicted relative gain in cost below which a path has converged.
-        step: the first step size, relative to the one that would move the path by its own extent; it adapts.
+        step: the first step size, relative to the step that moves the path by its own extent.
 
     Raises:
         InputError: an argument that is not above 0 and finite.
@@ -76,10 +76,8 @@ class GradientDescent(Base[GradientDescentState]):
         trial = with_interior(state.latents[rows], state.latents[rows, 1:-1] - size[:, None, None] * slope)
         found = state.evaluate(objective, rows, trial)
         state.iteration += 1
-        enough = state.energy[rows] - config().line_search.sufficient_decrease * size * slope.square().flatten(1).sum(
-            -1
-        )
-        accepted = (found.energy <= enough) & (found.energy < state.energy[rows])
+        decrease = config().line_search.sufficient_decrease * size * slope.square().flatten(1).sum(-1)
+        accepted = (found.energy <= state.energy[rows] - decrease) & (found.energy < state.energy[rows])
         state.refused[rows] = torch.where(accepted, 0, state.refused[rows] + 1)
         state.step[rows] = torch.where(accepted, config().baselines.growth * size, config().baselines.shrinkage * size)
         state.judge(state.keep(rows, accepted, trial, found), config().convergence.gain_share * self.tol)

@@ -1,7 +1,7 @@
-r"""Keeps paths out of holes that are smaller than what an audit resolves.
+r"""Paths around holes of the generator that are smaller than the resolution of an audit.
 
-Where the generator gives NaN or infinity there is a wall. A hole may lie between the points that the audit decodes;
-once one has been met, every path is looked at closely, and one that passes a hole is drawn back towards its initial
+A hole, where the generator gives NaN or infinity, may lie between the points that the audit decodes. Once the generator
+was not finite somewhere, every path is decoded more finely, and a path through a hole is moved back towards its initial
 polyline as far as needed.
 """
 
@@ -21,12 +21,12 @@ from .refinement_state import Refinement
 
 __all__ = ["without_holes"]
 
-_POINTS = 128  # of a segment: as many as the audit's grid of the index has; test_degenerate.py
+_POINTS = 128  # of a segment: the number of cells of the audit's index grid; test_degenerate.py
 _SHARES = (0.95, 0.9, 0.8, 0.7, 0.5, 0.3, 0.0)  # of the path; the rest is the initial polyline; test_degenerate.py
 
 
 def without_holes(refinement: Refinement, objective: Objective) -> Audit:
-    """Draws the best paths that pass a hole back towards their initial polylines, as stalled.
+    """Moves the best paths that pass a hole back towards their initial polylines, as stalled.
 
     Returns:
         The audit of the best paths: infinite for a path that still passes a hole.
@@ -36,7 +36,7 @@ def without_holes(refinement: Refinement, objective: Objective) -> Audit:
     hit = _in_holes(objective, state.latents[rows])
     rows, hit = rows[hit.any(-1)], hit[hit.any(-1)]
     passed = state.latents[rows]
-    facts = facts.with_rows(rows, _walled(facts.rows(rows), hit))
+    facts = facts.with_rows(rows, _with_infinite_segments(facts.rows(rows), hit))
     for share in _SHARES:
         if len(rows) == 0:
             break
@@ -54,7 +54,7 @@ def without_holes(refinement: Refinement, objective: Objective) -> Audit:
 
 @torch.no_grad()
 def _in_holes(objective: Objective, latents: Tensor) -> Tensor:
-    """True for the segments ``(b, K)`` on which the generator is not finite somewhere."""
+    """Marks the segments ``(b, K)`` on which the generator is not finite somewhere."""
     found = []
     for polyline in latents:
         data = objective.costs.decoded(subdivide(polyline, _POINTS))
@@ -63,19 +63,16 @@ def _in_holes(objective: Objective, latents: Tensor) -> Tensor:
     return torch.stack(found) if found else latents.new_zeros(latents.shape[0], latents.shape[1] - 1).bool()
 
 
-def _walled(facts: Audit, hit: Tensor) -> Audit:
-    """The audit with infinite cost and length for the segments ``hit`` ``(b, K)``."""
+def _with_infinite_segments(facts: Audit, hit: Tensor) -> Audit:
+    """Returns the audit with infinite cost and length of the segments ``hit`` ``(b, K)``."""
     segment_cost = facts.segment_cost.masked_fill(hit, torch.inf)
     segment_length = facts.segment_length.masked_fill(hit, torch.inf)
-    cost, length = segment_cost.sum(-1), segment_length.sum(-1)
-    gap = cost / (2 * facts.energy).sqrt() - 1
-    tunnels = facts.tunnels | hit
     return replace(
         facts,
-        cost=cost,
-        length=length,
-        gap=gap,
+        cost=segment_cost.sum(-1),
+        length=segment_length.sum(-1),
+        gap=segment_cost.sum(-1) / (2 * facts.energy).sqrt() - 1,
         segment_cost=segment_cost,
         segment_length=segment_length,
-        tunnels=tunnels,
+        tunnels=facts.tunnels | hit,
     )

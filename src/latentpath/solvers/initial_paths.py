@@ -1,4 +1,4 @@
-r"""Polylines to start from: bends of the straight line, and curves cut into segments of about equal cost."""
+r"""Initial polylines: bends of the straight line, and curves cut into segments of about equal cost."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ __all__ = ["bends", "resampled_by_cost", "resampling_points", "segment_costs"]
 
 
 def resampling_points(legs: int) -> int:
-    """The points that `resampled_by_cost` decodes for a polyline of ``legs`` segments."""
+    """Returns the number of points that `resampled_by_cost` decodes for a polyline of ``legs`` segments."""
     return legs * max(1, -(-config().search.resampling_parts // legs)) + 1
 
 
 def bends(line: Float[Tensor, "B P D"], count: int, seed: int) -> Float[Tensor, "n B P D"]:
-    r"""Smooth random bends of straight lines, in pairs of opposite ones, of about the endpoints' distance in size.
+    r"""Draws smooth random bends of straight lines, in pairs of opposite sign.
 
     .. math:: x(t) \pm s\,|b - a| \sum_{m=1}^3 \frac{c_m}{m} \sin(m \pi t), \qquad c_m \sim \mathcal N(0, I / D)
 
-    with :math:`s` in turn 0.35 and 0.1, for two bends each.
+    with a large and a small amplitude :math:`s` in turn, for two bends each.
     """
     points, dim = line.shape[-2:]
     waves, amplitudes = config().search.bend_waves, (config().search.large_bend, config().search.small_bend)
     random = torch.Generator("cpu").manual_seed(seed)
-    options: dict[str, Any] = {"dtype": torch.float64, "device": "cpu"}  # where the generator is
+    options: dict[str, Any] = {"dtype": torch.float64, "device": "cpu"}  # the device of the random generator
     number = torch.arange(1, waves + 1, **options)
     shape = torch.sin(math.pi * number * torch.linspace(0, 1, points, **options)[:, None]) / number
     size = (line[:, -1] - line[:, 0]).norm(dim=-1)[:, None, None]
@@ -49,17 +49,17 @@ def bends(line: Float[Tensor, "B P D"], count: int, seed: int) -> Float[Tensor, 
 def segment_costs(
     objective: Objective, latents: Float[Tensor, "N P D"], parts: int, cells: int | None = None
 ) -> Float[Tensor, "N K"]:
-    """Computes the costs of segments cut into ``parts``, each with its mean price on ``cells`` at most."""
+    """Computes the costs of segments cut into ``parts``, each with its mean price on at most ``cells``."""
     wanted = config().search.cells if cells is None else cells
-    fewer = max(1, 2 * objective.cells // parts)  # where the index runs the generator
+    fewer = max(1, 2 * objective.cells // parts)  # a limit for an index that runs the generator
     return objective.costs.integrated(latents, parts, min(wanted, fewer))
 
 
 @torch.no_grad()
 def resampled_by_cost(latents: Float[Tensor, "N P D"], objective: Objective, segments: int) -> Float[Tensor, "N Q D"]:
-    """Polylines of more segments, at about equal steps of cost; corners stay points as long as there are enough.
+    """Returns polylines with ``segments`` segments of about equal cost; corners stay points if there are enough.
 
-    So nothing is cut: a path around the corner of a wall stays on its side, and one through the mode goes through it.
+    Otherwise a path around the corner of a wall could cut the corner and cross the wall.
     """
     legs = latents.shape[1] - 1
     parts = max(1, -(-config().search.resampling_parts // legs))
@@ -84,12 +84,12 @@ def resampled_by_cost(latents: Float[Tensor, "N P D"], objective: Objective, seg
 
 
 def _shares(sizes: Tensor, total: int) -> Tensor:
-    """Whole numbers ``(N, m)``, at least 1, that add up to ``total``: in proportion to ``sizes`` but for that."""
+    """Returns whole numbers ``(N, m)`` of at least 1 that add up to ``total``, otherwise in proportion to ``sizes``."""
     whole = sizes.sum(-1, keepdim=True)
     part = torch.where(whole > 0, sizes / torch.where(whole > 0, whole, 1), 1 / sizes.shape[-1])
-    wanted = (total - sizes.shape[-1]) * part
-    counts = wanted.floor().long()
-    order = (counts - wanted).argsort(dim=-1, stable=True).argsort(dim=-1)
+    exact = (total - sizes.shape[-1]) * part
+    counts = exact.floor().long()
+    order = (counts - exact).argsort(dim=-1, stable=True).argsort(dim=-1)
     lacking = total - sizes.shape[-1] - counts.sum(-1, keepdim=True)
     shares: Tensor = 1 + counts + (order < lacking)
     return shares

@@ -1,16 +1,15 @@
-r"""Batched, preconditioned L-BFGS: what the default solver does on every level.
+r"""Batched, preconditioned L-BFGS, which the default solver uses on every level.
 
-Limited-memory BFGS (`latentpath.solvers.lbfgs_core`) whose initial inverse Hessian is the one of Gauss and Newton,
-block-tridiagonal, from the metric at a few points of the path (`Preconditioner`). Every
-path of a batch has its own history, direction and step length; one evaluation of the batch tries them all, and a path
-whose trial was refused tries a shorter step in the next evaluation while the others go on. On a generator with kinks
-whole steps are often too long; the next one then starts at twice the length that was accepted.
+Limited-memory BFGS (`latentpath.solvers.lbfgs_core`) with the block-tridiagonal inverse Hessian of Gauss and Newton as
+the initial one, from the metric at a few points of the path (`Preconditioner`). Every path of a batch has its own
+history, direction and step length; one evaluation of the batch serves all, and a path whose trial was refused tries a
+shorter step in the next evaluation while the others continue. On a generator with kinks full steps are often too long;
+the next step then starts at twice the accepted length.
 
-A path ends when its predicted gain stays low (`protocol`), or when more work is not worth it: the next step promises
-less than ``tol`` (twenty times that, where the last three accepted ones brought no more than ``tol`` each) and not much
-less than it did three steps ago. The second is how paths end on a generator with kinks (ReLU): there the gradient does
-not vanish at a minimum, and no prediction made from it ever becomes small. On the shipped DCGAN, 300 evaluations more
-lower the cost by another one or two per cent.
+A path ends when its predicted gain stays low (`protocol`), or when more work is not worth it: the predicted gain is
+below ``tol`` (below twenty times ``tol``, where the last three accepted steps gained at most ``tol`` each) and not much
+lower than three steps before. The second criterion ends paths on a generator with kinks (ReLU), where the gradient does
+not vanish at a minimum and the predicted gain stays large.
 """
 
 from __future__ import annotations
@@ -36,21 +35,19 @@ __all__ = ["LBFGS", "LBFGSState"]
 
 @dataclass
 class LBFGSState(State):
-    """`State`, and for each path: its direction, step length and history.
-
-    What is large is kept for the ``n`` paths that still run; so is the preconditioner.
+    """The state of `LBFGS`; direction, history and preconditioner cover the ``n`` active paths alone.
 
     Attributes:
-        active_rows: the rows of these paths, ``(n,)``.
+        active_rows: the rows of the running paths, ``(n,)``.
         direction: ``(n, N)`` with ``N = (K-1) * D``.
         history: the last steps, the newest one last.
         step: the length of the next trial along the direction, ``(B,)``.
         refusals: trials refused since the last accepted one, ``(B,)``.
         small_gain_steps: accepted steps in a row with a predicted gain below the tolerance, ``(B,)``.
         window_energy: the energy at the beginning of the window of steps, ``(B,)``.
-        window_gain: the gain predicted there, ``(B,)``.
+        window_gain: the predicted gain at the beginning of the window, ``(B,)``.
         trials: evaluations since the first, ``(B,)``.
-        accepted_steps: their number, ``(B,)``.
+        accepted_steps: the number of accepted steps, ``(B,)``.
     """
 
     active_rows: Tensor
@@ -65,7 +62,7 @@ class LBFGSState(State):
     accepted_steps: Tensor
 
     def preconditioned(self, rows: Tensor) -> Tensor:
-        """The preconditioned gradients of ``rows``, of paths that have ended, too: ``preconditioner`` lacks these."""
+        """Computes the preconditioned gradients of ``rows``, which ``preconditioner`` may no longer cover."""
         return Preconditioner.of(self.metric.rows(rows), self.stiffness[rows]).apply(self.gradient[rows])
 
 
@@ -152,7 +149,7 @@ class LBFGS(Base[LBFGSState]):
         return state
 
     def _running(self, state: LBFGSState) -> Tensor:
-        """The rows of the paths still running; what is kept for the others is let go."""
+        """Returns the rows of the running paths, and restricts direction, history and preconditioner to them."""
         rows = state.running
         if torch.equal(rows, state.active_rows):
             return rows
@@ -162,7 +159,7 @@ class LBFGS(Base[LBFGSState]):
             state.history = [pair.rows(at) for pair in state.history]
             state.active_rows = rows
             return rows
-        # some run again that had ended
+        # paths that had ended run again
         state.active_rows, state.history = rows, []
         state.preconditioner = Preconditioner.of(state.metric.rows(rows), state.stiffness[rows])
         state.direction = torch.zeros_like(state.gradient[rows].flatten(1))
@@ -170,7 +167,7 @@ class LBFGS(Base[LBFGSState]):
         return rows
 
     def _judge(self, state: LBFGSState, rows: Tensor, accepted: Tensor) -> None:
-        """Ends the paths whose predicted gain stays small, or whose observed gain is not worth more work."""
+        """Ends the paths whose predicted gain stays small, or whose observed gain does not justify more steps."""
         descent, convergence = config().path_descent, config().convergence
         small, count = state.gain[rows] <= convergence.gain_share * self.tol, state.small_gain_steps[rows]
         state.small_gain_steps[rows] = torch.where(accepted, torch.where(small, count + 1, 0), count)
@@ -188,7 +185,7 @@ class LBFGS(Base[LBFGSState]):
         state.window_energy[rows[due]], state.window_gain[rows[due]] = state.energy[rows[due]], state.gain[rows[due]]
 
     def _set_direction(self, state: LBFGSState, rows: Tensor, chosen: Tensor) -> None:
-        """New directions for the ``chosen`` (a mask) of ``rows``: the two-loop recursion; and their predicted gains."""
+        """Sets the directions of the ``chosen`` (a mask) of ``rows`` by the two-loop recursion, and predicts gains."""
         gradient = state.gradient[rows]
 
         def precondition(direction: Tensor) -> Tensor:
@@ -204,8 +201,7 @@ class LBFGS(Base[LBFGSState]):
     def _shorten(self, state: LBFGSState, rows: Tensor, refused: Tensor, trial_energy: Tensor, slope: Tensor) -> None:
         """Shortens the steps of ``refused`` trials (a mask).
 
-        After too many refusals the history is forgotten once; where even the preconditioned gradient leads nowhere, the
-        path has stalled.
+        After too many refusals the history is cleared; a path without a history has then stalled.
         """
         step = state.step[rows]
         shorter = backtracked(step, slope * step, trial_energy - state.energy[rows])

@@ -1,9 +1,9 @@
-r"""Limited-memory BFGS: the two-loop recursion and the backtracking that descents on paths and on points share.
+r"""Limited-memory BFGS: the two-loop recursion and the backtracking, for paths and for points.
 
-Limited-memory BFGS (Nocedal 1980, "Updating quasi-Newton matrices with limited storage") keeps the last steps
-:math:`s` of every unknown and the changes :math:`y` of its gradient over them. From an initial inverse Hessian
-:math:`H_0` and these pairs it makes the direction :math:`H \nabla f` by products of vectors alone. Everything here is
-batched: ``n`` problems of ``N`` unknowns, each with a history of its own; a pair of curvature 0 says nothing.
+Limited-memory BFGS (Nocedal 1980, "Updating quasi-Newton matrices with limited storage") stores the last steps
+:math:`s` and the changes :math:`y` of the gradient over them. From these pairs and an initial inverse Hessian
+:math:`H_0` it computes the direction :math:`H \nabla f` by products of vectors alone. All functions are batched: ``n``
+problems of ``N`` unknowns, each with its own history; a pair of curvature 0 has no effect.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Pair(NamedTuple):
     curvature: Tensor
 
     def rows(self, rows: Tensor) -> Pair:
-        """Selects some of the problems."""
+        """Selects problems of the batch."""
         return Pair(*(values[rows] for values in self))
 
 
@@ -55,12 +55,12 @@ def two_loop(gradient: Tensor, history: Sequence[Pair], precondition: Callable[[
 
 
 def backtracked(length: Tensor, predicted: Tensor, rise: Tensor) -> Tensor:
-    """Computes the step lengths ``(n,)`` after refused trials: the minimum of the parabola through what is known.
+    """Computes the step lengths ``(n,)`` after refused trials, at the minimum of the fitted parabola.
 
     Args:
         length: the refused step lengths, ``(n,)``.
         predicted: the change of the value that the slope predicts for them, below 0, ``(n,)``.
-        rise: the change of the value that was found, ``(n,)``.
+        rise: the observed change of the value, ``(n,)``.
     """
     search = config().line_search
     over = rise - predicted

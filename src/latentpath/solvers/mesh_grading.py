@@ -1,17 +1,17 @@
-r"""Grades the points of a path where the data do not see every latent.
+r"""Mesh grading: the spacing of points along a path where the data do not depend on every latent.
 
-Where :math:`J^T J` has null directions (fewer outputs than latents, or dead ones), a path moves along the fibres of the
-generator for nothing: at its ends it jumps to where the price on the fibre is lowest. Equation 3 gives every segment
-the same share of the cost, and so a jump one segment, which pays the high price on its way. Two things let it go:
+Where :math:`J^T J` has null directions (fewer outputs than latents, or dead ones), moves along the fibres of the
+generator are free: at its ends a path jumps to the lowest price on the fibre. Equation 3 gives every segment the same
+share of the cost, and so one segment to the jump, which pays the high price on its way. Mesh grading has two parts:
 
-1. A *time* :math:`t_i` for every segment, in all 1, in :math:`E = \tfrac12 \sum_i c_i^2 / t_i`. By Cauchy and Schwarz
-   :math:`2E \ge (\sum_i c_i)^2`, equal where :math:`t_i` is proportional to :math:`c_i`. With the times set so for the
-   present path, whatever lowers E lowers the cost, and a segment may cost nothing (majorise and minimise: Hunter and
+1. A *time* :math:`t_i` for every segment, 1 in sum, in :math:`E = \tfrac12 \sum_i c_i^2 / t_i`. By Cauchy and Schwarz
+   :math:`2E \ge (\sum_i c_i)^2`, equal where :math:`t_i` is proportional to :math:`c_i`. With the times proportional to
+   the present costs, a lower E is a lower cost, and a segment may cost nothing (majorise and minimise: Hunter and
    Lange 2004, "A tutorial on MM algorithms").
-2. More points where there is a jump: a segment is split where its cost, less the lowest price at its ends times its
-   chord, is much of it. The points come from the other segments, where few are as good.
+2. More points at a jump: a segment is split where much of its cost exceeds the lower price of its ends times its
+   chord. The points come from the other segments.
 
-The cost of the polyline is lowered, whatever its points are; a path that gets no cheaper stays as it was.
+A path is replaced only by a cheaper one.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class MeshGrading:
             self.active = self._wasteful(objective, refinement)
             refinement.current_facts = refinement.facts
             refinement.current.latents = refinement.best.latents.clone()
-        rows = (self.active & (refinement.left >= 2)).nonzero()[:, 0]
+        rows = (self.active & (refinement.remaining >= 2)).nonzero()[:, 0]
         if len(rows) == 0 or self.rounds >= settings.rounds:
             return None
         begin = refinement.current.latents[rows]
@@ -57,7 +57,7 @@ class MeshGrading:
         return refinement.solve_on(objective, rows, begin)
 
     def end(self, objective: Objective, refinement: Refinement, solve: Solve) -> None:
-        """Adopts the paths that got cheaper; those that got hardly cheaper have ended."""
+        """Adopts the paths that became cheaper; those that hardly did have ended."""
         rows, finer, tol = solve.rows, solve.state, refinement.tol
         refinement.best.evaluations[rows] += finer.evaluations
         found = refinement.audit(finer.latents)
@@ -91,12 +91,12 @@ class MeshGrading:
 
 
 def wasted(objective: Objective, latents: Tensor, facts: Audit) -> Tensor:
-    """The cost of each segment beyond its chord at the lower price of its ends, ``(b, K)``; at least 0."""
+    """Computes the cost of each segment above the lower price of its ends times its chord, ``(b, K)``; at least 0."""
     return (facts.segment_cost - _lowest(objective, latents, facts.step_lengths)).clamp_min(0)
 
 
 def _flagged(waste: Tensor, facts: Audit) -> Tensor:
-    """True for the segments worth splitting, ``(b, K)``."""
+    """Marks the segments to split, ``(b, K)``."""
     settings = config().mesh_grading
     return (waste > settings.segment_waste * facts.segment_cost) & (waste > settings.path_waste * facts.cost[:, None])
 
@@ -108,7 +108,7 @@ def _lowest(objective: Objective, latents: Tensor, steps: Tensor) -> Tensor:
 
 
 def _regridded(objective: Objective, latents: Tensor, facts: Audit) -> Tensor:
-    """The same curves ``(b, K+1, D)``, with more points in the segments that waste cost, and fewer in the others."""
+    """Returns the same curves ``(b, K+1, D)``, with more points in segments that waste cost and fewer in others."""
     settings, segments, cost = config().mesh_grading, facts.segment_cost.shape[1], facts.segment_cost.clamp_min(0)
     flagged = _flagged(wasted(objective, latents, facts), facts)
     jump = flagged | (cost < settings.jump_cost * cost.mean(-1, keepdim=True))
@@ -125,7 +125,7 @@ def _regridded(objective: Objective, latents: Tensor, facts: Audit) -> Tensor:
 
 
 def _times(objective: Objective, latents: Tensor) -> Tensor:
-    """The time of each segment, ``(b, K)``: the present cost, less where much of it is wasted."""
+    """Computes the time of each segment, ``(b, K)``: its share of the cost, reduced where much of it is wasted."""
     steps = objective.chords(latents)
     cost = price_times_length(objective.mean_prices(latents), steps)
     share = cost * (_lowest(objective, latents, steps) / cost).nan_to_num(1, 1, 1).clamp(0, 1).square()

@@ -1,9 +1,8 @@
-"""Coarse paths first: the default solver.
+"""The default solver: L-BFGS on coarse levels of a path first.
 
-The shape of a path is settled on a few segments, where an evaluation costs a fraction of one on all of them; each
-finer level starts from the one before and has only detail to add. The levels are K/8, K/4, K/2 and K segments.
-Coarse paths can jump what finer ones must go around, so the finest level starts, path by path, from the better of the
-refined and the initial polyline.
+Few segments determine the shape of a path, at a fraction of the evaluation cost; each finer level starts from the
+previous one and adds detail. The levels have K/8, K/4, K/2 and K segments. Coarse paths can jump barriers that finer
+ones must avoid, so every path starts on the finest level from the better of the refined and the initial polyline.
 """
 
 from __future__ import annotations
@@ -29,12 +28,12 @@ __all__ = ["Multilevel", "MultilevelState"]
 
 @dataclass
 class MultilevelState(LBFGSState):
-    """`LBFGSState` of the present level.
+    """The state of L-BFGS on the present level.
 
     Attributes:
         initial: the initial polylines, ``(B, K+1, D)``.
         levels: the segments of every level, coarsest first.
-        level: the present one, from 0.
+        level: the number of the present level, from 0.
     """
 
     initial: Tensor
@@ -43,12 +42,12 @@ class MultilevelState(LBFGSState):
 
     @property
     def on_finest_level(self) -> bool:
-        """True once the paths have all their segments."""
+        """True on the level of all segments."""
         return self.level == len(self.levels) - 1
 
     @property
     def phase(self) -> Phase:
-        """The phase that a callback is told."""
+        """The phase of a `Progress`."""
         return "fine level" if self.on_finest_level else "coarse level"
 
 
@@ -56,9 +55,9 @@ class Multilevel(Base[MultilevelState]):
     """Batched, preconditioned L-BFGS from coarse to fine.
 
     Args:
-        tol: the relative gain in cost below which a path has converged; five times that on the coarse levels.
+        tol: the relative gain in cost below which a path has converged; five times larger on the coarse levels.
         memory: the number of past steps that shape the inverse Hessian, at least 1.
-        coarse_evaluations: the most evaluations of a coarse path on each level, at least 1.
+        coarse_evaluations: the limit of evaluations on each coarse level, at least 1.
 
     Raises:
         InputError: an argument out of range.
@@ -83,14 +82,14 @@ class Multilevel(Base[MultilevelState]):
 
     @property
     def draft(self) -> Multilevel:
-        """The same solver, as rough on the finest level as on the others."""
-        rough = copy(self)
-        rough.inner, rough.fine_evaluations = self.coarse, config().levels.draft_evaluations
-        return rough
+        """The same solver with a coarse tolerance and few evaluations on the finest level."""
+        draft = copy(self)
+        draft.inner, draft.fine_evaluations = self.coarse, config().levels.draft_evaluations
+        return draft
 
     @staticmethod
     def levels(segments: int) -> list[int]:
-        """The segments of every level, coarsest first.
+        """Returns the segments of every level, coarsest first.
 
         Example:
             >>> Multilevel.levels(50), Multilevel.levels(5)
@@ -111,9 +110,9 @@ class Multilevel(Base[MultilevelState]):
         fine = state.on_finest_level
         if len(state.running):
             (self.inner if fine else self.coarse).step(objective, state)
-        most = self.fine_evaluations if fine else self.coarse_evaluations
-        if most is not None:
-            exhausted = (state.outcome == Outcome.RUNNING.code) & (state.trials >= most)
+        limit = self.fine_evaluations if fine else self.coarse_evaluations
+        if limit is not None:
+            exhausted = (state.outcome == Outcome.RUNNING.code) & (state.trials >= limit)
             state.outcome[exhausted] = Outcome.BUDGET_SPENT.code
         if fine or len(state.running):
             return state
@@ -123,7 +122,7 @@ class Multilevel(Base[MultilevelState]):
         return state.on_finest_level and super().done(state)
 
     def _next_level(self, objective: Objective, state: MultilevelState) -> MultilevelState:
-        """The state of the next level. Its metric is measured anew, but on the last level before the finest."""
+        """Begins the next level; the metric is measured anew, except on the last level before the finest."""
         level, segments = state.level + 1, state.levels[-1]
         coarser, finer = state.levels[state.level], state.levels[level]
         weight = (finer + 1) / (segments + 1)
@@ -134,7 +133,7 @@ class Multilevel(Base[MultilevelState]):
             worse = (~(found.energy <= tie * objective.energy(state.initial))).nonzero().squeeze(-1)
             latents[worse] = state.initial[worse]
             found = found.with_rows(worse, objective.evaluate(latents[worse]))
-            spent = spent + weight / 2  # a forward pass alone
+            spent = spent + weight / 2  # one forward pass
             spent[worse] += weight
         kept = state.level == config().levels.halvings - 2
         metric = state.metric.finer(finer / coarser) if kept else None
@@ -145,7 +144,7 @@ class Multilevel(Base[MultilevelState]):
 
     @staticmethod
     def _spread(state: MultilevelState, segments: int) -> Tensor:
-        """The present polylines with ``segments`` segments, at equal steps of what the energy sees them cost."""
+        """Returns the present polylines with ``segments`` segments of equal discrete cost."""
         arc = arc_length(torch.where(state.segment_cost.sum(-1, keepdim=True).isfinite(), state.segment_cost, 1))
         points = at_arc(state.latents, arc, even_arc(arc, segments + 1))
         return with_interior(state.latents, points[:, 1:-1])

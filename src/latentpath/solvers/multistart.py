@@ -1,36 +1,32 @@
-r"""Several starts, cheap on a coarse level, the best one refined: which of the local minima is the lowest?
+r"""Multi-start: several starts solved on a coarse level, of which the best are refined, to find lower local minima.
 
-A solver finds the minimum whose valley its start lies in, and from the straight line that need not be the lowest. For
-auto-encoders the energy had one minimum from every start tried; for GANs it had many, up to 20 % apart. So:
+The minimum that a solver finds depends on its start, and the straight line need not lead to the lowest one. So:
 
-1. The straight line is solved as ever. Whatever follows, the result never costs more.
-2. ``n`` starts of every pair are solved together on ``K/4`` segments, by at most 15 evaluations of such paths, with
-   the mean price of every segment in the energy, so that thin barriers are seen. They are ranked by an honest
-   cost, :math:`\sum_j \bar w_j |G(y_{j+1}) - G(y_j)|` over the parts :math:`y` of every segment with the mean price on
-   each; a start counts as it was where the solver made it dearer.
-3. Those that promise something are refined on all ``K`` segments: lower than the coarse minimum of the straight line by
-   1 % or more, or lower already than the solved one is. A start with two or more cheaper ones *before it* is left
-   out, since coarse ranks are right to a few per cent; so is one that costs what an earlier one does. Where all of
-   them cross a wall, others follow, until one does not. The cheapest of all by the audit is kept.
+1. The straight line is solved as without multi-start. The result never costs more than its path.
+2. ``n`` starts of every pair are solved together on ``K/4`` segments, by at most 15 evaluations each, with the mean
+   price of every segment in the energy, which shows thin barriers. They are ranked by
+   :math:`\sum_j \bar w_j |G(y_{j+1}) - G(y_j)|` over the parts :math:`y` of every segment with the mean price on each;
+   a start that the solver made more expensive is ranked unsolved.
+3. Starts that are at least 1 % cheaper than the coarse minimum of the straight line, or cheaper than its path already,
+   are refined on all ``K`` segments. Coarse ranks are right to a few per cent, so a start with two or more cheaper ones
+   *before it* is skipped; so is one whose cost equals an earlier one's. Where all refined paths cross a wall, further
+   starts follow until one does not. The cheapest path by the audit is the result.
 
-What is done with a start depends on those before it and not on those after it. So more starts never find less, for a
-given seed and as long as the evaluations are not limited; ``"auto"`` takes all 16, but for pairs where no path can
-cost less than the straight line's does: :math:`-\log\alpha\,|G(b) - G(a)|`, the price at the mode times the distance
-of the ends. Where evaluations are limited, the starts are as many as leave something for refinement.
+The treatment of a start depends on earlier starts alone. So more starts never lead to a more expensive path, for a
+given seed and without a limit of evaluations. ``"auto"`` takes all 16, except for pairs whose straight line already has
+the lowest possible cost :math:`-\log\alpha\,|G(b) - G(a)|`, the price at the mode times the distance of the ends. A
+limit of evaluations reduces the number of starts, to leave evaluations for refinement.
 
 The starts, in this order:
 
 ====================== ===============================================================================================
 the straight line      as in the paper
-through the mode       start, the point of highest index known (samples, means of the prior), end: straight, a kink
+through the mode       straight through the point of highest index among samples and means of the prior
 along a graph          the shortest path over samples of the prior (`latentpath.solvers.sample_graph`); it needs scipy
 near a sample          :math:`x(t) = (1-t)a + tb + \lambda \sin(\pi t)\,(s - \tfrac{a+b}2)`, ``s`` a sample of the
-                       prior, :math:`\lambda` in turn 0.15 and 0.3
+                       prior, :math:`\lambda` small (0.15 and 0.3 in turn): large ones lead to expensive paths
 bends                  for an index without a prior: the line plus :math:`\pm |b - a| \sum_m c_m \sin(m \pi t)`
 ====================== ===============================================================================================
-
-On a DCGAN the small bumps led to the lower minima; starts through the samples (:math:`\lambda = 1`) and large bends
-ended about twice as dear as the straight line.
 
 All pairs share the samples and the bends, which depend on the seed alone: a pair gets the same starts in any batch. A
 start of infinite cost, across a wall, is dropped.
@@ -47,7 +43,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from .._validate import SEED, Whole, agreed, whole_number
+from .._validate import SEED, Whole, agreed, describe, whole_number
 from .._words import counted, plural
 from ..audit import Audit
 from ..errors import InputError, missing
@@ -64,16 +60,16 @@ __all__ = ["Listener", "Multistart", "Restarts", "adopt_cheaper", "affordable", 
 
 @dataclass(frozen=True)
 class Restarts:
-    """How to search for lower minima than the straight line's.
+    """The settings of a multi-start search.
 
     Attributes:
-        starts: how many, the straight line included; ``"auto"`` takes 16, but none where no path can cost less than
-            the straight line's does.
-        graph: whether one of them is the shortest path over samples of the prior; None: where there is a prior and
-            scipy, from three starts on, but for an index that runs the generator (`ScoreIndex`).
-        samples: of the prior, at least 2; the graph goes over the means of its components and, where these samples
-            leave a part of the prior uncovered, over a quarter more, too.
-        seed: of the samples and bends.
+        starts: the number of starts, the straight line included; ``"auto"`` takes 16, or none where the straight line
+            has the lowest possible cost.
+        graph: True to start from the shortest path over samples of the prior too; None for True if there is a prior
+            and scipy, from three starts on, but for an index that runs the generator (`ScoreIndex`).
+        samples: the number of prior samples, at least 2; the graph also has the means of the prior's components, and
+            up to a quarter more samples where these leave a part of the prior uncovered.
+        seed: the seed of the samples and bends.
 
     Raises:
         InputError: a number out of range.
@@ -99,29 +95,29 @@ class Restarts:
         for name, value in whole.items():
             object.__setattr__(self, name, value)
         if self.graph not in (None, True, False):
-            raise InputError(f"graph must be True, False or None, got {self.graph!r}")
+            raise InputError(f"graph must be True, False or None; got {self.graph!r}.")
         if self.graph and self.starts != "auto" and self.starts < 2:
-            raise InputError(f"graph=True needs at least two starts, the straight line is the first, got {self.starts}")
+            raise InputError(f"restarts must be at least 2 beside graph=True; got {self.starts}. Start 1 is the line.")
 
     @property
-    def most(self) -> int:
-        """The most starts that one pair gets."""
+    def max_starts(self) -> int:
+        """The largest number of starts of one pair."""
         return config().search.auto_starts if self.starts == "auto" else self.starts
 
     @classmethod
-    def of(cls, asked: object, seed: object) -> Restarts:
-        """The search that the arguments ``restarts`` and ``seed`` of `latentpath.interpolate` ask for.
+    def of(cls, restarts: object, seed: object) -> Restarts:
+        """Returns the settings for the arguments ``restarts`` and ``seed`` of `latentpath.interpolate`.
 
         Raises:
             InputError: an argument out of range, or a seed beside a `Restarts` that carries another one.
         """
-        if isinstance(asked, Restarts):
-            agreed("seed", seed, asked.seed, asked)
-            return asked
-        return cls(1 if asked is None else asked, seed=0 if seed is None else seed)  # type: ignore[arg-type]
+        if isinstance(restarts, Restarts):
+            agreed("seed", seed, restarts.seed, restarts)
+            return restarts
+        return cls(1 if restarts is None else restarts, seed=0 if seed is None else seed)  # type: ignore[arg-type]
 
     def check(self, index: object) -> None:
-        """Refuse a graph where there is no prior to sample, or no scipy.
+        """Refuses a graph without a prior to sample, or without scipy.
 
         Raises:
             InputError: the index is a callable.
@@ -131,8 +127,8 @@ class Restarts:
             return
         if not isinstance(index, PriorIndex):
             raise InputError(
-                "graph=True needs a prior that can be sampled, and a callable index has none: pass the distribution "
-                "or a RealismIndex as the prior, or leave graph out"
+                f"prior must be a distribution or a RealismIndex beside graph=True; got {describe(index)}. Leave graph "
+                "out for an index without samples."
             )
         if not has_scipy():
             raise missing("scipy", "search", "Restarts(graph=True)")
@@ -140,13 +136,13 @@ class Restarts:
 
 @dataclass(frozen=True)
 class Multistart:
-    """What a search found for ``B`` pairs.
+    """The result of a multi-start search for ``B`` pairs.
 
     Attributes:
-        relative: the coarse costs of the minima that the starts led to, sorted, over the lowest, ``(B, n)``; infinite
-            for starts that were dropped, NaN for those that were not tried.
-        lowered: by how much of the single start's audited cost the path is below it, ``(B,)``; 0 where nothing lower
-            was found, 1 where the single start's was infinite.
+        relative: the coarse costs after the starts, sorted, over the lowest, ``(B, n)``; infinite for dropped starts,
+            NaN for starts not tried.
+        lowered: the reduction of the audited cost relative to the single start, ``(B,)``; 0 without a reduction, 1
+            where the single start's cost is infinite.
     """
 
     relative: Float[Tensor, "B n"]
@@ -154,19 +150,19 @@ class Multistart:
 
     @property
     def spread(self) -> Float[Tensor, " B"]:
-        """The distance of the local minima of every pair: the highest over the lowest, less 1; 0 for a single one."""
+        """The highest local minimum of every pair over the lowest, minus 1; 0 for a single one."""
         return torch.where(self.relative.isfinite(), self.relative - 1, 0).amax(-1)
 
     @staticmethod
     def cat(searches: Sequence[Multistart | None]) -> Multistart | None:
-        """Joins the searches of batches; None where one has none, or another number of starts."""
+        """Joins the searches of batches; None where one is None or the numbers of starts differ."""
         found = [search for search in searches if search is not None]
         if len(found) < len(searches) or len({search.relative.shape[1] for search in found}) > 1:
             return None
         return Multistart(torch.cat([each.relative for each in found]), torch.cat([each.lowered for each in found]))
 
     def rows(self, rows: list[int]) -> Multistart:
-        """Selects some of the pairs."""
+        """Selects pairs of the batch."""
         return Multistart(self.relative[rows], self.lowered[rows])
 
     def __str__(self) -> str:
@@ -197,40 +193,39 @@ def search(
     max_total: float | None = None,
     callback: Callback | None = None,
 ) -> tuple[State, Audit, Multistart]:
-    """`solve_audited`, then from other starts too: the cheapest of what was found.
+    """Solves from the straight line by `solve_audited`, then from other starts, and returns the cheapest paths.
 
     Args:
         solver: any `Solver`, for the solves on all segments.
         objective: the energy.
         latents: the straight lines ``(B, K+1, D)``.
         audit: the audit of polylines ``(b, K+1, D)``.
-        restarts: how many starts, and which.
-        index: of the prior whose samples the starts go through, if it is a `PriorIndex`.
+        restarts: the settings.
+        index: the index, whose prior is sampled if it is a `PriorIndex`.
         max_evaluations: the path evaluations each path may spend from one start; None for no limit.
-        max_total: those it may spend in all; None for no limit.
-        callback: told after every step, in the search too, where the paths are coarse and several belong to one pair;
-            a true answer stops everything.
+        max_total: the path evaluations each path may spend in all; None for no limit.
+        callback: called after every step, also on the coarse level, where several paths belong to one pair; a true
+            result stops everything.
 
     Returns:
-        The state and the audit of the best path of each pair, and how far apart the minima were. The evaluations
-        count all work, what all pairs share in equal parts: a path of ``k`` segments counts ``(k+1)/(K+1)``, a forward
-        pass alone half as much.
+        The state and the audit of the best path of each pair, and the result of the search. The evaluations count all
+        work, shared work in equal parts: a path of ``k`` segments counts ``(k+1)/(K+1)``, a single forward pass half.
     """
-    listen = Listener(callback)
-    state, facts = solve_audited(solver, objective, latents, audit, max_evaluations=max_evaluations, callback=listen)
+    listener = Listener(callback)
+    state, facts = solve_audited(solver, objective, latents, audit, max_evaluations=max_evaluations, callback=listener)
     single, total = facts.cost.nan_to_num(math.inf, math.inf), math.inf if max_total is None else max_total
     starts = Candidates(
-        objective, latents, restarts.most, restarts.graph, restarts.samples, restarts.seed, index, listen
+        objective, latents, restarts.max_starts, restarts.graph, restarts.samples, restarts.seed, index, listener
     )
-    left = total - state.evaluations
-    left = left - torch.minimum(state.evaluations, left / 2)  # for refinement, which takes what the first solve took
+    remaining = total - state.evaluations
+    remaining = remaining - torch.minimum(state.evaluations, remaining / 2)  # a refinement costs about the first solve
     if restarts.starts == "auto":
         state.evaluations += 1 / latents.shape[1]
-        left = torch.where(single <= (1 + _tol(solver)) * _least(objective, latents, index), 0, left)
-    if not listen.stopped:
-        starts.solve(left)
+        remaining = torch.where(single <= (1 + _tol(solver)) * _lower_bound(objective, latents, index), 0, remaining)
+    if not listener.stopped:
+        starts.solve(remaining)
     state.evaluations += starts.evaluations
-    facts = _refine(solver, objective, starts, state, facts, audit, max_evaluations, total, listen)
+    facts = _refine(solver, objective, starts, state, facts, audit, max_evaluations, total, listener)
     lowered = torch.where(facts.cost < single, torch.where(single.isfinite(), 1 - facts.cost / single, 1), 0)
     ranked = starts.costs.sort(-1).values
     relative = torch.where(ranked == ranked[:, :1], torch.where(ranked.isinf(), torch.inf, 1), ranked / ranked[:, :1])
@@ -244,23 +239,23 @@ def _refine(
     state: State,
     facts: Audit,
     audit: Callable[[Tensor], Audit],
-    most: float | None,
+    max_evaluations: float | None,
     total: float,
-    listen: Listener,
+    listener: Listener,
 ) -> Audit:
-    """Solves the promising starts on all segments, cheapest first; ``state`` gets the best, whose audit is returned."""
+    """Solves the promising starts on all segments, cheapest first; updates ``state`` and returns its audit."""
     refined = torch.full_like(starts.costs, math.nan)
     single = facts.cost.nan_to_num(math.inf, math.inf)
 
     def solve(wanted: Tensor, which: Tensor) -> None:
         nonlocal facts
-        for rows, limit in affordable(wanted, total - state.evaluations, most):
-            if listen.stopped:
+        for rows, limit in affordable(wanted, total - state.evaluations, max_evaluations):
+            if listener.stopped:
                 return
             spent = starts.evaluations[rows].clone()
             begin = starts.polylines(rows, which[rows])
             state.evaluations[rows] += starts.evaluations[rows] - spent
-            finer, found = solve_audited(solver, objective, begin, audit, max_evaluations=limit, callback=listen)
+            finer, found = solve_audited(solver, objective, begin, audit, max_evaluations=limit, callback=listener)
             state.evaluations[rows] += finer.evaluations
             refined[rows, which[rows]] = found.cost.nan_to_num(math.inf, math.inf)
             facts = adopt_cheaper(state, facts, rows, finer, found)
@@ -277,8 +272,8 @@ def _refine(
     return facts
 
 
-def _least(objective: Objective, latents: Tensor, index: object) -> Tensor:
-    r"""A lower bound ``(B,)`` for the cost of any path: :math:`-\log\alpha` times the distance of the ends in data."""
+def _lower_bound(objective: Objective, latents: Tensor, index: object) -> Tensor:
+    r"""Computes a lower bound of the cost ``(B,)``: :math:`-\log\alpha` times the distance of the decoded ends."""
     if not isinstance(index, PriorIndex):
         return torch.zeros_like(latents[:, 0, 0])
     return -math.log(index.alpha) * objective.chords(latents[:, [0, -1]])[:, 0]
@@ -288,21 +283,26 @@ def _tol(solver: Solver[Any]) -> float:
     return float(getattr(solver, "tol", 1e-3))
 
 
-def affordable(wanted: Tensor, left: Tensor, most: float | None) -> Iterator[tuple[Tensor, float]]:
-    """The rows of the paths ``wanted``, and what each may spend: together where ``most`` is left, else on their own."""
-    limit = math.inf if most is None else most
-    together = (wanted & (left >= limit)).nonzero()[:, 0]
+def affordable(wanted: Tensor, remaining: Tensor, max_evaluations: float | None) -> Iterator[tuple[Tensor, float]]:
+    """Yields rows of the paths ``wanted`` and their limit: all that can afford ``max_evaluations``, then single ones.
+
+    Args:
+        wanted: a mask of paths, ``(B,)``.
+        remaining: the path evaluations that each may still spend, ``(B,)``.
+        max_evaluations: the limit of a solve; None for no limit.
+    """
+    limit = math.inf if max_evaluations is None else max_evaluations
+    together = (wanted & (remaining >= limit)).nonzero()[:, 0]
     if len(together) > 0:
         yield together, limit
-    for row in (wanted & (left < limit) & (left >= config().refinement.least_evaluations)).nonzero():
-        yield row, float(left[row])
+    for row in (wanted & (remaining < limit) & (remaining >= config().refinement.least_evaluations)).nonzero():
+        yield row, float(remaining[row])
 
 
 def adopt_cheaper(state: State, facts: Audit, rows: Tensor, finer: State, found: Audit) -> Audit:
-    """Take over into ``state`` those of the paths ``rows`` that the audit finds cheaper; returns the audit with theirs.
+    """Adopts the paths of ``finer`` for ``rows`` where the audit finds them cheaper, and returns the updated audit.
 
-    One that is hardly cheaper has found the same minimum again, more exactly drawn: where it has stalled, for the
-    solver could not draw it any better than its start did, the outcome stays what it was.
+    A stalled path that is hardly cheaper has found the same minimum again, and keeps the earlier outcome.
     """
     chosen = found.cost < facts.cost[rows].nan_to_num(math.inf, math.inf)
     same = (finer.outcome == Outcome.STALLED.code) & (

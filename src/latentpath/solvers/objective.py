@@ -27,20 +27,19 @@ from .quadrature import Quadrature
 
 __all__ = ["Evaluation", "Objective"]
 
-_CELLS, _DECODED_CELLS = 64, 4  # of the index on a segment; fewer where the index runs the generator (test_audit.py)
+_CELLS, _DECODED_CELLS = 64, 4  # of the index on a segment; the second where it runs the generator (test_audit.py)
 _VALUES = 2**22  # values of one block
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What one evaluation of ``b`` paths finds.
+    """The result of one evaluation of ``b`` paths.
 
     Attributes:
-        energy: ``(b,)``; infinite where a point lies where the index is 0.
-        gradient: of the energy at the interior points, ``(b, K-1, D)``; 0 where the energy is not finite.
+        energy: ``(b,)``; infinite where the index is 0 at a point.
+        gradient: the gradient of the energy at the interior points, ``(b, K-1, D)``; 0 where the energy is not finite.
         stiffness: the weight of every segment in the path Laplacian, ``K * price ** 2``, ``(b, K)``.
-        segment_cost: the cost of every segment as the energy sees it, ``(b, K)``:
-            ``energy = K / 2 * (segment_cost ** 2).sum(-1)``.
+        segment_cost: the discrete cost of every segment, ``(b, K)``: ``energy = K / 2 * (segment_cost ** 2).sum(-1)``.
     """
 
     energy: Tensor
@@ -49,7 +48,7 @@ class Evaluation:
     segment_cost: Tensor
 
     def with_rows(self, rows: Tensor, other: Evaluation) -> Evaluation:
-        """Returns a copy that holds the ``other`` evaluation of some of the paths."""
+        """Returns a copy that has the ``other`` evaluation in ``rows``."""
         found = [getattr(self, field.name).clone() for field in fields(self)]
         for mine, field in zip(found, fields(self), strict=True):
             mine[rows] = getattr(other, field.name)
@@ -59,19 +58,19 @@ class Evaluation:
 class Objective:
     r"""The energy of polylines between fixed endpoints, evaluated in blocks that bound the memory.
 
-    Equation 3 sees a segment at its ends. Where that hides something, a segment can be measured by a `Quadrature`: its
-    :math:`\bar w_i |\Delta G_i|` then becomes the sum over its parts of their length in data space times the mean of
-    the price on a fine grid of the index, which is what the audit measures, times a fixed factor.
+    Equation 3 evaluates a segment at its ends alone. Where this hides cost, a `Quadrature` measures the segment: its
+    :math:`\bar w_i |\Delta G_i|` then becomes the sum over its parts of their length in data space times their mean
+    price on a fine grid of the index, as in the audit, times a fixed factor.
 
     Args:
         generator: ``(N, D) -> (N, ...)``.
         index: a `RealismIndex`, another index under a prior, or a callable that gives ``log(alpha * ri)``.
         embed: the space in which lengths are measured (see `latentpath.energy`).
         max_points: the most points the generator is given in one call; None for all at once. A path with more points
-            than that is evaluated in pieces that overlap by one point.
+            is evaluated in pieces that overlap by one point.
 
     Attributes:
-        has_holes: True once the generator was found not to be finite somewhere.
+        has_holes: True once the generator was not finite somewhere.
     """
 
     def __init__(self, generator: Generator, index: Index, embed: Embed = None, max_points: int | None = None) -> None:
@@ -81,10 +80,10 @@ class Objective:
         self.has_holes = False
 
     def evaluate(self, latents: Tensor, quadrature: Quadrature | None = None) -> Evaluation:
-        """Energy, gradient and stiffness of ``latents`` ``(b, K+1, D)``: one forward and one backward pass.
+        """Evaluates ``latents`` ``(b, K+1, D)`` by one forward and one backward pass.
 
         ``quadrature`` measures the segments; None for equation 3. A path with a point where the index is 0 (or, against
-        its definition, above 1) has infinite energy: a wall is never crossed.
+        its definition, above 1) has infinite energy, so that no step crosses a wall.
         """
         count, points, dim = latents.shape
         segments = points - 1
@@ -111,7 +110,7 @@ class Objective:
         )
 
     def energy(self, latents: Tensor) -> Tensor:
-        """Equation 3 alone ``(b,)``, without its gradient; infinite where a point lies where the index is 0."""
+        """Computes equation 3 ``(b,)`` without its gradient; infinite where the index is 0 at a point."""
         with torch.no_grad():
             cost = self.costs.discrete(latents)
             found = 0.5 * cost.shape[-1] * cost.square().sum(-1)
@@ -119,7 +118,7 @@ class Objective:
         return torch.where(_walled(logs) | ~found.isfinite(), torch.inf, found)
 
     def watched(self, audit: Callable[[Tensor], Audit]) -> Callable[[Tensor], Audit]:
-        """Returns ``audit``, whose infinite lengths set ``has_holes``."""
+        """Returns ``audit`` as a function that sets ``has_holes`` for infinite lengths."""
 
         def watching(latents: Tensor) -> Audit:
             found = audit(latents)
@@ -132,10 +131,7 @@ class Objective:
         self.has_holes = self.has_holes or not bool(length.isfinite().all())
 
     def _at_ends(self, latents: Tensor, work: _Work) -> None:
-        """Some paths, as in equation 3.
-
-        The gradient is led by hand as far as the data and the prices: that takes far fewer passes over the data.
-        """
+        """Evaluates equation 3; its gradient down to data and prices is explicit, which saves passes over the data."""
         (count, points, _), limit = latents.shape, self.max_points
         with torch.enable_grad():
             leaf, view = leaf_and_view(latents)
@@ -156,7 +152,7 @@ class Objective:
         work.walled |= _walled(logs) | (work.price == torch.inf).any(-1)
 
     def _pulled(self, latents: Tensor, stiffness: Tensor) -> tuple[Tensor, Tensor]:
-        """The chords of ``latents`` ``(b, k+1, D)``; and of half the weighted sum of their squares, the gradient."""
+        """Computes chords of ``latents`` ``(b, k+1, D)``, and the gradient of half their weighted sum of squares."""
         with torch.enable_grad():
             leaf, view = leaf_and_view(latents)
             data = self.to_data(view.flatten(0, 1))
@@ -169,7 +165,7 @@ class Objective:
         return length, torch.autograd.grad(data, leaf, pull.flatten(0, 1))[0]
 
     def _pieces(self, parts: Tensor, dim: int) -> list[slice]:
-        """Runs of segments, of all paths in a row, whose parts have not too many points."""
+        """Divides the segments of all paths into runs whose points fit in a block."""
         number = parts.flatten()
         limit = _VALUES // (self.cells * dim)
         if self.max_points is not None:
@@ -182,14 +178,14 @@ class Objective:
         return [slice(start, stop) for start, stop in pairwise([0, *stops])]
 
     def _in_parts(self, latents: Tensor, piece: slice, quadrature: Quadrature, work: _Work) -> None:
-        """The segments ``piece`` of all paths in a row, in parts; neighbours share their points."""
+        """Evaluates the segments ``piece``, counted over all paths, in parts; neighbours share their points."""
         number, scale, weight = (
             values.flatten()[piece] for values in (quadrature.parts, quadrature.scale, quadrature.weight)
         )
         segments, dim = work.segment_cost.shape[1], latents.shape[-1]
         which = torch.arange(piece.start, piece.stop, device=latents.device)
         row, segment = which // segments, which % segments
-        last = segment == segments - 1  # after these comes the end of a path; after the last of the piece an end, too
+        last = segment == segments - 1  # an end of a path or of the piece follows, which is one more point
         last[-1] = True
         of = torch.arange(len(which), device=latents.device).repeat_interleave(number + last)
         nth = torch.arange(len(of), device=latents.device) - (number + last).cumsum(0)[of] + (number + last)[of]
@@ -214,7 +210,7 @@ class Objective:
         work.walled[row[_walled(logs)]] = True
 
     def _mean_prices(self, logs: Tensor, of: Tensor, start: Tensor, stop: Tensor) -> Tensor:
-        """The mean price between ``start`` and ``stop`` (shares of the segment ``of``), from logs on a fine grid."""
+        """Computes the mean price from ``start`` to ``stop`` (shares of the segment ``of``) by logs on a fine grid."""
         total = torch.nn.functional.pad(mean_price(logs, 1).cumsum(-1), (1, 0)).flatten()
 
         def until(share: Tensor) -> Tensor:
@@ -235,9 +231,9 @@ class Objective:
             return chords(self.costs.decoded(latents))
 
     def halved_costs(self, latents: Tensor) -> tuple[Tensor, Tensor]:
-        """Computes segment costs ``(b, K)`` by the mean price, from whole chords and from chords of halves.
+        """Computes segment costs ``(b, K)`` by the mean price, from whole chords and from the chords of halves.
 
-        Two points are decoded for one of the path, without a backward pass: one evaluation.
+        It decodes two points for each of the path without a backward pass, which counts as one evaluation.
         """
         with torch.no_grad():
             data = self.costs.decoded(subdivide(latents, 2))
@@ -247,18 +243,18 @@ class Objective:
         return price_times_length(price, size), price_times_length(price, half)
 
     def metric(self, latents: Tensor) -> tuple[Metric, float]:
-        """The metric along paths ``(b, K+1, D)``, and what it cost in path evaluations of each."""
+        """Measures the metric along paths ``(b, K+1, D)``; also returns the path evaluations spent on each."""
         return Metric.measure(self.to_data, latents, self.max_points)
 
 
 def _walled(logs: Tensor) -> Tensor:
-    """Which rows have a point where the index is 0 or, against its definition, above 1."""
+    """Marks rows with a point where the index is 0 or, against its definition, above 1."""
     return ((logs == -torch.inf) | (logs > LOG_INDEX_ROUNDING)).any(-1)
 
 
 @dataclass
 class _Work:
-    """What an evaluation gathers, block by block: ``(b, K+1, D)``, ``(b, K)``, ``(b, K)`` and ``(b,)``."""
+    """The results of an evaluation, filled block by block: ``(b, K+1, D)``, ``(b, K)``, ``(b, K)`` and ``(b,)``."""
 
     gradient: Tensor
     segment_cost: Tensor
@@ -266,5 +262,5 @@ class _Work:
     walled: Tensor
 
     def rows(self, rows: slice) -> _Work:
-        """A view of that of some of the paths."""
+        """Returns a view of ``rows``."""
         return _Work(*(getattr(self, field.name)[rows] for field in fields(self)))

@@ -1,4 +1,4 @@
-"""How the solve of a path ended, and what to try next."""
+"""The outcome of the solve of a path, with advice."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Outcome"]
 
 
 class Outcome(StrEnum):
-    """How the solve of one path ended; prints in words.
+    """The outcome of the solve of one path; prints in words.
 
     Example:
         >>> from latentpath.solvers import Outcome
@@ -21,22 +21,22 @@ class Outcome(StrEnum):
 
     RUNNING = "running"
     CONVERGED = "converged"
-    """The predicted gain, or the observed one, fell below the tolerance, and the audit agrees with the energy; or the
-    energy shows nothing but the generator's rounding, which ``audit.limited`` says."""
+    """The predicted or the observed gain fell below the tolerance, and the audit agrees with the energy; or the
+    generator's rounding dominates the energy, see ``audit.limited``."""
     BUDGET_SPENT = "budget spent"
-    """The evaluations allowed were used up first, or the caller asked to stop."""
+    """The limit of evaluations was reached first, or the caller stopped the solve."""
     STALLED = "stalled"
-    """No step lowers the energy any more, and yet the predicted gain is not below the tolerance; or all that was found
-    costs more than the initial path, which is what is returned."""
+    """No step lowers the energy although the predicted gain is above the tolerance; or every path found costs more than
+    the initial one, which is returned."""
     NON_FINITE = "non finite"
-    """The energy of the initial path is infinite or not a number; the path was left as it was."""
+    """The energy of the initial path is infinite or not a number; the path is unchanged."""
     UNRESOLVED = "unresolved"
-    """The audit finds cost that the energy hides, after all refinement that the budget allowed; or the points
-    moved after the solve (resampled, joined), and cost more, hide cost, or promise more gain than a converged path."""
+    """The audit finds cost that the energy hides, after all refinement within the budget; or the points moved after the
+    solve (resampled, joined), and cost more, hide cost, or have a higher predicted gain than a converged path."""
 
     @property
     def code(self) -> int:
-        """The number that stands for this outcome in a tensor of outcomes."""
+        """The number of this outcome in a tensor of outcomes."""
         return _CODES[self]
 
     @staticmethod
@@ -46,7 +46,7 @@ class Outcome(StrEnum):
 
     @property
     def advice(self) -> str:
-        """What to try next, in a sentence; empty where there is nothing to do.
+        """The advice on what to try next, in a sentence; empty for a converged path.
 
         Example:
             >>> from latentpath.solvers import Outcome

@@ -1,15 +1,15 @@
-r"""Batched L-BFGS for points that have nothing to do with one another.
+r"""Batched L-BFGS for independent points.
 
-Every point of a batch ``(n, D)`` lowers an evaluate of its own, with its own history, direction and step length; one
-`step` evaluates the evaluate once for each that still runs. The value never rises: a trial that does not lower it
-enough (Armijo), or whose value is not finite, is refused, and the next one is shorter. The first direction is the
-gradient's, of a length that the caller gives; after that the newest pair scales the inverse Hessian.
+Every point of a batch ``(n, D)`` lowers its own objective, with its own history, direction and step length; one `step`
+evaluates the objective once for each running point. The value never rises: a trial that does not lower it enough
+(Armijo), or whose value is not finite, is refused, and the next one is shorter. The first step follows the gradient,
+with a given length; afterwards the newest pair scales the inverse Hessian.
 
-A point has converged when its last ten evaluations lowered the value by less than ``tol`` of it, or when not even a
-tiny step along the gradient lowers it, as happens at a kink.
+A point has converged when its last ten evaluations lowered the value by less than ``tol`` relatively, or when even a
+tiny step along the gradient does not lower it, as at a kink.
 
-Where the evaluate is infinite outside a set (a wall), a step that would cross has the coordinates shortened that lead
-out by themselves, so that a point slides along the sides of a box instead of sticking to the first one it meets.
+Where the objective is infinite outside a set, a step shortens each coordinate that alone leaves the set, so that a
+point slides along the sides of a box instead of stopping at the first one.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ PointObjective = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 class PointDescent:
-    """The points, and what is known of each; everything but the history can be read at any time.
+    """The descent of a batch of points.
 
     Args:
         evaluate: see `PointObjective`.
-        points: ``(n, D)``; where the value is not finite the point stays, and has ended.
+        points: ``(n, D)``; a point whose value is not finite ends at once.
         first: the length of the first step.
-        tol: see above.
+        tol: the relative decrease of ten evaluations below which a point has converged.
         memory: the number of past steps that shape the inverse Hessian.
-        inside: points ``(..., D)`` to whether they are within the walls ``(...)``; None where there are none.
+        inside: maps points ``(..., D)`` to True inside the set ``(...)``; None for an unbounded objective.
 
     Attributes:
-        points: the best so far, ``(n, D)``.
-        value: there, ``(n,)``.
-        running: which go on, ``(n,)``; whoever drops one sets it to False.
-        converged: which have ended as above, ``(n,)``.
+        points: the best points so far, ``(n, D)``.
+        value: the objective at the points, ``(n,)``.
+        running: True for the running points, ``(n,)``; a caller ends a point by setting False.
+        converged: True for the converged points, ``(n,)``.
         steps: evaluations after the first, ``(n,)``.
 
     Example:
@@ -74,15 +74,15 @@ class PointDescent:
         self.running = self.value.isfinite() & self._gradient.isfinite().all(-1)
         self.converged = torch.zeros_like(self.running)
         self.steps = torch.zeros(count, dtype=torch.long, device=points.device)
-        self._history: list[Pair] = []  # of all n points
+        self._history: list[Pair] = []  # each of all n points
         self._size = torch.ones_like(self.value)
         self._refused = torch.zeros_like(self.steps)
-        self._marked = self.value.clone()
+        self._window_value = self.value.clone()
         self._direction = torch.zeros_like(points)
         self._set_direction(torch.arange(count, device=points.device))
 
     def step(self) -> None:
-        """One evaluation of every point that still runs."""
+        """Makes one evaluation of every running point."""
         rows = self.running.nonzero()[:, 0]
         if len(rows) == 0:
             return
@@ -102,7 +102,7 @@ class PointDescent:
         self._judge(rows)
 
     def _shortened(self, rows: Tensor, move: Tensor) -> Tensor:
-        """The moves, with the coordinates shortened that lead through a wall by themselves."""
+        """Shortens each coordinate of the moves that alone leaves the set."""
         if self._inside is None:
             return move
         for _ in range(config().point_search.halvings):
@@ -134,8 +134,7 @@ class PointDescent:
     def _shorten(self, rows: Tensor, rise: Tensor, slope: Tensor) -> None:
         """Shortens the steps of refused trials.
 
-        After too many refusals the history is forgotten once; where even the gradient leads nowhere, the point has
-        ended.
+        After too many refusals the history is cleared; a point without a history has then ended.
         """
         self._size[rows] = backtracked(self._size[rows], slope, rise)
         self._refused[rows] += 1
@@ -153,11 +152,10 @@ class PointDescent:
         self._size[again], self._refused[again] = 1.0, 0
 
     def _judge(self, rows: Tensor) -> None:
-        """End the points that the last window of evaluations brought little."""
+        """Ends the points whose value hardly fell in the last window of evaluations."""
         self.steps[rows] += 1
         due = rows[self.steps[rows] % config().point_search.window == 0]
-        ended = due[
-            self._marked[due] - self.value[due] <= self._tol * self.value[due].abs() + config().point_search.negligible
-        ]
-        self._marked[due] = self.value[due]
+        enough = self._tol * self.value[due].abs() + config().point_search.negligible
+        ended = due[self._window_value[due] - self.value[due] <= enough]
+        self._window_value[due] = self.value[due]
         self.running[ended], self.converged[ended] = False, True

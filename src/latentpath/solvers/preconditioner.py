@@ -1,7 +1,7 @@
-r"""An approximate inverse Hessian of the energy that knows how the Jacobian of the generator changes along the path.
+r"""An approximate inverse Hessian of the energy, with the change of the generator's Jacobian along the path.
 
-Let the interior points of a polyline move by :math:`v_i`. With the price held still, the energy changes to second order
-by (Gauss and Newton)
+Let the interior points of a polyline move by :math:`v_i`. At a fixed price, the energy changes to second order by
+(Gauss and Newton)
 
 .. math::
     \tfrac12 K \sum_i \bar w_i^2\, |J_{i+1} v_{i+1} - J_i v_i|^2 \approx
@@ -9,15 +9,14 @@ by (Gauss and Newton)
 
 with the pullback metric :math:`C_i`, the mean of :math:`J^T J` at the ends of the segment, and the *Jacobian change*
 :math:`N_i = (J_{i+1} - J_i)^T (J_{i+1} - J_i)`. The first term alone, with one C for the whole path, is path Laplacian
-:math:`\otimes` metric. It calls smooth moves almost free: the lowest eigenvalue of the Laplacian falls as
-:math:`1/K^2`. But where the Jacobian turns, a move that is the same at two neighbouring points in the latent space is
-not the same in the data, and costs: on a DCGAN the second term is up to forty times the first for the smoothest moves.
-Both together are block-tridiagonal, and solved as that (`BlockTridiagonal`).
+:math:`\otimes` metric, in which smooth moves are almost free: the lowest eigenvalue of the Laplacian falls as
+:math:`1/K^2`. But where the Jacobian changes, equal moves of neighbouring latents differ in the data, and cost: for
+smooth moves through a deep generator the second term dominates. The sum of both is block-tridiagonal, and is solved by
+`BlockTridiagonal`.
 
-C and N are measured at a few segments by forward-mode products, and interpolated along the path. Up to D = 32 they are
-measured in all directions; beyond, in the 16 directions that a randomised range finder sees (Halko, Martinsson and
-Tropp 2011, "Finding structure with randomness", from vector-Jacobian products), and the rest of the space shares one
-number of each.
+C and N are measured at a few segments by forward-mode products, and interpolated along the path. Up to 32 latents they
+are measured in all directions; otherwise in 16 directions from a randomised range finder (Halko, Martinsson and Tropp
+2011, "Finding structure with randomness", from vector-Jacobian products), with one number of each for the rest.
 """
 
 from __future__ import annotations
@@ -45,10 +44,10 @@ class Metric:
 
     Attributes:
         scale: the mean eigenvalue of the metric, ``(b,)``.
-        metric: C, ``(b, s, r, r)``, with a ridge of 5 %.
+        metric: C, ``(b, s, r, r)``, with a ridge.
         jacobian_change: N, ``(b, s, r, r)``.
-        subspace: an orthonormal basis of the directions measured, ``(b, D, r)``; None for all.
-        rest: C and N of a direction outside that subspace, ``(b, s, 2, 1, 1)``.
+        subspace: an orthonormal basis of the measured directions, ``(b, D, r)``; None for all.
+        rest: C and N of a direction outside of the subspace, ``(b, s, 2, 1, 1)``.
     """
 
     scale: Tensor
@@ -61,7 +60,7 @@ class Metric:
     def measure(
         cls, to_data: Callable[[Tensor], Tensor], latents: Tensor, max_points: int | None
     ) -> tuple[Metric, float]:
-        """Of paths ``(b, K+1, D)``; and what it cost, in path evaluations of each."""
+        """Measures paths ``(b, K+1, D)``; also returns the path evaluations spent on each."""
         settings = config().preconditioning
         _, points, dim = latents.shape
         rank = dim if dim <= settings.full_dim else settings.rank
@@ -76,14 +75,14 @@ class Metric:
         metric, jacobian_change, passes = _measured(to_data, sites, first, subspace, max_points)
         if outside is not None:
             outside = 0.5 * (outside[:, first] + outside[:, first + 1])
-        # an evaluation is two passes: backwards costs as much as forwards, since no weight needs a gradient
+        # an evaluation is two passes: a backward pass costs as much as a forward pass, since no weight needs a gradient
         return cls.of(metric, jacobian_change, subspace, outside), work + passes * len(at) / (2 * points)
 
     @classmethod
     def of(
         cls, metric: Tensor, jacobian_change: Tensor, subspace: Tensor | None = None, outside: Tensor | None = None
     ) -> Metric:
-        """Builds it from C and N ``(b, s, r, r)``, and the eigenvalue of C ``outside`` a ``subspace``, ``(b, s)``."""
+        """Builds the metric from C, N ``(b, s, r, r)``, and C's eigenvalue ``(b, s)`` ``outside`` a ``subspace``."""
         rank = metric.shape[-1]
         dim = rank if subspace is None else subspace.shape[1]
         total = metric.diagonal(dim1=-2, dim2=-1).sum(-1).mean(-1)
@@ -93,18 +92,18 @@ class Metric:
         good, unit = usable[:, None, None, None], torch.where(usable, scale, 1)
         eye = torch.eye(rank, dtype=metric.dtype, device=metric.device)
         relative = torch.where(good, metric / unit[:, None, None, None] + config().preconditioning.ridge * eye, eye)
-        turned = torch.where(good, jacobian_change / unit[:, None, None, None], 0)
+        change = torch.where(good, jacobian_change / unit[:, None, None, None], 0)
         if subspace is None or outside is None:
-            return cls(unit, relative, turned)
-        share = turned.diagonal(dim1=-2, dim2=-1).sum(-1) / relative.diagonal(dim1=-2, dim2=-1).sum(-1)
+            return cls(unit, relative, change)
+        share = change.diagonal(dim1=-2, dim2=-1).sum(-1) / relative.diagonal(dim1=-2, dim2=-1).sum(-1)
         rest = torch.where(usable[:, None], outside / unit[:, None] + config().preconditioning.ridge, 1)
-        return cls(unit, relative, turned, subspace, torch.stack([rest, rest * share], dim=-1)[..., None, None])
+        return cls(unit, relative, change, subspace, torch.stack([rest, rest * share], dim=-1)[..., None, None])
 
     @property
     def degenerate(self) -> Tensor:
-        """True for the paths along which the data hardly see some direction of the latents, everywhere, ``(b,)``.
+        """True for the paths along which the data hardly depend on some direction of the latents, ``(b,)``.
 
-        The least eigenvalue of C there is below 1e-4 of its mean one; on the shipped models it is well above.
+        The least eigenvalue of C is then negligible in every measured segment.
         """
         least = torch.linalg.eigvalsh(self.metric.double())[..., 0].amax(-1)
         if self.rest is not None:
@@ -113,29 +112,29 @@ class Metric:
         return unseen
 
     def rows(self, rows: Tensor) -> Metric:
-        """That of some of the paths."""
+        """Selects paths of the batch."""
         subspace, rest = (None if x is None else x[rows] for x in (self.subspace, self.rest))
         return Metric(self.scale[rows], self.metric[rows], self.jacobian_change[rows], subspace, rest)
 
     def finer(self, factor: float) -> Metric:
-        """For segments ``factor`` times as short.
+        """Returns the metric for segments that are ``factor`` times shorter.
 
-        The Jacobian change of a smooth generator falls with the square of that, of one with kinks with the first power.
+        N of a smooth generator falls with the square of the factor, N of one with kinks with the factor itself.
         """
-        less = factor**-1.5
-        rest = None if self.rest is None else torch.stack([self.rest[:, :, 0], self.rest[:, :, 1] * less], dim=2)
-        return Metric(self.scale, self.metric, self.jacobian_change * less, self.subspace, rest)
+        decay = factor**-1.5
+        rest = None if self.rest is None else torch.stack([self.rest[:, :, 0], self.rest[:, :, 1] * decay], dim=2)
+        return Metric(self.scale, self.metric, self.jacobian_change * decay, self.subspace, rest)
 
 
 @dataclass
 class Preconditioner:
-    """The factorised Hessian for ``b`` paths, at certain weights of their segments; `put` replaces some in place.
+    """The factorised Hessian of ``b`` paths for given weights of their segments; `put` replaces rows in place.
 
     Attributes:
-        inside: in the directions that were measured.
-        subspace: a basis of those, ``(b, D, r)``; None for all.
-        outside: in the other ones.
-        unit: what the Hessian was divided by before, ``(b,)``; 0 where no segment weighs anything.
+        inside: the factors in the measured directions.
+        subspace: a basis of the measured directions, ``(b, D, r)``; None for all.
+        outside: the factors in the other directions.
+        unit: the divisor of the Hessian before the factorisation, ``(b,)``; 0 where every weight is 0.
     """
 
     inside: BlockTridiagonal
@@ -145,11 +144,10 @@ class Preconditioner:
 
     @classmethod
     def of(cls, metric: Metric, stiffness: Tensor) -> Preconditioner:
-        """For the weights ``stiffness`` ``(b, K)`` of the segments."""
+        """Factorises the Hessian for the weights ``stiffness`` ``(b, K)`` of the segments."""
         mean = stiffness.mean(-1, keepdim=True)
-        weight = (
-            torch.where(mean > 0, stiffness / torch.where(mean > 0, mean, 1), 1) + config().preconditioning.weight_floor
-        )
+        relative = torch.where(mean > 0, stiffness / torch.where(mean > 0, mean, 1), 1)
+        weight = relative + config().preconditioning.weight_floor
         outside = None
         if metric.rest is not None:
             outside = _factor(weight, metric.rest[:, :, 0], metric.rest[:, :, 1])
@@ -157,20 +155,20 @@ class Preconditioner:
         return cls(inside, metric.subspace, outside, mean[:, 0] * metric.scale)
 
     def rows(self, rows: Tensor) -> Preconditioner:
-        """The preconditioner of some of the paths."""
+        """Selects paths of the batch."""
         subspace = None if self.subspace is None else self.subspace[rows]
         outside = None if self.outside is None else self.outside.rows(rows)
         return Preconditioner(self.inside.rows(rows), subspace, outside, self.unit[rows])
 
     def put(self, rows: Tensor, other: Preconditioner) -> None:
-        """Replace the factors of some of the paths; their subspace stays."""
+        """Replaces the factors of the paths ``rows``; their subspace stays."""
         self.inside.put(rows, other.inside)
         self.unit[rows] = other.unit
         if self.outside is not None and other.outside is not None:
             self.outside.put(rows, other.outside)
 
     def apply(self, gradient: Tensor) -> Tensor:
-        """The inverse times ``gradient`` ``(b, K-1, D)``."""
+        """Computes the inverse times ``gradient`` ``(b, K-1, D)``."""
         if self.subspace is None or self.outside is None:
             found = self.inside.solve(gradient[..., None])[..., 0]
         else:
@@ -183,7 +181,7 @@ class Preconditioner:
 
 
 def _factor(weight: Tensor, metric: Tensor, jacobian_change: Tensor) -> BlockTridiagonal:
-    """The Hessian for weights ``(b, K)``, from C and N ``(b, s, r, r)``, with the two ends held fixed."""
+    """Factorises the Hessian of weights ``(b, K)`` and of C and N ``(b, s, r, r)``, with fixed ends."""
     wide = torch.float32 if weight.device.type == "mps" else torch.float64
     segments, found = weight.shape[1], []
     at_once = max(1, _VALUES // (segments * metric.shape[-1] ** 2))
@@ -196,7 +194,7 @@ def _factor(weight: Tensor, metric: Tensor, jacobian_change: Tensor) -> BlockTri
 
 
 def _between(measured: Tensor, segments: int) -> Tensor:
-    """What was measured at ``s`` segments ``(b, s, r, r)``, evenly placed, at all of them."""
+    """Interpolates the matrices of ``s`` evenly placed segments ``(b, s, r, r)`` to all segments."""
     count = measured.shape[1]
     at = (torch.arange(segments, dtype=measured.dtype, device=measured.device) + 0.5) / segments * count - 0.5
     low = at.floor().clamp(0, max(count - 2, 0)).long()
@@ -205,7 +203,7 @@ def _between(measured: Tensor, segments: int) -> Tensor:
 
 
 def _sites(segments: int, rank: int) -> list[int]:
-    """The segments at whose ends the Jacobian is measured: few, and the same from either end of the path."""
+    """Returns the few segments at whose ends the Jacobian is measured, symmetric about the middle of the path."""
     settings = config().preconditioning
     few = min(max(segments // 4, settings.fewest_sites), settings.most_sites, segments)
     half = max(1, min(few, settings.tangents // rank) // 2)
@@ -216,7 +214,7 @@ def _sites(segments: int, rank: int) -> list[int]:
 def _measured(
     to_data: Callable[[Tensor], Tensor], sites: Tensor, first: Tensor, subspace: Tensor | None, max_points: int | None
 ) -> tuple[Tensor, Tensor, int]:
-    """C and N ``(b, s, r, r)`` between ``sites`` ``(b, p, D)`` number ``first`` and the next; and the passes."""
+    """Measures C and N ``(b, s, r, r)`` between ``sites`` ``(b, p, D)`` ``first`` and the next; counts passes."""
     count, points, dim = sites.shape
     eye = torch.eye(dim, dtype=sites.dtype, device=sites.device)
     rank = dim if subspace is None else subspace.shape[-1]
@@ -237,7 +235,7 @@ def _measured(
 def _range(
     to_data: Callable[[Tensor], Tensor], sites: Tensor, rank: int, max_points: int | None
 ) -> tuple[Tensor, Tensor]:
-    """By random probes, a basis ``(b, D, r)`` of what the metric sees; by others, its mean eigenvalue elsewhere."""
+    """Probes the metric at random: a basis ``(b, D, r)`` of its range, and its mean eigenvalue outside of it."""
     count, points, dim = sites.shape
     flat, each, pulled = sites.flatten(0, 1), -(-rank // points), []
     for block in blocks(len(flat), max_points):
@@ -246,7 +244,7 @@ def _range(
             data = to_data(view)
             random = torch.Generator("cpu").manual_seed(0)
             signs = 2 * torch.randint(2, (each + 1, points, data.shape[-1]), generator=random, device="cpu") - 1
-            of = torch.arange(len(flat), device="cpu")[block] % points  # every path is probed alike
+            of = torch.arange(len(flat), device="cpu")[block] % points  # the same probes for every path
             rows = [
                 torch.autograd.grad(data, leaf, signs[k, of].to(data), retain_graph=k < each)[0]
                 for k in range(each + 1)

@@ -1,16 +1,14 @@
-r"""The protocol of all solvers, and what they share: the state and the loop.
+r"""The protocol of all solvers, and their common state and loop.
 
-A solver has three methods, ``init``, ``step`` and ``done``, and keeps everything it knows in an explicit `State`, so a
-progress bar, a web page or a test can drive it step by step. One ``step`` evaluates the energy once for every path
-that is still running (each path at its own trial point), and changes no other; a path that has ended costs nothing
-more. `solve` is the loop around the three.
+A solver has three methods, ``init``, ``step`` and ``done``, and an explicit `State`, so a progress bar, a web page or a
+test can drive it step by step. One ``step`` evaluates the energy once for every running path, each at its own trial
+point; a path that has ended costs nothing more. `solve` is the loop around the three.
 
-When is a path good enough? All solvers ask the same question. With the preconditioner
-:math:`H \approx (\nabla^2 E)^{-1}` (see `Preconditioner`) a quasi-Newton step would lower the energy by about
-:math:`\tfrac12 \nabla E^T H \nabla E`, and so the cost, :math:`\sqrt{2E}`, relatively by about
-:math:`\nabla E^T H \nabla E / 4E`: the *predicted gain*. H knows nothing of the curvature of the index, and on the
-closed forms the cost still to be gained was up to fifty times the predicted one; so a path has converged when the
-predicted gain stays below a fiftieth of the solver's ``tol``. There, that takes one or two steps more.
+All solvers share the criterion of convergence. With the preconditioner :math:`H \approx (\nabla^2 E)^{-1}` (see
+`Preconditioner`) a quasi-Newton step would lower the energy by about :math:`\tfrac12 \nabla E^T H \nabla E`, and so the
+cost, :math:`\sqrt{2E}`, relatively by about :math:`\nabla E^T H \nabla E / 4E`: the *predicted gain*. H ignores the
+curvature of the index, and the true gain can be much larger; so a path has converged when the predicted gain stays
+below a fiftieth of the solver's ``tol``.
 """
 
 from __future__ import annotations
@@ -46,22 +44,22 @@ __all__ = [
 
 @dataclass
 class State:
-    """What a solver knows, for all ``B`` paths of a batch.
+    """The state of a solve of ``B`` paths; changed in place.
 
     Attributes:
         latents: the best polylines so far, ``(B, K+1, D)``.
-        energy: theirs, ``(B,)``.
-        gradient: of the energy there, ``(B, K-1, D)``.
-        stiffness: of their segments, ``(B, K)``.
+        energy: the energy of the polylines, ``(B,)``.
+        gradient: the gradient of the energy, ``(B, K-1, D)``.
+        stiffness: the weights of the segments, ``(B, K)``.
         gain: the predicted relative gain in cost, ``(B,)``.
         outcome: `Outcome` codes, ``(B,)``; 0 while a path is running.
         evaluations: path evaluations spent, ``(B,)``.
-        metric: along every path, as last measured.
-        preconditioner: from that and the weights that the segments had.
-        evaluation_weight: path evaluations that one evaluation of every path counts for, ``(B,)``: 1, less on a coarser
+        metric: the metric along every path, as last measured.
+        preconditioner: the inverse Hessian from the metric and earlier weights of the segments.
+        evaluation_weight: the path evaluations that one evaluation of a path counts for, ``(B,)``: 1, less on a coarser
             level, more where segments are measured in parts.
-        quadrature: how every segment is measured; None for equation 3.
-        segment_cost: the cost of every segment as the energy sees it, ``(B, K)``.
+        quadrature: the measurement of every segment; None for equation 3.
+        segment_cost: the discrete cost of every segment, ``(B, K)``.
         iteration: steps taken.
     """
 
@@ -89,10 +87,7 @@ class State:
         quadrature: Quadrature | None = None,
         found: Evaluation | None = None,
     ) -> State:
-        """Evaluate the initial polylines, unless it is known what is ``found``.
-
-        Those of non-finite energy end here, as those of energy 0 do.
-        """
+        """Begins at the initial polylines, evaluated unless ``found`` is given; energies of 0 or not finite end."""
         found, work = found or objective.evaluate(latents, quadrature), 0.0
         if metric is None:
             metric, work = objective.metric(latents)
@@ -120,13 +115,13 @@ class State:
         )
 
     def evaluate(self, objective: Objective, rows: Tensor, latents: Tensor) -> Evaluation:
-        """Evaluate trials ``latents`` of ``rows``, and count it."""
+        """Evaluates and counts trials ``latents`` of ``rows``."""
         self.evaluations[rows] += self.evaluation_weight[rows]
         return objective.evaluate(latents, None if self.quadrature is None else self.quadrature.rows(rows))
 
     @property
     def phase(self) -> Phase:
-        """The phase that a callback is told: the finest level, unless the state knows better."""
+        """The phase of a `Progress`: the finest level, unless a solver's state overrides it."""
         return "fine level"
 
     def progress(self, phase: Phase | None = None) -> Progress:
@@ -143,11 +138,11 @@ class State:
 
     @property
     def running(self) -> Tensor:
-        """The rows of the paths still running, ``(b,)``."""
+        """The rows of the running paths, ``(b,)``."""
         return (self.outcome == Outcome.RUNNING.code).nonzero().squeeze(-1)
 
     def keep(self, rows: Tensor, chosen: Tensor, latents: Tensor, found: Evaluation | State) -> Tensor:
-        """Make the ``chosen`` (a mask) of the trials ``latents`` of ``rows`` the best polylines; returns their rows."""
+        """Adopts the ``chosen`` (a mask) of the trials ``latents`` of ``rows`` as the best; returns their rows."""
         good = rows[chosen]
         self.latents[good], self.energy[good] = latents[chosen], found.energy[chosen]
         self.gradient[good], self.stiffness[good] = found.gradient[chosen], found.stiffness[chosen]
@@ -155,31 +150,31 @@ class State:
         return good
 
     def adopt(self, rows: Tensor, chosen: Tensor, finer: State) -> Tensor:
-        """Takes over the ``chosen`` (a mask) of the paths ``rows``, outcomes included; returns the rows of these."""
+        """Adopts the ``chosen`` (a mask) of the paths ``rows``, outcomes included; returns their rows."""
         good = self.keep(rows, chosen, finer.latents, finer)
         self.gain[good], self.outcome[good] = finer.gain[chosen], finer.outcome[chosen]
         return good
 
     def judge(self, rows: Tensor, tol: float) -> None:
-        """Predict the gain of a preconditioned step for ``rows``; end those where it is below ``tol``."""
+        """Predicts the gain of a preconditioned step of ``rows``; ends the paths whose gain is at most ``tol``."""
         self.gain[rows] = predicted_gain(self.energy[rows], self.gradient[rows], self.preconditioned(rows))
         self.outcome[rows[self.gain[rows] <= tol]] = Outcome.CONVERGED.code
 
     def preconditioned(self, rows: Tensor) -> Tensor:
-        """The preconditioned gradients of ``rows``, ``(n, K-1, D)``."""
+        """Computes the preconditioned gradients of ``rows``, ``(n, K-1, D)``."""
         if self.iteration % config().convergence.refresh == 0:
             self.preconditioner.put(rows, Preconditioner.of(self.metric.rows(rows), self.stiffness[rows]))
         return self.preconditioner.rows(rows).apply(self.gradient[rows])
 
 
 def predicted_gain(energy: Tensor, gradient: Tensor, direction: Tensor) -> Tensor:
-    r"""The predicted relative gain in cost, :math:`\nabla E^T d / 4E`, of the step :math:`-d = -H \nabla E`."""
+    r"""Computes the predicted relative gain in cost, :math:`\nabla E^T d / 4E`, of the step :math:`-d`."""
     slope = (gradient * direction.reshape_as(gradient)).flatten(1).sum(-1)
     return torch.where(energy > 0, slope / (4 * energy), 0)
 
 
 def with_interior(latents: Tensor, interior: Tensor) -> Tensor:
-    """The polylines with other interior points; the endpoints are copied, never computed."""
+    """Returns the polylines with other interior points; the endpoints are copied, never computed."""
     return torch.cat([latents[:, :1], interior, latents[:, -1:]], dim=1)
 
 
@@ -191,7 +186,7 @@ class Solver(Protocol[StateT]):
     """Lowers the energy of a batch of polylines.
 
     ``init`` evaluates the initial polylines; ``step`` makes one evaluation of every running path, updates the state in
-    place and returns it; ``done`` says whether no path is running.
+    place and returns it; ``done`` is True when no path is running.
     """
 
     tol: float
@@ -204,14 +199,14 @@ class Solver(Protocol[StateT]):
 
 
 class Base(Generic[StateT]):
-    """``done`` as every solver here has it."""
+    """The base of the solvers of this package."""
 
     def done(self, state: StateT) -> bool:
         return not bool((state.outcome == Outcome.RUNNING.code).any())
 
 
 Phase = Literal["coarse level", "fine level", "refinement", "search", "audit"]
-"""Where a solve is: on a coarse or the finest level, in a round of refinement, in other starts, or in the audit."""
+"""The phase of a solve: a coarse or the finest level, a round of refinement, other starts, or the audit."""
 
 
 @dataclass(frozen=True)
@@ -222,7 +217,7 @@ class Progress:
         iteration: steps taken.
         evaluations: path evaluations spent, mean over the batch.
         running: the number of paths still running.
-        energy: of the best polylines so far, ``(B,)``.
+        energy: the energy of the best polylines so far, ``(B,)``.
         gain: the predicted relative gain in cost, ``(B,)``.
         latents: the best polylines so far, ``(B, P, D)``, with fewer points on a coarser level; not to be changed.
         phase: the phase of the solve.
@@ -238,11 +233,11 @@ class Progress:
 
 
 Callback = Callable[[Progress], bool | None]
-"""Called after every step; a true answer stops the solve, and every path keeps the best it has."""
+"""Called after every step; a true result stops the solve, and every path keeps its best polyline."""
 
 
 class Listener:
-    """A callback that remembers whether it was asked to stop, and then keeps saying so."""
+    """Wraps a callback; after its first true result every result is true."""
 
     def __init__(self, callback: Callback | None) -> None:
         self.callback, self.stopped = callback, False
@@ -260,14 +255,14 @@ def solve(
     max_evaluations: float | None = None,
     callback: Callback | None = None,
 ) -> StateT:
-    """Run ``solver`` from the polylines ``latents`` ``(B, K+1, D)`` until every path has an outcome.
+    """Runs ``solver`` from the polylines ``latents`` ``(B, K+1, D)`` until every path has an outcome.
 
     Args:
         solver: any `Solver`.
         objective: the energy.
-        latents: the initial polylines; their endpoints stay as they are.
+        latents: the initial polylines; their endpoints stay fixed.
         max_evaluations: the path evaluations each path may spend; None for no limit.
-        callback: told after every step; a true answer stops.
+        callback: called after every step; a true result stops the solve.
     """
     return run(solver, objective, solver.init(objective, latents), max_evaluations=max_evaluations, callback=callback)
 
@@ -281,9 +276,9 @@ def run(
     callback: Callback | None = None,
     phase: Phase | None = None,
 ) -> StateT:
-    """`solve` from a state that the solver's ``init`` made; the budget may differ from path to path, ``(B,)``.
+    """Runs ``solver`` from a state of its ``init``, with one limit or limits ``(B,)``.
 
-    ``phase`` is what the callback is told; None for the level that the state is on.
+    ``phase`` is the phase of each `Progress`; None for the level of the state.
     """
     limit: float | Tensor = math.inf if max_evaluations is None else max_evaluations
     while (stepped := advance(solver, objective, state, limit)) is not None:
@@ -294,7 +289,7 @@ def run(
 
 
 def advance(solver: Solver[StateT], objective: Objective, state: StateT, limit: float | Tensor) -> StateT | None:
-    """Makes one step of the paths whose budget allows it; returns None where every path has ended."""
+    """Makes one step of the paths within the limit; returns None when every path has ended."""
     spent = (state.outcome == Outcome.RUNNING.code) & (state.evaluations + state.evaluation_weight > limit)
     state.outcome[spent] = Outcome.BUDGET_SPENT.code
     if solver.done(state):

@@ -1,4 +1,4 @@
-"""The explicit state of a refinement, and the solves and stages that it consists of."""
+"""The state of a refinement, with its solves and stages."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class Solve:
 
     Attributes:
         solver: the solver that makes the steps.
-        state: its state.
-        rows: the paths, ``(b,)``.
+        state: the state of the solver.
+        rows: the rows of the paths, ``(b,)``.
         limit: the path evaluations that each may spend.
-        phase: the phase that a callback is told; None for the level of the state.
+        phase: the phase of each `Progress`; None for the level of the state.
     """
 
     solver: Solver[Any]
@@ -42,38 +42,38 @@ class Solve:
 
 @runtime_checkable
 class Stage(Protocol):
-    """A part of a refinement: begins solves one after the other, and takes over what they found."""
+    """A part of a refinement: begins solves one after the other, and adopts their results."""
 
     def begin(self, objective: Objective, refinement: Refinement) -> Solve | None:
         """Returns the next solve; None where the stage has ended."""
 
     def end(self, objective: Objective, refinement: Refinement, solve: Solve) -> None:
-        """Takes over a solve that has ended."""
+        """Adopts the results of a solve that has ended."""
 
 
 @dataclass
 class Refinement:
-    """What is known of ``B`` paths during their refinement; changed in place.
+    """The state of the refinement of ``B`` paths; changed in place.
 
     Attributes:
         tol: the relative tolerance of the solves.
-        gap: the relative excess of the audited cost that is let pass.
-        most: the path evaluations each path may spend.
+        gap: the accepted relative excess of the audited cost.
+        max_evaluations: the path evaluations each path may spend.
         audit: the audit of polylines ``(b, K+1, D)``.
         initial: the initial polylines, ``(B, K+1, D)``.
-        quadrature: of every segment.
+        quadrature: the measurement of every segment.
         best: the best paths so far.
-        facts: their audit.
+        facts: the audit of ``best``.
         current: the paths of the last round, better or not.
-        current_facts: their audit.
+        current_facts: the audit of ``current``.
         solve: the solve in progress; None once the refinement is done.
-        stages: the present stage and those that follow.
-        stopped: whether the caller asked to stop.
+        stages: the present stage and the following ones.
+        stopped: True once the caller stopped the solve.
     """
 
     tol: float
     gap: float
-    most: float
+    max_evaluations: float
     audit: Callable[[Tensor], Audit]
     initial: Tensor
     quadrature: Quadrature
@@ -90,43 +90,43 @@ class Refinement:
         cls,
         tol: float,
         gap: float,
-        most: float,
+        max_evaluations: float,
         audit: Callable[[Tensor], Audit],
         latents: Tensor,
         solve: Solve,
         stages: list[Stage],
     ) -> Refinement:
-        """Builds the state before the first solve, of whose paths no audit is known yet."""
-        plain, nothing = Quadrature.plain(latents), Audit.unknown(latents)
-        return cls(tol, gap, most, audit, latents, plain, solve.state, nothing, solve.state, nothing, solve, stages)
+        """Builds the state before the first solve, with an empty audit."""
+        quadrature, facts, state = Quadrature.plain(latents), Audit.unknown(latents), solve.state
+        return cls(tol, gap, max_evaluations, audit, latents, quadrature, state, facts, state, facts, solve, stages)
 
     @property
-    def left(self) -> Tensor:
+    def remaining(self) -> Tensor:
         """The path evaluations that each path may still spend, ``(B,)``; 0 after a stop."""
-        left = self.most - self.best.evaluations
-        return torch.zeros_like(left) if self.stopped else left
+        remaining = self.max_evaluations - self.best.evaluations
+        return torch.zeros_like(remaining) if self.stopped else remaining
 
     def unfinished(self, state: State) -> Tensor:
         """Marks paths whose last round ended by the limit of the round, not of the caller."""
-        return (state.outcome == Outcome.BUDGET_SPENT.code) & (self.most - self.best.evaluations >= 2)
+        return (state.outcome == Outcome.BUDGET_SPENT.code) & (self.max_evaluations - self.best.evaluations >= 2)
 
     def measure_best(self) -> None:
-        """Audits the best paths, and makes a copy of them the current ones."""
+        """Audits the best paths, and copies them to the current ones."""
         self.facts = self.current_facts = self.audit(self.best.latents)
         self.current = copy(self.best)
         for name in ("latents", "energy", "gradient", "stiffness", "segment_cost", "gain", "outcome"):
             setattr(self.current, name, getattr(self.best, name).clone())
 
     def solve_on(self, objective: Objective, rows: Tensor, begin: Tensor) -> Solve:
-        """Begins a round: solves ``rows`` on from the polylines ``begin``, by their quadrature."""
+        """Begins a solve of ``rows`` from the polylines ``begin`` by their quadrature."""
         solver = LBFGS(self.tol)
         metric, quadrature = self.best.metric.rows(rows), self.quadrature.rows(rows)
         state = solver.init(objective, begin, metric=metric, quadrature=quadrature)
-        limit = (self.most - self.best.evaluations[rows]).clamp_max(config().refinement.round_evaluations)
+        limit = (self.max_evaluations - self.best.evaluations[rows]).clamp_max(config().refinement.round_evaluations)
         return Solve(solver, state, rows, limit, "refinement")
 
     def refine_quadrature(self, rows: Tensor, ends: Tensor, halves: Tensor, cost: Tensor) -> None:
-        """Refines the quadrature of ``rows`` so that the energy shows their ``cost`` (see `Quadrature.refined`)."""
+        """Refines the quadrature of ``rows`` so that the energy has their ``cost`` (see `Quadrature.refined`)."""
         self.quadrature = self.quadrature.with_rows(rows, self.quadrature.rows(rows).refined(ends, halves, cost))
 
     def adopt(self, rows: Tensor, finer: State, found: Audit, chosen: Tensor) -> None:
@@ -140,11 +140,11 @@ class Refinement:
 
 
 def hides_cost(state: State, facts: Audit, gap: float) -> Tensor:
-    """Marks paths of finite energy whose audited cost is above what the energy shows by more than ``gap``."""
+    """Marks paths of finite energy whose audited cost exceeds the energy's by more than ``gap``."""
     return state.energy.isfinite() & ~(facts.cost <= (1 + gap) * (2 * state.energy).sqrt())
 
 
 def is_uneven(state: State) -> Tensor:
-    """Marks paths whose speed is far from constant, as it is at no minimum."""
+    """Marks paths whose speed is far from constant, which a minimum excludes."""
     even = config().refinement.even_speed * (2 * state.energy).sqrt()
     return state.energy.isfinite() & (state.segment_cost.sum(-1) < even)

@@ -1,12 +1,12 @@
 r"""Smooths paths whose energy is the generator's rounding.
 
-Where chords are shorter than the resolution of the generator (`Audit.limited`), the energy of neighbouring polylines
-differs by rounding alone, and a minimiser of it zigzags. The audit measures such a path by the Jacobian, without
-cancellation, and can tell smoother candidates apart:
+Where chords are shorter than the resolution of the generator (`Audit.limited`), the energies of neighbouring polylines
+differ by rounding alone, and a minimiser zigzags. The audit measures such a path by the Jacobian, without cancellation,
+and ranks smoother candidates:
 
 1. solves on fewer segments, whose chords are longer than the rounding;
 2. the same path with fewer corners, resampled;
-3. the path's deviation from the chord of its ends, projected on its first sine waves.
+3. the path's deviation from the straight line, projected on its first sine waves.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .refinement_state import Refinement
 
 __all__ = ["without_jitter"]
 
-_CORNERS = (2, 4, 8)  # the path with so many times fewer segments; test_resolution.py
+_COARSENINGS = (2, 4, 8)  # segments of the path to one of a candidate with fewer corners; test_resolution.py
 
 
 def without_jitter(refinement: Refinement, objective: Objective) -> Audit:
@@ -37,7 +37,7 @@ def without_jitter(refinement: Refinement, objective: Objective) -> Audit:
         The audit of the best paths.
     """
     state, facts = refinement.best, refinement.facts
-    rows = (facts.limited & (refinement.left > 0)).nonzero()[:, 0]
+    rows = (facts.limited & (refinement.remaining > 0)).nonzero()[:, 0]
     if len(rows) == 0:
         return facts
     quadrature = refinement.quadrature.rows(rows)
@@ -54,7 +54,7 @@ def without_jitter(refinement: Refinement, objective: Objective) -> Audit:
 
 
 def _candidates(latents: Tensor, objective: Objective, tol: float) -> Iterator[tuple[Tensor, Tensor | float]]:
-    """Smoother polylines ``(b, K+1, D)``, and the path evaluations that each took."""
+    """Yields smoother polylines ``(b, K+1, D)``, and the path evaluations spent on each."""
     segments, smoothing = latents.shape[1] - 1, config().smoothing
     drawn = [latents]
     for fewer in (smoothing.few_segments, smoothing.fewest_segments):
@@ -62,20 +62,19 @@ def _candidates(latents: Tensor, objective: Objective, tol: float) -> Iterator[t
         if coarse >= 2:
             solver, weight = LBFGS(tol), (coarse + 1) / (segments + 1)
             state = solver.init(objective, resampled(latents, coarse), evaluation_weight=weight)
-            most = smoothing.evaluations * weight
-            state = run(solver, objective, state, max_evaluations=most)
+            state = run(solver, objective, state, max_evaluations=smoothing.evaluations * weight)
             drawn.append(resampled(state.latents, segments))
             yield drawn[-1], state.evaluations
     for polylines in drawn:
         for waves in (smoothing.many_waves, smoothing.few_waves):
             yield _lowpass(polylines, waves), 0.0
-    for fewer in _CORNERS:
+    for fewer in _COARSENINGS:
         if segments // fewer >= 1:
             yield resampled(resampled(latents, segments // fewer), segments), 0.0
 
 
 def _lowpass(latents: Tensor, waves: int) -> Tensor:
-    """The polylines with the first ``waves`` sine waves of their deviation from the straight line."""
+    """Returns the polylines with the first ``waves`` sine waves of their deviation from the straight line."""
     segments = latents.shape[1] - 1
     line = lerp(latents[:, 0], latents[:, -1], segments)
     number = torch.arange(1, min(waves, segments - 1) + 1, device=latents.device)

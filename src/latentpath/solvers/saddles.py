@@ -1,12 +1,12 @@
-r"""Finds the way off a saddle: bends out of the subspace that a path never leaves.
+r"""Bends off saddles: out of a subspace of symmetry that a descent never leaves.
 
-Between a latent and its negative, and wherever generator and index are symmetric about the straight line, the gradient
-of the energy has no part across the plane of symmetry. A descent then stays in that plane, and ends at its minimum,
-though a path beside it costs less. Such a path is known by what it does not use: its points lie in a subspace. There
+Where generator and index are symmetric about the straight line, as between a latent and its negative, the gradient of
+the energy has no component across the plane of symmetry. A descent stays in this plane, although a path beside it may
+cost less. The points of such a path lie in a subspace. The path is then compared, on a few of its points, with
 
-.. math:: x(t) + s\,|b - a| \sin(\pi t)\, v, \qquad s \in \{0.35, 0.1\},
+.. math:: x(t) + s\,|b - a| \sin(\pi t)\, v
 
-with v a random direction of the orthogonal complement, is compared with the path on a few of its points.
+for a large and a small amplitude s, with v a random direction of the orthogonal complement.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ __all__ = ["bends_off_saddles"]
 
 @torch.no_grad()
 def bends_off_saddles(objective: Objective, latents: Tensor, tol: float) -> tuple[Tensor, Tensor, Tensor]:
-    """The bends that lower the energy of paths within a subspace.
+    """Finds bends that lower the energy of paths within a subspace.
 
     Args:
         objective: the energy.
         latents: ``(B, K+1, D)``.
-        tol: the relative gain in cost that is worth a solve.
+        tol: the least relative gain in cost of a bend.
 
     Returns:
-        The rows of the paths that a bend lowers by more than ``tol``, ``(b,)``; the bent polylines ``(b, K+1, D)``; and
-        the path evaluations that each of the ``B`` paths took, ``(B,)``.
+        The rows of the paths with such a bend, ``(b,)``; the bent polylines, ``(b, K+1, D)``; and the path evaluations
+        spent on each of the ``B`` paths, ``(B,)``.
     """
     work = latents.new_zeros(len(latents))
     across, exists = _across(latents)
@@ -57,7 +57,7 @@ def bends_off_saddles(objective: Objective, latents: Tensor, tol: float) -> tupl
 
 
 def _across(latents: Tensor) -> tuple[Tensor, Tensor]:
-    """A unit vector ``(B, D)`` orthogonal to every step of each path, and whether there is one, ``(B,)``."""
+    """Computes a unit vector ``(B, D)`` orthogonal to every step of each path; marks the paths with one, ``(B,)``."""
     count, points, dim = latents.shape
     steps = latents.diff(dim=1).double()
     if points <= dim:
@@ -71,6 +71,6 @@ def _across(latents: Tensor) -> tuple[Tensor, Tensor]:
     found = ((weights * unused)[:, None] @ directions)[:, 0]
     length = found.norm(dim=-1, keepdim=True)
     moved = (latents[:, -1] != latents[:, 0]).any(-1)
-    # a path of few points cannot use all of many dimensions; on coarse levels it has a half and a quarter of them
+    # few points span few of many dimensions in any case, and the coarse levels have a half and a quarter of them
     within = (~unused).sum(-1) < min(dim, points // 3)
     return (found / length.clamp_min(torch.finfo(torch.float64).tiny)).to(latents), within & moved

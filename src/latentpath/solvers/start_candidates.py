@@ -1,8 +1,7 @@
-"""The starts of a multi-start search, solved on a coarse level, and which of them are worth a solve on all segments.
+"""The candidates of a multi-start search: starts that are solved on a coarse level and ranked for refinement.
 
-See `latentpath.solvers.multistart` for the starts and their order. Everything that is decided about a start depends on
-it and on the starts before it, never on how many follow: the first eight of sixteen starts are what eight starts are,
-and so are the ones that are refined. That is why more starts never find less.
+See `latentpath.solvers.multistart` for the starts and their order. Every decision about a start depends on it and on
+earlier starts, not on the number of starts, so that more starts never lead to a more expensive path.
 """
 
 from __future__ import annotations
@@ -29,20 +28,20 @@ __all__ = ["Candidates", "has_scipy"]
 
 
 class Candidates:
-    """The starts of all pairs and what became of them on the coarse level.
+    """The starts of all pairs and their solves on the coarse level.
 
     Args:
         objective: the energy.
         line: the straight lines ``(B, K+1, D)``.
-        number: the starts of each pair, ``n``, the straight line included.
-        graph: whether one of them goes along a graph; None where that is possible and affordable.
-        samples: of the prior.
-        seed: of the samples and bends.
-        index: of the prior whose samples the starts go through, if it is a `PriorIndex`.
-        listen: told after every step.
+        number: the number of starts of each pair, ``n``, the straight line included.
+        graph: True for a start along a graph; None for one where it is possible and affordable.
+        samples: the number of prior samples.
+        seed: the seed of the samples and bends.
+        index: the index, whose prior is sampled if it is a `PriorIndex`.
+        callback: called after every step.
 
     Attributes:
-        costs: of every start, ``(B, n)``; infinite where it was dropped, NaN where it was not tried.
+        costs: the cost of every start, ``(B, n)``; infinite for dropped ones, NaN for ones not tried.
         evaluations: path evaluations spent, ``(B,)``.
     """
 
@@ -55,13 +54,12 @@ class Candidates:
         samples: int,
         seed: int,
         index: object,
-        listen: Callable[[Progress], bool],
+        callback: Callable[[Progress], bool],
     ) -> None:
-        self.objective, self.number, self.samples, self.seed, self.listen = objective, number, samples, seed, listen
+        self.objective, self.number, self.samples, self.seed, self.callback = objective, number, samples, seed, callback
         self.start, self.end, self.points = line[:, 0], line[:, -1], line.shape[1]
-        self.segments = min(
-            self.points - 1, max(config().search.coarsest, (self.points - 1) // config().search.coarsening)
-        )
+        coarse = max(config().search.coarsest, (self.points - 1) // config().search.coarsening)
+        self.segments = min(self.points - 1, coarse)
         self.evaluation_weight = (self.segments + 1) / self.points
         self.index = index if isinstance(index, PriorIndex) else None
         self.graph = self._place_of_graph(graph)
@@ -69,12 +67,12 @@ class Candidates:
         self.evaluations = line.new_zeros(len(line))
         self._coarse = line.new_zeros(len(line), number, self.segments + 1, line.shape[-1])
         self._along_graph = line.clone()
-        self._graph_counts = torch.zeros(len(line), dtype=torch.bool, device=line.device)
+        self._use_graph = torch.zeros(len(line), dtype=torch.bool, device=line.device)
 
     def _place_of_graph(self, graph: bool | None) -> int | None:
-        """The number of the start along the graph; None where there is none.
+        """Returns the number of the start along the graph; None without one.
 
-        An index that runs the generator has none unless it is asked for: a graph asks the index ten thousand times.
+        For an index that runs the generator the default is None: a graph evaluates the index at too many points.
         """
         if self.index is None or graph is False:
             return None
@@ -82,9 +80,9 @@ class Candidates:
             return min(2, self.number - 1)
         return 2 if self.number > 2 and not self.index.decodes and has_scipy() else None
 
-    def solve(self, left: Tensor) -> None:
-        """Solve the starts on the coarse level, of each pair as many as evaluations ``left`` ``(B,)`` allow."""
-        counts = self._affordable(left)
+    def solve(self, remaining: Tensor) -> None:
+        """Solves the starts on the coarse level, of each pair as many as ``remaining`` evaluations ``(B,)`` allow."""
+        counts = self._affordable(remaining)
         if not bool((counts > 0).any()):
             return
         line = lerp(self.start, self.end, self.segments)
@@ -94,41 +92,29 @@ class Candidates:
         begin = self._starts(line, counts)[each, which]
         before = segment_costs(self.objective, begin, config().search.ranking_parts).sum(-1)
         solver, quadrature = LBFGS(1e-3), Quadrature.plain(begin)
-        state = solver.init(
-            self.objective,
-            begin,
-            evaluation_weight=self.evaluation_weight,
-            metric=metric.rows(each),
-            quadrature=quadrature,
-        )
-        state = run(
-            solver,
-            self.objective,
-            state,
-            max_evaluations=config().search.evaluations * self.evaluation_weight,
-            callback=self.listen,
-            phase="search",
-        )
+        state = solver.init(self.objective, begin, self.evaluation_weight, metric.rows(each), quadrature)
+        limit = config().search.evaluations * self.evaluation_weight
+        state = run(solver, self.objective, state, max_evaluations=limit, callback=self.callback, phase="search")
         costs = segment_costs(self.objective, state.latents, config().search.ranking_parts).sum(-1)
         better = costs < before
         self._coarse[each, which] = torch.where(better[:, None, None], state.latents, begin)
         self.costs[each, which] = torch.where(better, costs, before).nan_to_num(math.inf, math.inf)
         measured = 2 * (self.segments * config().search.ranking_parts + 1) / 2 / self.points
         self.evaluations.index_add_(0, each, state.evaluations + measured)
-        self._compare_graph(counts)
+        self._compare_with_graph(counts)
 
     def polylines(self, rows: Tensor, which: Tensor) -> Tensor:
-        """The start number ``which`` ``(b,)`` of each of ``rows`` as it is after the coarse level, ``(b, K+1, D)``."""
+        """Returns the start number ``which`` ``(b,)`` of each of ``rows`` after the coarse level, ``(b, K+1, D)``."""
         self.evaluations[rows] += resampling_points(self.segments) / 2 / self.points
         found = resampled_by_cost(self._coarse[rows, which], self.objective, self.points - 1)
-        raw = (which == (-1 if self.graph is None else self.graph)) & self._graph_counts[rows]
-        return torch.where(raw[:, None, None], self._along_graph[rows], found)
+        along_graph = (which == (-1 if self.graph is None else self.graph)) & self._use_graph[rows]
+        return torch.where(along_graph[:, None, None], self._along_graph[rows], found)
 
     def promising(self, single: Tensor, tol: float) -> Tensor:
-        """Which starts are worth a solve on all segments, ``(B, n)``, where the straight line's ended at ``single``.
+        """Marks the starts to solve on all segments, ``(B, n)``; ``single`` is the cost from the straight line.
 
-        Those that are lower than the coarse minimum of the straight line, or than ``single`` already, and have fewer
-        than two cheaper ones before them. One of them that costs what an earlier one does has found the same minimum.
+        These starts are cheaper than the coarse minimum of the straight line, or than ``single``, and have fewer than
+        two cheaper ones before them. A start whose cost equals an earlier one's has found the same minimum.
         """
         costs = self.costs.nan_to_num(math.inf, math.inf)
         lower = (costs < (1 - config().search.lower) * costs[:, :1]) | (costs < (1 - tol) * single[:, None])
@@ -139,9 +125,9 @@ class Candidates:
         return chosen
 
     def next_across_a_wall(self, number: int, refined: Tensor) -> Tensor:
-        """Which pairs ``(B,)`` should have start ``number`` refined, since all earlier ones that were cross a wall.
+        """Marks pairs ``(B,)`` whose start ``number`` to refine since all refined earlier ones cross a wall.
 
-        ``refined`` has the costs of those that were refined, ``(B, n)``, NaN for the others.
+        ``refined`` has the costs of the refined starts, ``(B, n)``, NaN for the others.
         """
         costs, earlier = self.costs.nan_to_num(math.inf, math.inf), refined[:, :number]
         failed = torch.where(earlier.isnan(), math.inf, costs[:, :number])
@@ -153,13 +139,13 @@ class Candidates:
     def _same(before: Tensor, cost: Tensor) -> Tensor:
         return ((before - cost).abs() <= config().search.different * cost).any(-1) & cost[:, 0].isfinite()
 
-    def _affordable(self, left: Tensor) -> Tensor:
-        """How many starts of every pair ``left`` pays for, ``(B,)``: at least two, or none."""
+    def _affordable(self, remaining: Tensor) -> Tensor:
+        """Computes the number of starts of every pair within ``remaining``, ``(B,)``: at least two, or none."""
         each = (config().search.evaluations + 1) * self.evaluation_weight + 1
-        spare = left - self.evaluation_weight - resampling_points(2) / 2 / self.points
-        sharing = len(left)
+        spare = remaining - self.evaluation_weight - resampling_points(2) / 2 / self.points
+        sharing = len(remaining)
         while True:
-            graph = 0.0 if self.graph is None else self._graph_price(sharing)
+            graph = 0.0 if self.graph is None else self._graph_evaluations(sharing)
             counts = ((spare - graph) / each).clamp(0, self.number).floor()
             place = self.number if self.graph is None else self.graph
             counts = torch.where(counts > place, counts, (spare / each).floor().clamp(0, place))
@@ -169,13 +155,13 @@ class Candidates:
                 return counts
             sharing = graphed
 
-    def _graph_price(self, pairs: int) -> float:
-        """About the path evaluations that the graph takes of each of ``pairs`` that share it."""
+    def _graph_evaluations(self, pairs: int) -> float:
+        """Estimates the path evaluations of the graph for each of ``pairs`` that share it."""
         means = sum(len(mean) for mean in component_means(self.index and self.index.prior, self.samples))
         return points_decoded(self.samples + means, pairs) / 2 / self.points
 
     def _starts(self, line: Tensor, counts: Tensor) -> Tensor:
-        """All starts ``(B, n, k+1, D)``, the straight line first."""
+        """Computes all starts ``(B, n, k+1, D)``, the straight line first."""
         if self.index is None:
             return torch.stack([line, *bends(line, self.number - 1, self.seed)], dim=1)
         known = draw(self.index.prior, self.index.dim, self.samples, self.seed).to(line)
@@ -191,7 +177,7 @@ class Candidates:
             found.append(line.clone())
             rows = (counts > self.graph).nonzero()[:, 0]
             if len(rows) > 0:
-                found[-1][rows] = self._graphed(rows, known, torch.cat([line[:0, 0], *means]))
+                found[-1][rows] = self._graph_starts(rows, known, torch.cat([line[:0, 0], *means]))
         middle = torch.lerp(self.start, self.end, 0.5)
         bumps = (config().search.small_bump, config().search.large_bump)
         hump = torch.sin(math.pi * torch.linspace(0, 1, self.segments + 1, device=line.device).to(line))[:, None]
@@ -200,8 +186,8 @@ class Candidates:
             found.append(with_interior(line, near[:, 1:-1]))
         return torch.stack(found, dim=1)
 
-    def _graphed(self, rows: Tensor, known: Tensor, means: Tensor) -> Tensor:
-        """The shortest paths over the graph of ``rows``, with ``k`` segments ``(b, k+1, D)``; kept with ``K``, too."""
+    def _graph_starts(self, rows: Tensor, known: Tensor, means: Tensor) -> Tensor:
+        """Computes the shortest paths of ``rows`` over the graph ``(b, k+1, D)``; stores them with K segments too."""
         assert self.index is not None
         nodes = torch.cat([known, graph_points(self.index, known, self.seed)])
         paths, decoded = graph_paths(self.objective, nodes, self.start[rows], self.end[rows], means)
@@ -213,8 +199,8 @@ class Candidates:
         self.evaluations[rows] += decoded * share
         return torch.stack(found)
 
-    def _compare_graph(self, counts: Tensor) -> None:
-        """Where few segments cut the corners of the way along the graph, take the way itself, with all segments."""
+    def _compare_with_graph(self, counts: Tensor) -> None:
+        """Takes the path along the graph with all segments where few segments cut its corners at a higher cost."""
         if self.graph is None:
             return
         rows = (counts > self.graph).nonzero()[:, 0]
@@ -223,10 +209,10 @@ class Candidates:
         costs = segment_costs(self.objective, self._along_graph[rows], 1).sum(-1)
         self.evaluations[rows] += 0.5
         better = costs < self.costs[rows, self.graph]
-        self._graph_counts[rows] = better
+        self._use_graph[rows] = better
         self.costs[rows, self.graph] = torch.where(better, costs, self.costs[rows, self.graph])
 
 
 def has_scipy() -> bool:
-    """Whether scipy, which the graph needs, is installed."""
+    """Returns True if scipy, which the graph needs, is installed."""
     return importlib.util.find_spec("scipy") is not None

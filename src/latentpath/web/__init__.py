@@ -1,16 +1,16 @@
-"""The page: ``latentpath serve``. Its rooms, and which way imports run between them.
+"""The web page of ``latentpath serve``. Imports run down this list.
 
 =========== ==========================================================================================================
-`choices`   what can be chosen on the page, checked: numbers come from anybody
-`uploads`   pictures that anybody sends, decoded safely
-`sessions`  what the server knows of every visitor, and forgets again
-`studio`    the models, the folder for files, and the sessions; no page yet
-`solving`   a path, found in a thread that can be watched and stopped
-`views`     what is shown of it: strips, profiles, maps, numbers, code
-`events`    what happens on a click
-`api`       what a program may ask
+`server`    serves the page on a port, with its limits and its shutdown
+`memory`    returns freed memory to the operating system
 `page`      the Gradio page
-`memory`    what is free goes back to the system
-`server`    the page behind a port: limits, what may be read, and how it ends
+`api`       the endpoint for programs
+`events`    the handlers of clicks
+`views`     strips, profiles, maps, numbers and code of a path
+`solving`   the solve in a thread, with progress and cancellation
+`studio`    models, folder and sessions, without a page
+`sessions`  the state of every visitor
+`uploads`   safe decoding of uploaded pictures
+`choices`   the settings of the page, validated
 =========== ==========================================================================================================
 """

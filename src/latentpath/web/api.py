@@ -1,4 +1,4 @@
-"""What a program may ask of the page: one endpoint, ``/interpolate``, which knows nothing of sessions.
+"""The endpoint for programs, ``/interpolate``, independent of the visitors' sessions.
 
 .. code-block:: python
 
@@ -22,7 +22,7 @@ from ..errors import InputError
 from ..models.sampling import draw
 from . import views
 from .choices import FIELDS, LIMITS, LOOPS, SOLVERS, SPACINGS, Choices, text_of
-from .events import told
+from .events import reporting_errors
 from .memory import trim
 from .sessions import Keyframe
 from .solving import Solved, solve
@@ -30,20 +30,20 @@ from .studio import MOST_KEYFRAMES, Studio
 
 __all__ = ["offer"]
 
-_SENT = 60.0
-"""Seconds after which what was sent is removed."""
+_KEEP_SECONDS = 60.0
+"""Seconds until sent files are removed."""
 
 _SEEDS = re.compile(r"\s*[0-9]{1,10}(\s*,\s*[0-9]{1,10})+\s*")
 
 
 def offer(studio: Studio) -> None:
-    """Add the endpoint to the page that is being built."""
+    """Adds the endpoint to the page under construction."""
     usual = Choices()
 
-    @told
+    @reporting_errors
     def interpolate(model: str, seeds: str, *values: Any) -> tuple[Any, ...]:
         choices = Choices.read(values)
-        session = studio.sessions.of(None)  # of nobody else
+        session = studio.sessions.of(None)  # a new session, not a visitor's
         prior, numbers = studio.model(model).prior, _seeds(seeds)
         assert prior is not None
         session.model = model
@@ -57,8 +57,8 @@ def offer(studio: Studio) -> None:
                 views.strips(found.path, studio.model(model), choices, files[0])
                 views.films(found.path, studio.model(model), choices, files[1])
                 found.path.save(files[2])
-        finally:  # what is sent is copied first, to a folder that is swept
-            later = threading.Timer(_SENT, session.forget)
+        finally:  # Gradio copies the files first
+            later = threading.Timer(_KEEP_SECONDS, session.forget)
             later.daemon = True
             later.start()
         report = found.path.report(("lerp", "slerp")).to_dict()
@@ -66,7 +66,7 @@ def offer(studio: Studio) -> None:
         facts = {**report, "seconds": round(found.seconds, 3), "settings": found.path.settings}
         return facts, *(str(file) for file in files)
 
-    # what a program may call the arguments
+    # the names of the arguments in the API
     named = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in ("model", "seeds", *FIELDS)]
     interpolate.__signature__ = inspect.Signature(named)  # type: ignore[attr-defined]
     with gr.Row(visible=False):
@@ -79,24 +79,24 @@ def offer(studio: Studio) -> None:
             "rounded": gr.Checkbox(usual.rounded, label="rounded"),
         }
         model = gr.Textbox(studio.names[0], label="model")
-        seeds = gr.Textbox("1,2", label="seeds", info="of the latents that the path goes through, 2 or more")
+        seeds = gr.Textbox("1,2", label="seeds", info="seeds of the keyframes, 2 or more")
         outputs = [gr.JSON(label="facts"), gr.File(label="strips"), gr.File(label="film"), gr.File(label="path")]
         gr.Button().click(
             interpolate,
             [model, seeds, *({**limits, **others}[name] for name in FIELDS)],
             outputs,
             api_name="interpolate",
-            api_description="The path through the latents that these seeds draw from the model's prior.",
+            api_description="The path through latents that these seeds draw from the model's prior.",
             concurrency_limit=2,
             concurrency_id="heavy",
         )
 
 
 def _seeds(text: object) -> list[int]:
-    """Two or more seeds, separated by commas."""
+    """Returns two or more seeds from a text with commas."""
     if not isinstance(text, str) or not _SEEDS.fullmatch(text):
-        raise InputError(f'seeds must be two or more whole numbers such as "1,2", got {text_of(text)}')
+        raise InputError(f'seeds must be two or more whole numbers such as "1,2"; got {text_of(text)}.')
     numbers = [int(part) for part in text.split(",")]
     if len(numbers) > MOST_KEYFRAMES:
-        raise InputError(f"a path goes through at most {MOST_KEYFRAMES} keyframes here, got {len(numbers)} seeds")
+        raise InputError(f"seeds must be at most {MOST_KEYFRAMES}; got {len(numbers)}.")
     return [int(LIMITS["seed"].check(number)) for number in numbers]

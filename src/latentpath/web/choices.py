@@ -1,8 +1,7 @@
-"""What can be chosen on the page, checked: numbers come from anybody."""
+"""The settings of the page, validated, since requests may contain any values."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -19,15 +18,15 @@ LOOPS = ("bounce", "repeat", "once")
 
 @dataclass(frozen=True)
 class Limit:
-    """What a number may be.
+    """The limits of a number.
 
     Attributes:
-        name: for people.
-        low: the least.
-        high: the most.
-        default: where nobody says.
-        whole: whether it must be a whole number.
-        step: of the slider.
+        name: the label.
+        low: the lowest value.
+        high: the highest value.
+        default: the default value.
+        whole: True for a whole number.
+        step: the step of the slider.
     """
 
     name: str
@@ -38,18 +37,18 @@ class Limit:
     step: float = 1
 
     def check(self, value: object) -> float:
-        """``value`` as a number within the limits.
+        """Returns ``value`` as a number within the limits.
 
         Raises:
             InputError: anything else, NaN too.
         """
+        if isinstance(value, int | float) and not isinstance(value, bool) and self.low <= value <= self.high:
+            if not self.whole:
+                return float(value)
+            if value == int(value):
+                return int(value)
         kind = "a whole number" if self.whole else "a number"
-        asked = f"{self.name} must be {kind} from {self.low:g} to {self.high:g}, got {text_of(value)}"
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            raise InputError(asked)
-        if not self.low <= value <= self.high or (self.whole and value != int(value)):
-            raise InputError(asked)
-        return int(value) if self.whole else float(value)
+        raise InputError(f"{self.name} must be {kind} from {self.low:g} to {self.high:g}; got {text_of(value)}.")
 
 
 LIMITS = {
@@ -64,29 +63,29 @@ LIMITS = {
     "fps": Limit("frames a second", 5, 50, 25, whole=True),
     "shown": Limit("frames in a strip", 3, 16, 11, whole=True),
 }
-"""Every number of the page."""
+"""All numbers of the page."""
 
 
 @dataclass(frozen=True)
 class Choices:
-    """How a path is found and shown; `of` checks what comes from elsewhere.
+    """The settings of a solve and of its views; `of` validates them.
 
     Attributes:
         alpha: the scale of the index.
-        segments: of each leg.
-        spacing: where frames lie evenly.
-        restarts: from how many starts to search.
-        solver: by name.
-        closed: back to the first keyframe in the end.
-        rounded: whether the joints are made gentle.
-        smooth: how gentle.
-        tol: the relative gain in cost that is not worth more work.
-        max_evaluations: the most that a leg may spend from one start.
-        seed: of the starts.
-        seconds: of the film.
-        fps: its frames a second.
+        segments: the segments of each leg.
+        spacing: the spacing of frames.
+        restarts: the number of starts.
+        solver: the name of the solver.
+        closed: True for a path back to the first keyframe.
+        rounded: True for smooth joints.
+        smooth: the largest jump of the velocity at a smooth joint.
+        tol: the tolerance.
+        max_evaluations: the limit of evaluations of a leg from one start.
+        seed: the seed of the starts.
+        seconds: the duration of the film.
+        fps: the frames of the film a second.
         loop: "bounce", "repeat" or "once".
-        shown: frames in a strip.
+        shown: the frames of a strip.
     """
 
     alpha: float = LIMITS["alpha"].default
@@ -107,10 +106,10 @@ class Choices:
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Choices:
-        """Checked: ``values`` come from anybody.
+        """Validates ``values``.
 
         Raises:
-            InputError: a number outside its limits, a word that is none of those there are.
+            InputError: a number outside its limits, or an unknown word.
         """
         found = dict(values)
         for name, limit in LIMITS.items():
@@ -118,23 +117,23 @@ class Choices:
                 found[name] = limit.check(found[name])
         for name, known in (("spacing", SPACINGS), ("solver", SOLVERS), ("loop", LOOPS)):
             if found.get(name, known[0]) not in known:
-                raise InputError(f"{name} must be one of {', '.join(known)}, got {text_of(found[name])}")
+                raise InputError(f"{name} must be one of {', '.join(known)}; got {text_of(found[name])}.")
         for name in ("closed", "rounded"):
             if not isinstance(found.get(name, False), bool):
-                raise InputError(f"{name} must be true or false, got {text_of(found[name])}")
+                raise InputError(f"{name} must be true or false; got {text_of(found[name])}.")
         return cls(**found)
 
     @classmethod
     def read(cls, values: Sequence[Any]) -> Choices:
-        """`of` the values of `FIELDS`, in that order."""
+        """Validates the values of `FIELDS`, in their order."""
         return cls.of(dict(zip(FIELDS, values, strict=True)))
 
-    def many(self, keyframes: int) -> bool:
-        """Whether a path through so many keyframes has more than one leg."""
+    def has_legs(self, keyframes: int) -> bool:
+        """Returns True if a path through ``keyframes`` has more than one leg."""
         return keyframes > 2 or self.closed
 
     def options(self, keyframes: int) -> dict[str, Any]:
-        """The keyword arguments that are not usual, of `interpolate`, or of `interpolate_through` for many legs."""
+        """Returns the arguments of `interpolate`, or of `interpolate_through` for several legs, without defaults."""
         usual = Choices()
         found: dict[str, Any] = {"segments": self.segments, "alpha": self.alpha}
         found |= {
@@ -143,18 +142,18 @@ class Choices:
         found["max_evaluations"] = self.max_evaluations
         if self.restarts > 1:
             found |= {"restarts": self.restarts, "seed": self.seed}
-        if self.many(keyframes):
-            found["closed"] = self.closed  # its own points lie evenly in the metric, as those of a pair: for the solver
+        if self.has_legs(keyframes):
+            found["closed"] = self.closed
             if self.rounded:
                 found["smooth"] = self.smooth
         return found
 
 
 FIELDS = tuple(field.name for field in fields(Choices) if field.name != "seed")
-"""The settings of the page, in the order in which its controls are read."""
+"""The settings of the page, in the order of its controls."""
 
 
 def text_of(value: object) -> str:
-    """A value in an error message, cut where it is long."""
+    """Returns a value as text for an error message, shortened."""
     shown = repr(value)
     return shown if len(shown) <= 60 else f"{shown[:57]}..."

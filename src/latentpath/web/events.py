@@ -1,4 +1,4 @@
-"""What happens on a click, for the visitor who clicks; what it means is in the other rooms."""
+"""The handlers of clicks on the page, each for the session of its visitor."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from .sessions import Session
 from .solving import Solved, solve
 from .studio import Studio
 
-__all__ = ["Events", "told"]
+__all__ = ["Events", "reporting_errors"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def told(function: Callable[P, R]) -> Callable[P, R]:
-    """What we raise on purpose as a message on the page; anything else in the server's log, and an apology."""
+def reporting_errors(function: Callable[P, R]) -> Callable[P, R]:
+    """Decorates a handler: errors of this package appear on the page, others in the server's log."""
 
     def message(error: Exception) -> gr.Error:
         if isinstance(error, gr.Error):
             return error
         if isinstance(error, LatentPathError):
-            return gr.Error(str(error), title="That did not work", print_exception=False)
+            return gr.Error(str(error), title="Error", print_exception=False)
         logging.getLogger(__name__).exception("an event failed")
-        return gr.Error("Something went wrong here, and the server has noted it. Try again.", print_exception=False)
+        return gr.Error("The server failed, and has logged the error. Try again.", print_exception=False)
 
     if inspect.isgeneratorfunction(function):
 
@@ -61,31 +61,31 @@ def told(function: Callable[P, R]) -> Callable[P, R]:
 
 
 _KEPT = 3
-"""Earlier files of a name that stay: they may be on their way to the visitor."""
+"""The number of earlier files of a name that stay, since the visitor may be downloading them."""
 
 _BLANK = ("", None, None, None, "", None, None, None, None, None)
-"""Words, strips, profile, plane, lines, strip and path to take home, player, MP4 and GIF, where there is no path."""
+"""Words, strips, profile, plane, code, downloads of strip and path, player, MP4 and GIF without a path."""
 
 
 class Events:
-    """What happens on a click, for the visitor who clicks."""
+    """The handlers of clicks, which return the new contents of the page."""
 
     def __init__(self, studio: Studio) -> None:
         self.studio = studio
 
     def session(self, request: gr.Request) -> Session:
-        """The visitor's session."""
+        """Returns the session of the visitor."""
         return self.studio.sessions.of(request.session_hash)
 
     def samples(self, session: Session) -> Any:
-        """The gallery of samples."""
+        """Returns the gallery of samples."""
         model = self.studio.model(session.model)
         frames = self.studio.frames(session.model, session.samples)
         shown = [(views.picture(frame, model.value_range), f"{i + 1}") for i, frame in enumerate(frames)]
         return gr.Gallery(shown, selected_index=None)
 
     def chosen(self, session: Session) -> Any:
-        """The gallery of what the path goes through."""
+        """Returns the gallery of keyframes."""
         if not session.keyframes:
             return gr.Gallery([], selected_index=None)
         model, count = self.studio.model(session.model), len(session.keyframes)
@@ -101,12 +101,12 @@ class Events:
         return gr.Gallery(shown, selected_index=None)
 
     def movable(self, session: Session) -> Any:
-        """Which keyframe a click on the map moves."""
+        """Returns the choice of the keyframe that a click on the map moves."""
         names = [str(i + 1) for i in range(len(session.keyframes))]
         return gr.Radio(choices=names, value=names[0] if names else None)
 
     def map(self, session: Session) -> Any:
-        """The map of what is chosen, or of the path where that is what was found."""
+        """Returns the map of the path, or of the keyframes without a path."""
         with session.drawing:
             keyframes, path = list(session.keyframes), session.path
             if len(keyframes) < 2 or len(keyframes[0].latent) < 2:
@@ -121,90 +121,90 @@ class Events:
 
     @staticmethod
     def file(session: Session, name: str) -> Path:
-        """A new file of that name, in the session's folder; earlier ones go, but for the last few."""
+        """Returns a new file of a name in the session's folder, and removes all but the last few earlier ones."""
         earlier = sorted(session.folder.glob(f"*/{name}"), key=lambda file: file.stat().st_mtime)
         for old in earlier[:-_KEPT]:
             shutil.rmtree(old.parent, ignore_errors=True)
         folder = session.folder / uuid.uuid4().hex
-        folder.mkdir()  # a visitor who has left has no folder any more
+        folder.mkdir()  # fails for a visitor who has left
         return folder / name
 
     def everything(self, session: Session) -> tuple[Any, ...]:
-        """All that shows what can be chosen and what is."""
+        """Returns samples and selection."""
         return self.samples(session), *self.selection(session)
 
     def selection(self, session: Session) -> tuple[Any, ...]:
-        """All that shows what is chosen; a path that was found before is not of this any more, and goes."""
+        """Returns the views of the keyframes, and removes the path of earlier ones."""
         with session.lock:
             stale = [gr.skip()] * len(_BLANK) if session.path is None else _BLANK
             session.path = None
             return self.chosen(session), self.movable(session), *stale
 
-    @told
+    @reporting_errors
     def redraw(self, request: gr.Request) -> Any:
-        """The map of what is chosen now."""
+        """Draws the map again."""
         session = self.session(request)
         with self.studio.working(), _WhileThere(session):
             return self.map(session)
         return None
 
-    @told
+    @reporting_errors
     def begin(self, request: gr.Request) -> tuple[Any, ...]:
-        """The page was opened."""
+        """Opens the page."""
         session = self.session(request)
         return session.model, session.seed, *self.everything(session)
 
-    @told
+    @reporting_errors
     def choose_model(self, name: str, request: gr.Request) -> tuple[Any, ...]:
-        """Another model."""
+        """Chooses a model."""
         session = self.session(request)
         self.studio.choose_model(session, name)
         return self.everything(session)
 
-    @told
+    @reporting_errors
     def reseed(self, seed: float, request: gr.Request) -> Any:
-        """Other samples."""
+        """Draws other samples."""
         session = self.session(request)
         self.studio.reseed(session, int(seed) if isinstance(seed, float) and seed.is_integer() else seed)
         return self.samples(session)
 
-    @told
+    @reporting_errors
     def pick(self, request: gr.Request, event: gr.SelectData) -> tuple[Any, ...]:
-        """A click on a sample."""
+        """Adds a clicked sample to the keyframes."""
         session = self.session(request)
         self.studio.pick(session, event.index)
         return gr.Gallery(selected_index=None), *self.selection(session)
 
-    @told
+    @reporting_errors
     def drop(self, request: gr.Request, event: gr.SelectData) -> tuple[Any, ...]:
-        """A click on what is chosen."""
+        """Removes a clicked keyframe."""
         session = self.session(request)
         self.studio.drop(session, event.index)
         return self.selection(session)
 
-    @told
+    @reporting_errors
     def clear(self, request: gr.Request) -> tuple[Any, ...]:
-        """Nothing chosen."""
+        """Removes all keyframes."""
         session = self.session(request)
         session.keyframes = []
         return self.selection(session)
 
-    @told
+    @reporting_errors
     def upload(self, files: list[str] | None, request: gr.Request) -> tuple[Any, ...]:
-        """Pictures sent."""
+        """Adds uploaded pictures to the keyframes."""
         session = self.session(request)
         named = [(Path(file), Path(file).name) for file in files or []]
         try:
             with self.studio.working():
-                said = self.studio.add_pictures(session, named)
-        except LatentPathError as error:  # the box is emptied all the same
-            gr.Warning(str(error), title="That did not work")
+                message = self.studio.add_pictures(session, named)
+        except LatentPathError as error:  # the upload box is cleared in any case
+            gr.Warning(str(error), title="Error")
             return None, str(error), *([gr.skip()] * (2 + len(_BLANK)))
-        return None, said, *self.selection(session)
+        return None, message, *self.selection(session)
 
-    @told
+    @reporting_errors
     def move(self, which: str | None, request: gr.Request, event: gr.SelectData) -> tuple[Any, ...]:
-        """A click on the map."""
+        """Moves a keyframe to a click on the map."""
         session = self.session(request)
         place = session.map
         if place is None or which is None or not str(which).isdigit():
@@ -214,20 +214,20 @@ class Events:
         chosen, _, *stale = self.selection(session)
         return chosen, gr.Radio(value=which), *stale
 
-    @told
+    @reporting_errors
     def ready(self, request: gr.Request) -> tuple[Any, ...]:
-        """Something that takes a while comes next: an earlier cancel is forgotten, and an earlier film goes."""
+        """Prepares for long work: resets an earlier cancellation and removes an earlier film."""
         self.session(request).stop.clear()
         return None, None, None
 
-    @told
+    @reporting_errors
     def cancel(self, request: gr.Request) -> None:
-        """Stop what runs, and keep the best so far."""
+        """Stops the running work, which keeps its best result."""
         self.session(request).stop.set()
 
-    @told
+    @reporting_errors
     def solve(self, request: gr.Request, *values: Any) -> Iterator[tuple[Any, ...]]:
-        """Live progress, and then strips, profiles, map, plane, numbers, code, the strip and the path to take home."""
+        """Yields live progress, then strips, profiles, map, plane, numbers, code, and the downloads."""
         session, nothing = self.session(request), gr.skip()
         choices = Choices.read(values)
         name, model = session.model, self.studio.model(session.model)
@@ -239,14 +239,14 @@ class Events:
                     elif session.model == name:
                         session.path = now.path
                         yield from self._results(session, model, choices, now)
-                    else:  # another was chosen meanwhile
+                    else:  # the visitor has chosen another model
                         yield "", *([nothing] * 7)
             except LatentPathError:
                 yield "", *([nothing] * 7)
                 raise
 
     def _results(self, session: Session, model: Model, choices: Choices, found: Solved) -> Iterator[tuple[Any, ...]]:
-        """What is seen first, and then what takes a moment to draw."""
+        """Yields quick results first, then slow drawings."""
         path, nothing = found.path, gr.skip()
         strip_file, path_file = self.file(session, "strips.png"), self.file(session, "path.safetensors")
         views.strips(path, model, choices, strip_file)
@@ -255,16 +255,16 @@ class Events:
         lines = views.code(session.model, found.keyframes, choices)
         yield words, str(strip_file), *([nothing] * 3), lines, nothing, nothing
         profile_file, plane_file = self.file(session, "profiles.png"), self.file(session, "plane.png")
-        flat = not choices.many(len(found.keyframes)) and path.latents.shape[-1] > 1
+        flat = not choices.has_legs(len(found.keyframes)) and path.latents.shape[-1] > 1
         views.profile(path, profile_file)
         if flat:
             views.plane(path, plane_file)
         shown = str(profile_file), self.map(session), str(plane_file) if flat else None
         yield nothing, nothing, *shown, nothing, str(strip_file), str(path_file)
 
-    @told
+    @reporting_errors
     def film(self, request: gr.Request, *values: Any) -> tuple[Any, ...]:
-        """The film to play, and as a GIF."""
+        """Returns the film for the player and for download."""
         session = self.session(request)
         choices, model = Choices.read(values), self.studio.model(session.model)
         if session.path is not None:
@@ -277,12 +277,12 @@ class Events:
         return None, None, None
 
     def leave(self, request: gr.Request) -> None:
-        """The page was closed."""
+        """Ends the session of a closed page."""
         self.studio.sessions.forget(request.session_hash)
 
 
 class _WhileThere:
-    """Files of a visitor who has left meanwhile are gone, and that is well."""
+    """Ignores errors after the visitor has left, whose files are removed."""
 
     def __init__(self, session: Session) -> None:
         self._session = session

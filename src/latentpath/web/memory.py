@@ -1,7 +1,4 @@
-"""Memory that is free goes back to the system: a server lives long, and glibc keeps what its threads have freed.
-
-Only glibc has these two functions; elsewhere nothing is done.
-"""
+"""Returns freed memory to the operating system, which glibc keeps in a long-lived server; without glibc, no effect."""
 
 from __future__ import annotations
 
@@ -26,12 +23,12 @@ def _glibc() -> ctypes.CDLL | None:
 
 
 def few_arenas() -> None:
-    """Threads share two heaps, instead of each filling one of its own."""
+    """Makes all threads share two heaps instead of one each."""
     if (libc := _glibc()) is not None:
         libc.mallopt(_ARENAS, 2)
 
 
 def trim() -> None:
-    """Give back what is free."""
+    """Returns freed memory to the operating system."""
     if (libc := _glibc()) is not None:
         libc.malloc_trim(0)

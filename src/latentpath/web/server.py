@@ -1,4 +1,4 @@
-"""The page behind a port: limits, what may be read, and how it ends."""
+"""Serves the page on a port, with its limits and its shutdown."""
 
 from __future__ import annotations
 
@@ -28,43 +28,43 @@ if TYPE_CHECKING:
 __all__ = ["QUEUE", "serve"]
 
 _SWEEP = 60.0
-"""Seconds between looks for sessions that have been idle for long."""
+"""Seconds between searches for idle sessions."""
 
 _PATIENCE = 30.0
-"""Seconds that what is being done gets to end, once it has been told to."""
+"""Seconds for running work to end at shutdown."""
 
 QUEUE = 32
-"""Requests that may wait; whoever comes then is told that the queue is full."""
+"""The number of requests that may wait; further ones are refused."""
 
 
 def serve(
     names: Sequence[str], host: str = "127.0.0.1", port: int = 7860, ready: Callable[[str], None] = lambda _: None
 ) -> None:
-    """Serve the page until SIGINT or SIGTERM.
+    """Serves the page until SIGINT or SIGTERM.
 
     Args:
-        names: of the models, as `latentpath.load` takes them.
+        names: the names of the models for `latentpath.load`.
         host: the address to listen on; the default is this machine alone.
-        port: 1 to 65535, or 0 for any that is free.
-        ready: told the page's address.
+        port: 1 to 65535, or 0 for any free port.
+        ready: called with the address of the page.
 
     Raises:
         InputError: an address that cannot be listened on, or a model that cannot be shown.
-        MissingDependencyError: Gradio or what draws is not installed.
+        MissingDependencyError: Gradio or a drawing library is not installed.
     """
     if isinstance(port, bool) or not 0 <= port <= 65535:
-        raise InputError(f"port must be from 1 to 65535, or 0 for any that is free, got {port}")
+        raise InputError(f"port must be from 1 to 65535, or 0 for any free port; got {port}.")
     few_arenas()
     before = Path.cwd()
     with (
-        _told_to_end() as told,
+        _end_signal() as ended,
         tempfile.TemporaryDirectory(prefix="latentpath-", ignore_cleanup_errors=True) as folder,
     ):
         work = Path(folder).resolve()
-        # Gradio shows files of its cache and of the working directory: nobody else's lie in these.
+        # Gradio serves files of its cache and of the working directory, so both are folders without other files.
         for name in ("empty", "cache", "sessions"):
             (work / name).mkdir()
-        # read when Gradio and torch are imported, so before that
+        # set before the imports of Gradio and torch, which read them
         os.environ["GRADIO_TEMP_DIR"], os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(work / "cache"), str(work / "torch")
         try:
             from .page import CSS, build, theme
@@ -78,17 +78,17 @@ def serve(
             warming = threading.Thread(target=_warm, args=(studio,), name="latentpath-warm", daemon=True)
             warming.start()
             ready(address)
-            _wait(told, studio)
+            _wait(ended, studio)
             warming.join()
         finally:
             page.close(verbose=False)
             if not studio.finish(_PATIENCE):
-                logging.getLogger(__name__).warning("something was still being done at the end")
+                logging.getLogger(__name__).warning("work was still running at shutdown")
             os.chdir(before)
 
 
 def _launched(page: Blocks, host: str, port: int, **looks: Any) -> str:
-    """The address of the page, once it can be opened."""
+    """Launches the page and returns its address."""
     from starlette.middleware import Middleware
 
     try:
@@ -97,7 +97,7 @@ def _launched(page: Blocks, host: str, port: int, **looks: Any) -> str:
             server_port=port or _free(host),
             prevent_thread_lock=True,
             quiet=True,
-            show_error=True,  # in words: what we raise, and what Gradio says of values that it refuses
+            show_error=True,  # messages of this package, and of Gradio for refused values
             share=False,
             max_file_size=MOST_BYTES,
             ssr_mode=False,
@@ -105,18 +105,16 @@ def _launched(page: Blocks, host: str, port: int, **looks: Any) -> str:
             enable_monitoring=False,
             pwa=False,
             mcp_server=False,
-            app_kwargs={"middleware": [Middleware(_Polite)]},
+            app_kwargs={"middleware": [Middleware(_BadRequests)]},
             **looks,
         )
     except OSError as error:
-        raise InputError(
-            f"cannot listen on {host}, port {port}: choose another --port (0 takes any that is free)"
-        ) from error
+        raise InputError(f"cannot listen on {host}, port {port}: choose another --port (0 takes a free one)") from error
     return address
 
 
 def _warm(studio: Studio) -> None:
-    """Do once what the first visitor would wait for: load libraries, tabulate the first model's index, make a film."""
+    """Loads libraries, tabulates the index of the first model and makes a film, so that no visitor waits for these."""
     session = studio.sessions.of(None)
     try:
         choices, model = Choices(segments=10, tol=0.1, seconds=1, fps=5), studio.model(session.model)
@@ -126,14 +124,14 @@ def _warm(studio: Studio) -> None:
         views.films(found.path, model, choices, session.folder / "film.mp4")
         if found.path.latents.shape[-1] > 1:
             views.map_of(found.path, model, session.folder / "map.png")
-    except (LatentPathError, OSError):  # whoever asks for it is told
+    except (LatentPathError, OSError):  # recurs for a visitor, with a message
         pass
     finally:
         session.forget()
 
 
-class _Polite:
-    """What no route knows how to take is the sender's mistake: 400 and a word, not 500 and the server's whole stack."""
+class _BadRequests:
+    """Answers requests that a route fails on with status 400 instead of 500 and a stack trace."""
 
     def __init__(self, app: Any) -> None:
         self._app = app
@@ -141,25 +139,25 @@ class _Polite:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         begun = False
 
-        async def told(message: Any) -> None:
+        async def watched_send(message: Any) -> None:
             nonlocal begun
             begun = True
             await send(message)
 
         try:
-            await self._app(scope, receive, told)
+            await self._app(scope, receive, watched_send)
         except Exception as error:
             if begun or scope["type"] != "http":
                 raise
             logging.getLogger(__name__).warning("refused %s: %s", scope["path"], type(error).__name__)
-            body = b'{"detail": "there is nothing here that takes this request"}'
+            body = b'{"detail": "invalid request"}'
             head = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
             await send({"type": "http.response.start", "status": 400, "headers": head})
             await send({"type": "http.response.body", "body": body})
 
 
 def _free(host: str) -> int:
-    """A port that is free now."""
+    """Returns a free port."""
     import socket
 
     try:
@@ -171,27 +169,27 @@ def _free(host: str) -> int:
 
 
 @contextmanager
-def _told_to_end() -> Iterator[threading.Event]:
-    """An event that SIGINT and SIGTERM set; until all is cleared away they do nothing else."""
-    told = threading.Event()
+def _end_signal() -> Iterator[threading.Event]:
+    """Yields an event that SIGINT and SIGTERM set, without other effects until the end of the block."""
+    ended = threading.Event()
 
-    def tell(_: int, __: FrameType | None) -> None:
-        told.set()
+    def end(_: int, __: FrameType | None) -> None:
+        ended.set()
 
     earlier: dict[int, Any] = {}
     if threading.current_thread() is threading.main_thread():
-        earlier = {number: signal.signal(number, tell) for number in (signal.SIGINT, signal.SIGTERM)}
+        earlier = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield told
+        yield ended
     finally:
         for number, handler in earlier.items():
             signal.signal(number, handler)
 
 
-def _wait(told: threading.Event, studio: Studio) -> None:
-    """Until told to end; idle sessions are forgotten meanwhile."""
+def _wait(ended: threading.Event, studio: Studio) -> None:
+    """Waits for the end, and removes idle sessions meanwhile."""
     swept = time.monotonic()
-    while not told.wait(0.5):
+    while not ended.wait(0.5):
         if time.monotonic() - swept > _SWEEP:
             studio.sessions.sweep()
             swept = time.monotonic()

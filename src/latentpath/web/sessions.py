@@ -1,4 +1,4 @@
-"""What the server knows of every visitor, and forgets again."""
+"""The state of every visitor, for a limited time."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from ..path import Path as Curve
 __all__ = ["SAMPLES", "Keyframe", "Map", "Session", "Sessions"]
 
 SAMPLES = 12
-"""How many samples are shown."""
+"""The number of samples on the page."""
 
 
 @dataclass(frozen=True, eq=False)
 class Keyframe:
-    """One latent that a path is to go through.
+    """One keyframe of a path.
 
     Attributes:
         latent: ``(D,)``.
-        label: where it comes from, for people.
-        sample: the place among the samples of ``seed``; None for others.
-        seed: see there.
+        label: the origin in words.
+        sample: the number among the samples of ``seed``; None for other latents.
+        seed: the seed of the samples; None for other latents.
     """
 
     latent: Tensor
@@ -41,9 +41,9 @@ class Keyframe:
 
 @dataclass(frozen=True)
 class Map:
-    """Where a pixel of a map lies in the latent space: ``x = left + right * column``, ``y = top + down * row``.
+    """The map from pixels to latents: ``x = left + right * column``, ``y = top + down * row``.
 
-    ``across`` and ``along`` are the lowest and highest coordinates that are shown.
+    ``across`` and ``along`` are the lowest and highest coordinates inside the axes.
     """
 
     left: float
@@ -54,10 +54,10 @@ class Map:
     along: tuple[float, float]
 
     def at(self, column: float, row: float) -> tuple[float, float]:
-        """The two coordinates of a pixel.
+        """Returns the two coordinates of a pixel.
 
         Raises:
-            InputError: it lies on the margin.
+            InputError: the pixel is on the margin.
         """
         x, y = self.left + self.right * column, self.top + self.down * row
         if not (self.across[0] <= x <= self.across[1] and self.along[0] <= y <= self.along[1]):
@@ -67,22 +67,22 @@ class Map:
 
 @dataclass(eq=False)
 class Session:
-    """What one visitor has chosen and found.
+    """The state of one visitor; changed in place.
 
     Attributes:
-        folder: for the files that are made for this visitor alone.
+        folder: the folder of the visitor's files.
         model: the name of the chosen model.
-        seed: of the samples that are shown.
-        samples: these, ``(n, D)``.
-        keyframes: in the order in which they were chosen.
-        path: the last one found.
-        map: where on the map that is shown a click lies; None where there is no map.
-        stop: set to stop what is running for this visitor.
-        gone: set once the visitor has been forgotten.
-        busy: held while something is solved.
-        lock: held while the choice is changed: clicks may come faster than they are dealt with.
-        drawing: held while the map is drawn, so that `map` is that of the last one.
-        seen: when something was last asked for.
+        seed: the seed of the samples.
+        samples: the samples on the page, ``(n, D)``.
+        keyframes: the keyframes in order.
+        path: the last path; None without one.
+        map: the map from pixels of the map to latents; None without a map.
+        stop: set to stop running work.
+        gone: set once the session has ended.
+        busy: held during a solve.
+        lock: held while keyframes change, since clicks may overlap.
+        drawing: held while the map is drawn, so that `map` belongs to the last one.
+        last_request: the time of the last request.
     """
 
     folder: Path
@@ -97,35 +97,35 @@ class Session:
     busy: threading.Lock = field(default_factory=threading.Lock)
     lock: threading.RLock = field(default_factory=threading.RLock)
     drawing: threading.Lock = field(default_factory=threading.Lock)
-    seen: float = 0.0
+    last_request: float = 0.0
 
     def forget(self) -> None:
-        """Stop what is running, and remove the files."""
+        """Stops running work and removes the files."""
         self.gone.set()
         self.stop.set()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
 class Sessions:
-    """All visitors, by the name that the page gives each; those that have been idle for long are forgotten.
+    """The sessions of all visitors by name; idle ones are removed.
 
     Args:
-        folder: where each gets a folder of its own.
-        begin: what a new session starts with.
-        most: how many there may be; the one that has been idle for longest makes room.
-        idle: seconds after which one is forgotten.
-        clock: tells the time, in seconds.
+        folder: the folder for the sessions' folders.
+        begin: initialises a new session.
+        limit: the number of sessions; the longest idle one makes room for a new one.
+        idle: seconds after which an idle session is removed.
+        clock: returns the time in seconds.
     """
 
     def __init__(
         self,
         folder: Path,
         begin: Callable[[Session], None],
-        most: int = 200,
+        limit: int = 200,
         idle: float = 3600.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._folder, self._begin, self._most, self._idle, self._clock = folder, begin, most, idle, clock
+        self._folder, self._begin, self._limit, self._idle, self._clock = folder, begin, limit, idle, clock
         self._known: dict[str, Session] = {}
         self._lock = threading.Lock()
 
@@ -133,44 +133,44 @@ class Sessions:
         return len(self._known)
 
     def of(self, name: str | None) -> Session:
-        """The session of that name, a new one where it is not known; without a name one that nobody else gets."""
+        """Returns the session of a name, a new one for a new name; without a name a private one."""
         with self._lock:
             session = self._known.get(name) if name else None
             if session is not None:
-                session.seen = self._clock()
+                session.last_request = self._clock()
         self.sweep(room=int(session is None and bool(name)))
         if session is not None:
             return session
-        made = Session(Path(tempfile.mkdtemp(dir=self._folder)), seen=self._clock())
-        self._begin(made)
+        created = Session(Path(tempfile.mkdtemp(dir=self._folder)), last_request=self._clock())
+        self._begin(created)
         if not name:
-            return made
+            return created
         with self._lock:
-            kept = self._known.setdefault(name, made)
-        if kept is not made:
-            made.forget()
+            kept = self._known.setdefault(name, created)
+        if kept is not created:
+            created.forget()
         return kept
 
     def sweep(self, room: int = 0) -> None:
-        """Forget those that have been idle for long, and as many more as make ``room``."""
+        """Removes idle sessions, and the longest idle others to make ``room``."""
         with self._lock:
             now = self._clock()
-            by_age = sorted(self._known, key=lambda key: self._known[key].seen)
-            idle = [key for key in by_age if now - self._known[key].seen > self._idle]
-            many = max(0, len(self._known) + room - self._most)
-            gone = [self._known.pop(key) for key in dict.fromkeys([*idle, *by_age[:many]])]
+            by_age = sorted(self._known, key=lambda key: self._known[key].last_request)
+            idle = [key for key in by_age if now - self._known[key].last_request > self._idle]
+            excess = max(0, len(self._known) + room - self._limit)
+            gone = [self._known.pop(key) for key in dict.fromkeys([*idle, *by_age[:excess]])]
         for session in gone:
             session.forget()
 
     def forget(self, name: str | None) -> None:
-        """End the session of that name, if there is one."""
+        """Ends the session of a name, if there is one."""
         with self._lock:
             session = self._known.pop(name, None) if name else None
         if session is not None:
             session.forget()
 
     def forget_all(self) -> None:
-        """End all of them."""
+        """Ends all sessions."""
         with self._lock:
             gone, self._known = list(self._known.values()), {}
         for session in gone:

@@ -1,4 +1,4 @@
-"""A path, found in a thread that can be watched and stopped."""
+"""The solve of a path in a thread, with progress and cancellation."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ _EVERY = 0.4
 
 @dataclass(frozen=True)
 class Glimpse:
-    """How a solve is getting on.
+    """The progress of a solve.
 
     Attributes:
-        energies: the mean over the legs after every step so far.
-        running: the legs that still run.
-        legs: their number.
-        latents: the polylines of the legs as they are now, ``(legs, P, D)``; None before the first step.
-        seconds: since it began.
-        stopping: whether it has been told to stop.
+        energies: the mean energy over the legs after every step.
+        running: the number of running legs.
+        legs: the number of legs.
+        latents: the present polylines of the legs, ``(legs, P, D)``; None before the first step.
+        seconds: the time since the beginning.
+        stopping: True once the visitor has cancelled.
     """
 
     energies: tuple[float, ...]
@@ -48,7 +48,7 @@ class Glimpse:
 
 @dataclass(frozen=True)
 class Solved:
-    """A path, what it goes through, how long it took, and whether it was stopped."""
+    """A solved path with its keyframes, the duration, and True for ``stopped`` if the visitor cancelled."""
 
     path: Path
     keyframes: list[Keyframe]
@@ -66,17 +66,15 @@ class _Watch:
 
 
 def solve(studio: Studio, session: Session, choices: Choices) -> Iterator[Glimpse | Solved]:
-    """Find the path through the session's keyframes; glimpses, and then the path.
-
-    Closing the iterator stops the solve.
+    """Finds the path through the session's keyframes; yields glimpses, then the path. Closing the iterator stops it.
 
     Raises:
-        InputError: fewer than two keyframes, the session is told to stop, or something is being solved for it already.
-        LatentPathError: what `interpolate` raises.
+        InputError: fewer than two keyframes, a cancelled session, or a session with a running solve.
+        LatentPathError: an error of `interpolate`.
     """
     chosen = list(session.keyframes)
     if session.stop.is_set():
-        raise InputError("cancelled before it began: find the path when you like")
+        raise InputError("cancelled before the solve began: find the path again")
     if len(chosen) < 2:
         raise InputError("a path needs two ends: click two samples, or upload two pictures")
     if not session.busy.acquire(blocking=False):
@@ -92,7 +90,7 @@ def _solve(studio: Studio, session: Session, choices: Choices, chosen: list[Keyf
     model = studio.model(session.model)
     assert model.prior is not None
     prior = model.prior
-    many = choices.many(len(chosen))
+    has_legs = choices.has_legs(len(chosen))
     legs = len(keyframes) - 1 + choices.closed
     options = choices.options(len(chosen))
     watch, stop, began = _Watch(), threading.Event(), time.monotonic()
@@ -104,12 +102,12 @@ def _solve(studio: Studio, session: Session, choices: Choices, chosen: list[Keyf
 
     def work() -> None:
         try:
-            if many:
+            if has_legs:
                 found = interpolate_through(model.generator, prior, keyframes, callback=callback, **options)
             else:
                 found = interpolate(model.generator, prior, keyframes[0], keyframes[1], callback=callback, **options)
             watch.path = found
-        except BaseException as error:  # handed to whoever watches
+        except BaseException as error:  # raised in the caller's thread
             watch.error = error
 
     thread = threading.Thread(target=work, name="latentpath-solve", daemon=True)

@@ -1,4 +1,4 @@
-"""What is behind the page: the models, the folder for files, the sessions, and what a visitor can do in one."""
+"""The models, the folder for files, the sessions, and the actions of a visitor, without a page."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ __all__ = ["MOST_KEYFRAMES", "Studio", "shipped"]
 
 MOST_KEYFRAMES = 8
 _FAR = 6.0
-"""How many standard deviations of the prior's samples a latent may be moved away from their mean."""
+"""The largest distance of a moved latent from the mean of the prior, in standard deviations."""
 
 
 def shipped() -> tuple[str, ...]:
-    """The names of the shipped models that generate, the quickest first, without one that is kept for benchmarks."""
+    """Returns the names of the shipped generators, the fastest first, without the one for benchmarks."""
     found = (name for name in available() if not name.endswith("-narrow") and load(name).prior is not None)
     return tuple(sorted(found, key=lambda name: (not name.startswith("mnist"), not name.endswith("semicircle"), name)))
 
@@ -36,11 +36,11 @@ class Studio:
     """The models, the folder for files, and the sessions.
 
     Args:
-        names: of the models, as `latentpath.load` takes them.
-        folder: for everything that is written.
+        names: the names of the models for `latentpath.load`.
+        folder: the folder for all files.
 
     Raises:
-        InputError: no model, one that makes no pictures, and what `latentpath.load` raises.
+        InputError: no model, or one that makes no pictures; errors of `latentpath.load`.
     """
 
     def __init__(self, names: Sequence[str], folder: Path) -> None:
@@ -53,7 +53,7 @@ class Studio:
 
     @contextmanager
     def working(self) -> Iterator[None]:
-        """While something is done that takes long; `finish` waits for it."""
+        """Marks long work within a ``with`` block, for which `finish` waits."""
         with self._idle:
             self._busy += 1
         try:
@@ -64,27 +64,27 @@ class Studio:
                 self._idle.notify_all()
 
     def finish(self, seconds: float) -> bool:
-        """End all sessions, and wait until nothing is done any more; whether that was so in time."""
+        """Ends all sessions and waits for running work; returns True if it ended in time."""
         self.sessions.forget_all()
         with self._idle:
             return self._idle.wait_for(lambda: self._busy == 0, seconds)
 
     def model(self, name: str) -> Model:
-        """The model of that name.
+        """Returns the model of a name.
 
         Raises:
-            InputError: none of this page's.
+            InputError: a name that is not on this page.
         """
         if not isinstance(name, str) or name not in self._models:
-            raise InputError(f"there is no model {text_of(name)} here: choose from {', '.join(self.names)}")
+            raise InputError(f"model must be one of {', '.join(self.names)}; got {text_of(name)}.")
         return self._models[name]
 
     def begin(self, session: Session) -> None:
-        """The first model, samples of it, and the first two of them as ends."""
+        """Initialises a session with the first model."""
         self.choose_model(session, self.names[0])
 
     def choose_model(self, session: Session, name: str) -> None:
-        """Another model, with nothing chosen but the first two of its samples."""
+        """Chooses a model, with its first two samples as keyframes."""
         model = self.model(name)
         if session.busy.locked():
             session.stop.set()
@@ -93,7 +93,7 @@ class Studio:
         session.keyframes = [self._sample(session, 0), self._sample(session, 1)]
 
     def reseed(self, session: Session, seed: object) -> None:
-        """Other samples; what was chosen stays."""
+        """Draws other samples; the keyframes stay."""
         self._draw(session, self.model(session.model), int(LIMITS["seed"].check(seed)))
 
     def _draw(self, session: Session, model: Model, seed: int) -> None:
@@ -105,25 +105,25 @@ class Studio:
         return Keyframe(session.samples[which], f"sample {which + 1} of seed {session.seed}", which, session.seed)
 
     def pick(self, session: Session, which: object) -> None:
-        """Add a sample to what the path goes through.
+        """Adds a sample to the keyframes.
 
         Raises:
             InputError: no such sample, or too many keyframes.
         """
         if type(which) is not int or not 0 <= which < len(session.samples):
-            raise InputError(f"choose one of the {len(session.samples)} samples, got {text_of(which)}")
+            raise InputError(f"choose one of the {len(session.samples)} samples; got {text_of(which)}.")
         with session.lock:
             self._add(session, [self._sample(session, which)])
 
     def drop(self, session: Session, which: object) -> None:
-        """Take a keyframe away.
+        """Removes a keyframe.
 
         Raises:
             InputError: no such keyframe.
         """
         with session.lock:
             if type(which) is not int or not 0 <= which < len(session.keyframes):
-                raise InputError(f"there are {len(session.keyframes)} keyframes, got {text_of(which)}")
+                raise InputError(f"there are {len(session.keyframes)} keyframes; got {text_of(which)}.")
             session.keyframes = [*session.keyframes[:which], *session.keyframes[which + 1 :]]
 
     def _add(self, session: Session, more: Sequence[Keyframe]) -> None:
@@ -134,12 +134,12 @@ class Studio:
         session.keyframes = [*session.keyframes, *more]
 
     def add_pictures(self, session: Session, files: Sequence[tuple[Path, str]]) -> str:
-        """Pictures as keyframes: encoded where the model has an encoder, else inverted; says how near they come.
+        """Adds pictures as keyframes, encoded or inverted, and removes the files; returns their errors in words.
 
-        What is no picture, or too large, is left out and named. The files are gone afterwards.
+        Files that are no pictures, or too large, are named and left out.
 
         Raises:
-            InputError: none, too many, or not one that can be used.
+            InputError: no file, too many, or none that can be used.
         """
         try:
             return self._add_pictures(session, files)
@@ -169,17 +169,17 @@ class Studio:
             how, latents, error = "inverted", found.latents, found.error
         labels = [f"picture {Path(name).name[:40]}" for name, _ in read]
         self._add(session, [Keyframe(latent, label) for latent, label in zip(latents, labels, strict=True)])
-        told = [f"{label} {how}, RMS error {float(e):.2f}" for label, e in zip(labels, error, strict=True)]
-        return "; ".join([*told, *problems])
+        messages = [f"{label} {how}, RMS error {float(e):.2f}" for label, e in zip(labels, error, strict=True)]
+        return "; ".join([*messages, *problems])
 
     def move(self, session: Session, which: object, x: float, y: float) -> None:
-        """Give a keyframe other first two coordinates.
+        """Sets the first two coordinates of a keyframe.
 
         Raises:
-            InputError: no such keyframe, latents of one coordinate, or a place that the prior hardly knows.
+            InputError: no such keyframe, latents of one coordinate, or a point far outside of the prior.
         """
         if type(which) is not int or not 0 <= which < len(session.keyframes):
-            raise InputError(f"there are {len(session.keyframes)} keyframes, got {text_of(which)}")
+            raise InputError(f"there are {len(session.keyframes)} keyframes; got {text_of(which)}.")
         old = session.keyframes[which].latent
         if len(old) < 2:
             raise InputError("there is no map of latents with one coordinate")
@@ -196,22 +196,22 @@ class Studio:
 
     @torch.no_grad()
     def frames(self, name: str, latents: Tensor) -> Tensor:
-        """What the model makes of latents ``(N, D)``: ``(N, C, H, W)``."""
+        """Decodes latents ``(N, D)`` to ``(N, C, H, W)``."""
         return self.model(name).generator(latents)
 
 
 @torch.no_grad()
 def _checked(model: Model) -> Model:
-    """A model that makes pictures.
+    """Returns the model if it makes pictures.
 
     Raises:
-        InputError: any other.
+        InputError: it makes none.
     """
     if model.prior is None:
-        raise InputError(f"{model.name!r} generates nothing: choose a generator")
+        raise InputError(f"Model {model.name!r} has no generator. Choose another one.")
     try:
         made = model.generator(as_taken(model, draw(model.prior, 2, torch.Generator().manual_seed(0))))
-    except Exception as error:  # anybody's code
+    except Exception as error:  # a user's generator may raise anything
         raise GeneratorError(
             f"{model.name!r} fails on samples of its prior: {type(error).__name__}: {error}"
         ) from error

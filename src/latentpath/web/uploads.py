@@ -1,7 +1,6 @@
-"""Pictures that anybody sends, decoded safely: few bytes, few pixels, known formats, and never kept.
+"""Safe decoding of uploaded pictures: limited bytes and pixels, known formats, and no stored files.
 
-A picture's header is read first, and its pixels are not decoded where there are too many of them, whatever the file's
-size: a bomb is small.
+The header is read first, and the pixels of too large a picture are not decoded, since its file may be small.
 """
 
 from __future__ import annotations
@@ -21,16 +20,16 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
 
 
 def read_upload(file: Path, name: str, model: Model) -> Tensor:
-    """One picture as the model makes them, ``(1, C, H, W)``; the file is gone afterwards, whatever happens.
+    """Reads one picture in the model's format, ``(1, C, H, W)``, and removes the file in any case.
 
     Args:
-        file: in the folder for uploads.
-        name: what its sender calls it, for messages.
-        model: with a prior, that makes pictures.
+        file: a file in the folder for uploads.
+        name: the name of the file for messages.
+        model: a model of pictures with a prior.
 
     Raises:
         InputError: too many bytes or pixels.
-        DataError: no picture of a known format, or damaged.
+        DataError: no picture of a known format, or a damaged one.
     """
     called = "".join(c for c in Path(name).name if c.isprintable())[:60] or "the picture"
     try:
@@ -56,7 +55,7 @@ _MOST = f"at most {MOST_PIXELS // 10**6} million are taken"
 
 
 def _size(file: Path, called: str) -> tuple[int, int]:
-    """Width and height by the header."""
+    """Returns width and height by the header."""
     from PIL import Image
 
     try:
@@ -64,5 +63,5 @@ def _size(file: Path, called: str) -> tuple[int, int]:
             return picture.size
     except Image.DecompressionBombError:
         raise InputError(f"{called} has far too many pixels, {_MOST}: make it smaller") from None
-    except Exception:  # decoders raise whatever their bytes lead them to
+    except Exception:  # decoders may raise anything on damaged bytes
         raise DataError(f"{called} is no picture that can be read ({', '.join(FORMATS)})") from None

@@ -1,4 +1,4 @@
-"""What is shown of a path: strips, profiles, maps, numbers, the lines that make it, and how a solve gets on."""
+"""The views of a path: strips, profiles, maps, numbers, code, and the progress of its solve."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ _SIDE, _LIVE, _MAP_SAMPLES = 96, 9, 20_000
 
 
 def picture(frame: Tensor, value_range: tuple[float, float], side: int = _SIDE) -> Image:
-    """One frame ``(C, H, W)``, enlarged by a whole factor to about ``side`` pixels."""
+    """Returns a frame ``(C, H, W)``, enlarged by a whole factor to about ``side`` pixels."""
     return tile(pixels(frame[None], value_range), 1, scale=pixel_side(None, max(frame.shape[1:]), side))
 
 
 def strips(path: Curve, model: Model, choices: Choices, file: Path) -> None:
-    """Straight line, slerp and path, one under the other."""
+    """Draws straight line, slerp and path, one under the other."""
     strip(
         path,
         file,
@@ -55,7 +55,7 @@ def strips(path: Curve, model: Model, choices: Choices, file: Path) -> None:
 
 
 def films(path: Curve, model: Model, choices: Choices, file: Path, stop: Callable[[], bool] = lambda: False) -> None:
-    """The path as a film, by the suffix of ``file``; given up once ``stop`` says so."""
+    """Writes the path as a film in the format of ``file``, until ``stop`` returns True."""
     film(
         path,
         file,
@@ -69,7 +69,7 @@ def films(path: Curve, model: Model, choices: Choices, file: Path, stop: Callabl
 
 
 def profile(path: Curve, file: Path) -> None:
-    """Realism and steps along all three kinds of curve, at points that lie evenly in the latent space."""
+    """Draws realism and steps along all three curves, at evenly spaced latents."""
     assert path.source is not None
     curves = _curves(path)
     ri = {name: path.source.ri(latents) for name, latents in curves.items()}
@@ -78,17 +78,17 @@ def profile(path: Curve, file: Path) -> None:
 
 
 def _curves(path: Curve) -> dict[str, Tensor]:
-    """Latents by caption; the path comes last, on top."""
+    """Returns latents by caption, the path last, which is drawn on top."""
     return {LABELS[name]: latents for name, latents in {**path.baselines(_BASELINES), "path": path.latents}.items()}
 
 
 def map_of(path: Curve, model: Model, file: Path) -> Map:
-    """All curves over the prior's density in the first two coordinates."""
+    """Draws all curves over the prior's density in the first two coordinates."""
     return _drawn(model, _curves(path), file)
 
 
 def unsolved_map(keyframes: list[Keyframe], model: Model, file: Path) -> Map:
-    """The baselines through keyframes, where there is no path yet."""
+    """Draws the baselines through keyframes without a path."""
     latents = [keyframe.latent for keyframe in keyframes]
     lines = {
         LABELS[name]: torch.cat([curve(a, b, 25) for a, b in pairwise(latents)])
@@ -102,11 +102,11 @@ def _drawn(model: Model, curves: dict[str, Tensor], file: Path) -> Map:
     samples = draw(model.prior, _MAP_SAMPLES, torch.Generator().manual_seed(0))
     figure = plots.prior_map(samples, curves)
     plots.save(figure, file)
-    return _where(figure)
+    return _pixel_map(figure)
 
 
-def _where(figure: Figure) -> Map:
-    """The map of a figure that is as wide as its picture has pixels."""
+def _pixel_map(figure: Figure) -> Map:
+    """Returns the map from pixels to latents of a figure."""
     axes = figure.axes[0]
     height = figure.get_figheight() * figure.dpi
     back = axes.transData.inverted()
@@ -118,13 +118,13 @@ def _where(figure: Figure) -> Map:
 
 
 def plane(path: Curve, file: Path) -> None:
-    """Straight line and path in the plane of equation 4."""
+    """Draws straight line and path in the plane of equation 4."""
     curves = {name: latents for name, latents in _curves(path).items() if name != LABELS["slerp"]}
     plots.save(plots.plane(curves), file)
 
 
 def numbers(path: Curve, choices: Choices, seconds: float, stopped: bool) -> str:
-    """The table of all three kinds of curve, and the audit's verdict in words, as HTML."""
+    """Returns the table of all three curves and the verdict in words as HTML."""
     report = path.report(_BASELINES)
     head = ("", "cost", "mean ri", "lowest ri", "length", "evaluations")
     rows = []
@@ -159,7 +159,7 @@ def numbers(path: Curve, choices: Choices, seconds: float, stopped: bool) -> str
 
 
 def glimpse(now: Glimpse, model: Model) -> str:
-    """Energy falling and the path moving, as HTML that needs nothing from elsewhere."""
+    """Returns the energy and frames of a running solve as self-contained HTML."""
     if now.latents is None:
         return f"<p class='lp-words' role='status'>Starting ({now.seconds:.0f} s)</p>"
     words = (
@@ -185,7 +185,7 @@ def _data_uri(image: Image) -> str:
 
 
 def _sparkline(energies: tuple[float, ...]) -> str:
-    """The energy, on a logarithmic scale, as SVG."""
+    """Returns the energy on a logarithmic scale as SVG."""
     logs = [math.log(max(e, 1e-12)) if math.isfinite(e) else 0.0 for e in energies]
     low, high = min(logs), max(logs)
     span = high - low or 1.0
@@ -198,8 +198,8 @@ def _sparkline(energies: tuple[float, ...]) -> str:
 
 
 def code(model: str, keyframes: list[Keyframe], choices: Choices) -> str:
-    """The Python lines that make the path of that model through these keyframes."""
-    many = choices.many(len(keyframes))
+    """Returns the Python code for the path of a model through keyframes."""
+    has_legs = choices.has_legs(len(keyframes))
     options = "".join(f", {name}={value!r}" for name, value in choices.options(len(keyframes)).items())
     lines = ["import torch", "", "import latentpath as lp", "", f"model = lp.load({model!r})"]
     seeds = {keyframe.seed for keyframe in keyframes}
@@ -211,8 +211,8 @@ def code(model: str, keyframes: list[Keyframe], choices: Choices) -> str:
         ]
     else:
         which = "0, :-1" if choices.closed else "0"  # a closed path ends with its first keyframe
-        lines += [f'keyframes = lp.Path.load("path.safetensors").keyframes[{which}]  # the file to take home']
-    if many:
+        lines += [f'keyframes = lp.Path.load("path.safetensors").keyframes[{which}]  # the downloaded file']
+    if has_legs:
         lines.append(f"path = lp.interpolate_through(model.generator, model.prior, keyframes{options})")
     else:
         lines.append(f"path = lp.interpolate(model.generator, model.prior, keyframes[0], keyframes[1]{options})")
