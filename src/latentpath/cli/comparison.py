@@ -85,7 +85,7 @@ def solve(
 def no_generator(model: Model) -> InputError:
     """The error for a model without a prior."""
     described = model.card.get("description", "no description")
-    return InputError(f"{model.name!r} generates nothing ({described}): choose a generator")
+    return InputError(f"{model.name!r} has no generator ({described}). Choose a model that generates.")
 
 
 def judges(model: Model) -> dict[str, Judge]:
