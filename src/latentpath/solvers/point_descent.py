@@ -155,7 +155,7 @@ class PointDescent:
         """Ends the points whose value hardly fell in the last window of evaluations."""
         self.steps[rows] += 1
         due = rows[self.steps[rows] % config().point_search.window == 0]
-        enough = self._tol * self.value[due].abs() + config().point_search.negligible
+        enough = self._tol * self.value[due].abs() + 1e-12  # a value of 0 has no relative decrease
         ended = due[self._window_value[due] - self.value[due] <= enough]
         self._window_value[due] = self.value[due]
         self.running[ended], self.converged[ended] = False, True
