@@ -42,9 +42,8 @@ def points_to_data(generator: Generator, embed: Embed = None) -> Callable[[Tenso
     if isinstance(embed, str) and embed == "latent":
         return lambda z: z
     if not callable(embed):
-        raise InputError(
-            f'embed must be None, "latent" or a callable from data to features; got {embed!r:.60}, {type(embed).__name__}.'
-        )
+        got = f"{embed!r:.60}, {type(embed).__name__}"
+        raise InputError(f'embed must be None, "latent" or a callable from data to features; got {got}.')
     data, features = any_precision(generator), in_weights_dtype(embed)
     return lambda z: features(data(z)).flatten(1).to(z.dtype)
 
