@@ -15,7 +15,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ._batching import blocks
-from ._validate import describe
 from .callables import any_precision, in_weights_dtype
 from .errors import InputError
 
@@ -43,7 +42,8 @@ def points_to_data(generator: Generator, embed: Embed = None) -> Callable[[Tenso
     if isinstance(embed, str) and embed == "latent":
         return lambda z: z
     if not callable(embed):
-        raise InputError(f'embed must be None, "latent" or a callable from data to features; got {describe(embed)}.')
+        got = f"{embed!r:.60}, {type(embed).__name__}"
+        raise InputError(f'embed must be None, "latent" or a callable from data to features; got {got}.')
     data, features = any_precision(generator), in_weights_dtype(embed)
     return lambda z: features(data(z)).flatten(1).to(z.dtype)
 

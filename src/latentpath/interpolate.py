@@ -279,6 +279,6 @@ def _solver(solver: Solver[Any] | str | None, tol: float | None) -> Solver[Any]:
     if isinstance(solver, type):
         raise InputError(f"solver must be an instance; got the class {solver.__name__}. Pass {solver.__name__}(...).")
     if not all(callable(getattr(solver, name, None)) for name in ("init", "step", "done")):
-        raise InputError(f"solver must be a name or have init, step and done; got {describe(solver)}.")
+        raise InputError(f"solver must be a name or have init, step and done; got {type(solver).__name__}.")
     agreed("tol", tol, getattr(solver, "tol", None), solver)
     return solver

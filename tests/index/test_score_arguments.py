@@ -220,5 +220,5 @@ def test_every_index_says_what_it_wants(name):
 
 def test_graph_needs_a_prior_and_an_index_of_a_score_has_one():
     lp.Restarts(3, graph=True).check(index_of("score"))
-    with pytest.raises(InputError, match="graph=True needs a prior"):
+    with pytest.raises(InputError, match="beside graph=True"):
         lp.Restarts(3, graph=True).check(lambda z: -z.sum(-1))
