@@ -17,6 +17,8 @@ EXAMPLES = """examples:
   python -m benchmarks --fresh ours overhead memory growth   after a change of the library: ours again, with restarts
   python -m benchmarks --methods ours ours-restarts --onto benchmarks/results/bench.json   the rest as it was
   python -m benchmarks --redraw                           the table and the pictures from the committed results
+  python -m benchmarks --constants                        each tuning constant halved and doubled: ten minutes
+  python -m benchmarks --constants levels search.lower --problems mlp valleys   some of them, on some problems
   python -m benchmarks --problems mlp closed-forms --methods ours adam --parts convergence
 
 Every measurement is kept in OUT/cache as soon as it is made; one that is there is not made again, so a run that was
@@ -50,6 +52,13 @@ def parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="measure nothing: make bench.md and the pictures anew from a bench.json, by default the committed one",
     )
+    add(
+        "--constants",
+        nargs="*",
+        metavar="CONSTANT",
+        help="halve and double the solvers' tuning constants (all, or those of a name or group, as levels or "
+        "levels.coarse_tol) and report what changes, in OUT/constants.json and constants.md",
+    )
     add("--seed", type=_seed, default=0, help="of the endpoints and the random network (%(default)s)")
     add("--threads", type=_threads, help="CPU threads; PyTorch's choice by default")
     return found
@@ -72,10 +81,13 @@ def _seed(text: str) -> int:
 def main(arguments: list[str] | None = None) -> int:
     """Run what the command line asks for; returns the exit status."""
     options = parser().parse_args(arguments)
+    if options.constants is not None and (options.quick or options.methods or options.onto or options.redraw):
+        parser().error("--constants goes with --problems, --fresh, --out and --threads alone")
     missing = [name for name in ("scipy", "matplotlib") if importlib.util.find_spec(name) is None]
     if missing:
         print(f"The benchmarks need {' and '.join(missing)}: pip install -e '.[data,viz,test]', or use `make bench`.")
         return 2
+    from . import constants
     from .growth import Failed
     from .progress import Progress, duration
     from .run import Settings, Unknown, redraw, run
@@ -86,8 +98,10 @@ def main(arguments: list[str] | None = None) -> int:
             redraw(options.redraw, None, progress)
             return 0
         del options.redraw
+        names = options.constants
+        del options.constants
         settings = Settings(**vars(options), limit=QUICK_LIMIT if options.quick else LIMIT)
-        took = run(settings, progress)
+        took = run(settings, progress) if names is None else constants.run(settings, names, progress)
     except (Unknown, Failed) as error:
         print(f"python -m benchmarks: {error}", file=sys.stderr)
         return 2 if isinstance(error, Unknown) else 1

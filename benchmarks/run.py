@@ -120,7 +120,7 @@ def _costs(settings: Settings, store: Store, progress: Progress) -> Record:
     return found
 
 
-One = TypeVar("One", Problem, Method)
+One = TypeVar("One")
 
 
 def choose(what: str, all_of_them: list[One], names: list[str] | None) -> list[One]:
@@ -137,8 +137,8 @@ def choose(what: str, all_of_them: list[One], names: list[str] | None) -> list[O
     return [one for one in all_of_them if wanted & {slug(name) for name in _names(one)}]
 
 
-def _names(one: Problem | Method) -> set[str]:
-    return {one.name, one.group} if isinstance(one, Problem) else {one.name, one.family}
+def _names(one: object) -> set[str]:
+    return {getattr(one, kind) for kind in ("name", "group", "family") if hasattr(one, kind)}
 
 
 def forget(settings: Settings, chosen: list[Problem], using: list[Method], store: Store) -> None:

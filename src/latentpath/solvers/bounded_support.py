@@ -154,9 +154,7 @@ def _measure_anew(
         return facts
     found, straight = audit(state.latents[rows]), audit(line[rows])
     above = ~(found.cost <= straight.cost)
-    state.outcome[rows[above & ~(straight.cost >= (1 - config().bounded_support.tie) * found.cost)]] = (
-        Outcome.STALLED.code
-    )
+    state.outcome[rows[above & ~(straight.cost >= (1 - config().refinement.tie) * found.cost)]] = Outcome.STALLED.code
     for chosen, measured, latents in ((~above, found, state.latents[rows]), (above, straight, line[rows])):
         state.keep(rows, chosen, latents, replace(objective.evaluate(latents), gradient=state.gradient[rows]))
         facts = facts.with_rows(rows[chosen], measured.rows(chosen))

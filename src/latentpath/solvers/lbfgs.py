@@ -180,7 +180,7 @@ class LBFGS(Base[LBFGSState]):
         decrease = state.window_energy[rows] - state.energy[rows]
         observed = decrease / (2 * self.tol * state.energy[rows])  # relative gain in cost, in units of the tolerance
         gain = state.gain[rows]
-        idle = (gain <= self.tol) & (observed <= descent.idle_gain)
+        idle = (gain <= self.tol) & (observed <= 20)  # any limit well above the tolerance
         idle |= (gain <= convergence.creeping_gain * self.tol) & (observed <= descent.window)
         idle &= due & (gain >= descent.slow_ratio * state.window_gain[rows])
         ended = (state.small_gain_steps[rows] >= descent.small_gain_steps) | idle | (state.energy[rows] == 0)

@@ -35,7 +35,7 @@ def curvature_pair(step: Tensor, gradient_change: Tensor, accepted: Tensor) -> P
     """Builds the pair of ``accepted`` steps ``(n,)``; without positive curvature it would spoil the inverse Hessian."""
     product = (step * gradient_change).sum(-1)
     size = step.norm(dim=-1) * gradient_change.norm(dim=-1)
-    usable = accepted & (product > config().line_search.min_curvature * size)
+    usable = accepted & (product > 1e-10 * size)  # a curvature below is rounding
     step, gradient_change = (torch.where(usable[:, None], values, 0) for values in (step, gradient_change))
     return Pair(step, gradient_change, torch.where(usable, 1 / product, 0))
 

@@ -157,7 +157,8 @@ class PointDescent:
         self.steps[rows] += 1
         due = rows[self.steps[rows] % config().point_search.window == 0]
         ended = due[
-            self._marked[due] - self.value[due] <= self._tol * self.value[due].abs() + config().point_search.negligible
+            self._marked[due] - self.value[due]
+            <= self._tol * self.value[due].abs() + 1e-12  # a value of 0 has no relative decrease
         ]
         self._marked[due] = self.value[due]
         self.running[ended], self.converged[ended] = False, True

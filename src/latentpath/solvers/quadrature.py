@@ -60,7 +60,7 @@ class Quadrature:
         """
         refinement = config().refinement
         share = (1 - ends / cost).nan_to_num(0, 0, 0).clamp(0, 1)
-        wanted = (share / refinement.hidden_share).ceil().clamp(1, refinement.most_parts).long()
+        wanted = (share / refinement.hidden_share).ceil().clamp(1, 64).long()
         parts = torch.maximum(self.parts, wanted)
         left = torch.where(parts == 2, (1 - halves / cost).nan_to_num(0, 0, 0).clamp(0, 1), share / parts)
         return Quadrature(parts, 1 / (1 - left).clamp_min(0.5), self.weight)

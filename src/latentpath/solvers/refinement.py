@@ -282,12 +282,12 @@ def _never_worse(objective: Objective, refinement: Refinement) -> None:
     with torch.no_grad():
         lowest = objective.mean_prices(latents).unflatten(-1, (-1, runs)).amin(-1)
     bound = price_times_length(lowest, size).sum(-1)
-    doubtful = ~(facts.cost <= settings.clearly_cheaper * bound) | facts.limited  # chords of rounding are no bound
+    doubtful = ~(facts.cost <= 0.95 * bound) | facts.limited  # chords of rounding are no bound
     rows = (doubtful & (state.latents != latents).flatten(1).any(-1)).nonzero()[:, 0]
     if len(rows) == 0:
         return
     found = refinement.audit(latents[rows])
-    cheaper = found.cost < (1 - settings.not_cheaper) * facts.cost[rows]
+    cheaper = found.cost < (1 - 1e-5) * facts.cost[rows]  # by more than rounding
     clearly = cheaper & (found.cost < (1 - settings.tie) * facts.cost[rows])
     stalled = rows[clearly & (state.outcome[rows] != Outcome.BUDGET_SPENT.code)]
     refinement.facts = facts.with_rows(rows[cheaper], found.rows(cheaper))

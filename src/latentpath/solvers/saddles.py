@@ -65,7 +65,7 @@ def _across(latents: Tensor) -> tuple[Tensor, Tensor]:
         steps = torch.cat([steps, pad], dim=1)
     _, values, directions = torch.linalg.svd(steps, full_matrices=False)
     rounding = torch.finfo(latents.dtype).eps * latents.double().flatten(1).norm(dim=-1, keepdim=True)
-    unused = values <= config().saddles.rounding * rounding
+    unused = values <= 1e3 * rounding  # rounding adds up over the points
     random = torch.Generator("cpu").manual_seed(0)
     weights = torch.randn(dim, generator=random, dtype=torch.float64, device="cpu").to(latents.device)
     found = ((weights * unused)[:, None] @ directions)[:, 0]
