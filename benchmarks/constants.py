@@ -218,7 +218,7 @@ def markdown(results: Record) -> str:
     return (
         "# Tuning constants of the solvers\n\n"
         f"latentpath {about['latentpath']}, PyTorch {about['torch']}, {about['cpu']}, {about['threads']} of "
-        f"{about['cores']} cores. Made by `{about['command']}` on {about['date']}.\n\n"
+        f"{about['cores']} cores. Made by `{about['command']}` on {about['date']}{about.get('note', '')}.\n\n"
         "Each constant is halved and doubled (shares stay below 1; of ratios the excess over 1 changes), and small "
         "problems are solved again until one notices: first those that exercise its group, then all others. The rows "
         "have the largest relative change of evaluations, cost and energy over the paths of that problem; less than "

@@ -174,8 +174,8 @@ def test_a_callable_index_above_0_between_the_endpoints_is_refused():
     ("options", "says"),
     [
         ({"max_evaluations": "x"}, "max_evaluations must be a number of at least 1"),
-        ({"callback": 3}, "callback must be callable, got int"),
-        ({"solver": lp.solvers.LBFGS}, "pass an instance, LBFGS(...)"),
+        ({"callback": 3}, "callback must be callable; got 3"),
+        ({"solver": lp.solvers.LBFGS}, "Pass LBFGS(...)"),
     ],
     ids=["max_evaluations", "callback", "a solver's class"],
 )
