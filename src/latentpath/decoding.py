@@ -8,13 +8,14 @@ the generator is not called), or a callable that maps the generator's output to 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from ._batching import blocks
+from ._validate import describe
 from .callables import any_precision, in_weights_dtype
 from .errors import InputError
 
@@ -27,7 +28,7 @@ Embed = Callable[[Tensor], Tensor] | Literal["latent"] | None
 """The space in which lengths are measured: None (data), "latent", or a map from data to features."""
 
 
-def points_to_data(generator: Generator, embed: Embed = None) -> Callable[[Tensor], Tensor]:
+def points_to_data(generator: Generator, embed: Embed | Any = None) -> Callable[[Tensor], Tensor]:
     """Returns the map ``(N, D) -> (N, M)`` to the measured space: generator, then ``embed``, then flattened.
 
     The result has the latents' dtype. A network in half precision is given latents in its own dtype, and half-precision
@@ -42,8 +43,7 @@ def points_to_data(generator: Generator, embed: Embed = None) -> Callable[[Tenso
     if isinstance(embed, str) and embed == "latent":
         return lambda z: z
     if not callable(embed):
-        got = f"{embed!r:.60}, {type(embed).__name__}"
-        raise InputError(f'embed must be None, "latent" or a callable from data to features; got {got}.')
+        raise InputError(f'embed must be None, "latent" or a callable from data to features; got {describe(embed)}.')
     data, features = any_precision(generator), in_weights_dtype(embed)
     return lambda z: features(data(z)).flatten(1).to(z.dtype)
 

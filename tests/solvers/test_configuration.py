@@ -90,7 +90,7 @@ def test_a_decrease_is_sufficient_from_a_ten_thousandth_of_the_predicted_one(sha
 
 @pytest.mark.parametrize(("refresh", "steps"), [(12, 18), (50, 40)])
 def test_the_predicted_gain_follows_the_weights_of_the_segments(refresh: int, steps: int) -> None:
-    """Where the price falls along a path, factors that are older or newer promise another gain."""
+    """Older or newer factors promise another gain, on a path along which the price falls."""
     objective = Objective(identity, lambda z: -0.05 - 4 * z[..., 1].square())
     begin = line(tensor(-1, 1), tensor(1, 1), 10)
 
