@@ -89,7 +89,7 @@ TYPES = {
     "tol": ({"tol": "small"}, ["tol", "'small'"]),
     "alpha": ({"alpha": "0.9"}, ["alpha", "'0.9'"]),
     "embed, a name": ({"embed": "latents"}, ['"latent"', "callable", "'latents'"]),
-    "embed, a number": ({"embed": 3}, ['"latent"', "callable", "int"]),
+    "embed, a number": ({"embed": 3}, ['"latent"', "callable", "got 3"]),
     "solver": ({"solver": 3}, ["solver", "init, step and done", "int"]),
     "prior": ({"prior": 3}, ["prior must be", "Distribution", "RealismIndex", "callable", "int"]),
     "generator": ({"generator": torch.zeros(2)}, ["generator must be a callable", "Tensor"]),

@@ -13,7 +13,7 @@ import pytest
 import latentpath
 from latentpath import interrupts
 
-SOURCE = Path(latentpath.__file__).resolve().parents[2]
+SOURCE = Path(latentpath.__file__).resolve().parents[1]
 HOOK = """
 import os, signal, sys
 class Interrupting:

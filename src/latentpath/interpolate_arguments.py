@@ -55,7 +55,10 @@ def split_model(
     """
     if isinstance(generator, nn.Module) or not isinstance(generator, GenerativeModel):
         if any(value is None for value in (prior, *latents)):
-            raise InputError(f"The arguments must be (generator, prior, {names}) or (model, {names}); got too few.")
+            hint = " lp.load(name) gives a model." if isinstance(generator, str) else ""
+            raise InputError(
+                f"The arguments must be (generator, prior, {names}) or (model, {names}); got too few.{hint}"
+            )
         return generator, prior, tuple(latents)
     given = [value for value in (prior, *latents) if value is not None]
     if len(given) == len(latents):
@@ -131,7 +134,8 @@ def _check_latents(name: str, value: Any, dim: int | None) -> None:
         got = type(value).__name__
         raise InputError(f"{name} must be a tensor {wanted}; got {got}. torch.as_tensor(...) makes one.")
     if value.ndim not in (1, 2) or value.numel() == 0 or (dim is not None and value.shape[-1] != dim):
-        raise InputError(f"{name} must be {wanted}; got {tuple(value.shape)}.")
+        empty = " It is empty." if value.numel() == 0 else ""
+        raise InputError(f"{name} must be {wanted}; got {tuple(value.shape)}.{empty}")
     if value.dtype not in (torch.float32, torch.float64):
         raise InputError(f"{name} must be float32 or float64; got {value.dtype}. {_remedy(value.dtype)}.")
     if value.layout is not torch.strided:

@@ -205,13 +205,13 @@ class Path:
             raise InputError(f"paths must be a list of at least one latentpath.Path; got {describe(paths)}.")
         return cls(**joined([vars(path) for path in paths]))
 
-    def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Path:
+    def to(self, device: torch.device | torch.dtype | str | None = None, dtype: torch.dtype | None = None) -> Path:
         """Returns the path on another device or in another dtype of its floating-point tensors.
 
-        The result has no source, which belongs to a device and dtype: `bind` another one.
+        A result on another device or in another dtype has no source, which belongs to these: `bind` another one.
 
         Raises:
-            InputError: ``dtype`` is not float32 or float64.
+            InputError: ``dtype`` is not float32 or float64, or there is no such device.
         """
         return Path(**converted(vars(self), device, dtype))
 

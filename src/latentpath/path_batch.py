@@ -15,6 +15,7 @@ from torch import Tensor
 from ._validate import describe
 from .audit import Audit
 from .errors import InputError
+from .index import RealismIndex
 from .solvers import Multistart
 
 __all__ = ["converted", "flipped", "joined", "selected", "without_smoothing"]
@@ -48,9 +49,18 @@ def joined(paths: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "audit": Audit(*(torch.cat([getattr(audit, field.name) for audit in audits]) for field in fields(Audit))),
         "outcome": tuple(outcome for path in paths for outcome in path["outcome"]),
         "settings": first["settings"] if all(path["settings"] == first["settings"] for path in paths) else {},
-        "source": first["source"] if all(path["source"] is first["source"] for path in paths) else None,
+        "source": first["source"] if all(_same_source(path["source"], first["source"]) for path in paths) else None,
         "multistart": Multistart.cat([path["multistart"] for path in paths]),
     }
+
+
+def _same_source(one: Any, other: Any) -> bool:
+    """Returns whether two sources measure paths in the same way, from what they are made of."""
+    if one is None or other is None or one.generator is not other.generator or one.embed != other.embed:
+        return one is other
+    same_prior = getattr(one.index, "prior", one.index) is getattr(other.index, "prior", other.index)
+    kinds = [(type(source.index), getattr(source.index, "alpha", None)) for source in (one, other)]
+    return one.index is other.index or (type(one.index) is RealismIndex and same_prior and kinds[0] == kinds[1])
 
 
 def flipped(path: Mapping[str, Any]) -> dict[str, Any]:
@@ -68,14 +78,22 @@ def flipped(path: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def converted(path: Mapping[str, Any], device: torch.device | str | None, dtype: torch.dtype | None) -> dict[str, Any]:
+def converted(
+    path: Mapping[str, Any], device: torch.device | torch.dtype | str | None, dtype: torch.dtype | None
+) -> dict[str, Any]:
     """Converts tensors to a device, and floating-point ones to a dtype; a converted path has no source.
 
     Raises:
         InputError: ``dtype`` is not float32 or float64.
     """
+    if isinstance(device, torch.dtype):  # path.to(torch.float64), as of a tensor
+        device, dtype = None, device
     if dtype not in (None, torch.float32, torch.float64):
         raise InputError(f"dtype must be torch.float32 or torch.float64; got {describe(dtype)}.")
+    try:
+        torch.zeros(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"device must be a device of this machine; got {describe(device)}.") from error
     old = path["latents"]
     found = _mapped(path, lambda value: value.to(device=device, dtype=dtype if value.is_floating_point() else None))
     same = found["latents"].dtype == old.dtype and found["latents"].device == old.device

@@ -173,7 +173,7 @@ def test_prior_and_latent_dim_are_passed_on_where_they_are_given(
         (("--pairs", "1", "--device", "nowhere"), ("--device nowhere cannot be used here",)),
         (("--pairs", "1", "--steps", "9"), ("steps goes with pictures",)),
         (("--pairs", "1", "--invert"), ("--invert goes with pictures",)),
-        (("--pairs", "1", "--model", "mnist-classifier"), ("choose a generator",)),
+        (("--pairs", "1", "--model", "mnist-classifier"), ("no generator",)),
         (("--pairs", "1", "--model", "mnist-dcgan"), ("there is no", "mnist-dcgan")),
         (("--latents", "ends.txt"), ("--latents takes a file .npy, .npz or .safetensors, got ends.txt",)),
         (("--latents", "ends.npy"), ("ends.npy does not exist",)),

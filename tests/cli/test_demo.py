@@ -96,7 +96,7 @@ def test_demos_files_agree_with_one_another(finished: tuple[Result, Path]) -> No
     ("arguments", "words"),
     [
         (("--model", "mnist-dcgan"), "there is no shipped model"),
-        (("--model", "mnist-classifier"), "choose a generator"),
+        (("--model", "mnist-classifier"), "no generator"),
         (("--pairs", "0"), "pairs must be at least 1"),
         (("--segments", "1"), "segments must be"),
         (("--alpha", "1.5"), "alpha"),

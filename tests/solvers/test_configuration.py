@@ -186,7 +186,7 @@ def test_twenty_evaluations_are_worth_a_polish(left: float, polished: bool) -> N
 )
 def test_which_starts_are_promising(costs: list[float], chosen: list[int]) -> None:
     starts = Candidates(
-        Objective(identity, flat), line(*LOW, 16), len(costs), None, 16, 0, None, listen=lambda progress: False
+        Objective(identity, flat), line(*LOW, 16), len(costs), None, 16, 0, None, callback=lambda progress: False
     )
     starts.costs = tensor(*costs)[None]
     assert starts.promising(tensor(0.5), 1e-3)[0].nonzero()[:, 0].tolist() == chosen

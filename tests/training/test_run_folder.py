@@ -142,6 +142,6 @@ def test_a_full_disk_leaves_the_model_that_was_there(whole: Path, monkeypatch: p
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(DataError, match="No space left on device.*unharmed"):
+    with pytest.raises(DataError, match="No space left on device.*unchanged"):
         package_run(whole, "other", whole / "model", pictures(), PRIOR)
     assert {file.name: file.read_bytes() for file in (whole / "model").iterdir()} == before

@@ -130,7 +130,8 @@ class Multilevel(Base[MultilevelState]):
         found = objective.evaluate(latents)
         if finer == segments:
             tie = 1 + 64 * torch.finfo(latents.dtype).eps
-            worse = (~(found.energy <= tie * objective.energy(state.initial))).nonzero().squeeze(-1)
+            better = (found.energy <= tie * objective.energy(state.initial)) & found.energy.isfinite()
+            worse = (~better).nonzero().squeeze(-1)
             latents[worse] = state.initial[worse]
             found = found.with_rows(worse, objective.evaluate(latents[worse]))
             spent = spent + weight / 2  # one forward pass

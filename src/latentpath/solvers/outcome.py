@@ -59,7 +59,7 @@ class Outcome(StrEnum):
 _OUTCOMES = tuple(Outcome)
 _CODES = {outcome: code for code, outcome in enumerate(_OUTCOMES)}
 _ADVICE = {
-    Outcome.BUDGET_SPENT: "Allow more evaluations, or a larger tol.",
+    Outcome.BUDGET_SPENT: "Allow more evaluations, or a larger tol; if you stopped the solve, let it run.",
     Outcome.STALLED: "Compute in float64, allow a larger tol, or smooth the kinks of the generator (ReLU, clamp).",
     Outcome.NON_FINITE: "Search from several starts (restarts), or lead the path around by a keyframe: the line "
     "meets points where the index is 0 or the generator is not finite.",

@@ -37,7 +37,7 @@ def without_jitter(refinement: Refinement, objective: Objective) -> Audit:
         The audit of the best paths.
     """
     state, facts = refinement.best, refinement.facts
-    rows = (facts.limited & (refinement.remaining > 0)).nonzero()[:, 0]
+    rows = (facts.limited & (facts.cost > 0) & (refinement.remaining > 0)).nonzero()[:, 0]
     if len(rows) == 0:
         return facts
     quadrature = refinement.quadrature.rows(rows)
