@@ -7,8 +7,8 @@ For a curve :math:`\gamma` in the latent space, a generator :math:`G` and a real
 
 and the curve the *cost* :math:`\int w(\gamma)\,|(G\gamma)'|\,dt = -\log ri(\gamma)` (Definition 2). By Theorem 1 this
 is its length in the metric :math:`A_z = w(z)^2 J(z)^T J(z)` with :math:`J = dG/dz`. Its *energy* is
-:math:`\tfrac12 \int w(\gamma)^2 |(G\gamma)'|^2\,dt` (equation 2); on a polyline of K segments that becomes, normalised so
-that it does not depend on K (equation 3),
+:math:`\tfrac12 \int w(\gamma)^2 |(G\gamma)'|^2\,dt` (equation 2); on a polyline of K segments that becomes, normalised
+so that it does not depend on K (equation 3),
 
 .. math::
     E = \tfrac12 K \sum_i \bar w_i^2\, |G(x_{i+1}) - G(x_i)|^2, \qquad
