@@ -230,3 +230,15 @@ def test_reversed_is_the_same_path_from_the_other_end(path):
 def test_bind_refuses_anything_but_a_source(path, source):
     with pytest.raises(InputError, match="Source"):
         path.bind(source)
+
+
+def test_joined_paths_keep_a_source_that_measures_the_same(path):
+    index = path.source.index
+    for other, kept in (
+        (lp.Source(picture, lp.RealismIndex(index.prior, alpha=index.alpha)), True),
+        (lp.Source(picture, lp.RealismIndex(index.prior, alpha=index.alpha / 2)), False),
+        (lp.Source(picture, lp.RealismIndex(index.prior, alpha=index.alpha, samples=100)), False),
+        (lp.Source(lambda z: 2 * picture(z), index), False),
+    ):
+        joined = lp.Path.cat([path, replace(path, source=other)])
+        assert (joined.source is not None) is kept

@@ -1,8 +1,14 @@
-"""Blocks of large batches, which bound the memory."""
+"""Batches: blocks that bound the memory, and the exchange of rows."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import fields
+from typing import Any, TypeVar
+
+from torch import Tensor
+
+BatchT = TypeVar("BatchT")
 
 
 def blocks(count: int, size: int | None) -> Iterator[slice]:
@@ -16,3 +22,11 @@ def blocks(count: int, size: int | None) -> Iterator[slice]:
     step = max(1, count if size is None else size)
     for first in range(0, count, step):
         yield slice(first, min(count, first + step))
+
+
+def with_rows(batch: BatchT, rows: Tensor, other: Any) -> BatchT:
+    """Returns a copy of a dataclass of tensors that has the fields of the ``other`` one in ``rows``."""
+    found = {field.name: getattr(batch, field.name).clone() for field in fields(batch)}  # type: ignore[arg-type]
+    for name, value in found.items():
+        value[rows] = getattr(other, name)
+    return type(batch)(**found)

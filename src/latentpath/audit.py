@@ -20,7 +20,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from ._batching import blocks
+from ._batching import blocks, with_rows
 from ._validate import check_polylines, real_number
 from .callables import without_autocast
 from .curves import subdivide
@@ -86,10 +86,7 @@ class Audit:
 
     def with_rows(self, rows: Tensor, other: Audit) -> Audit:
         """Returns a copy that has the ``other`` audit in ``rows``."""
-        found = [getattr(self, field.name).clone() for field in fields(self)]
-        for mine, field in zip(found, fields(self), strict=True):
-            mine[rows] = getattr(other, field.name)
-        return Audit(*found)
+        return with_rows(self, rows, other)
 
 
 @dataclass

@@ -15,8 +15,8 @@ from torch import Tensor
 from ._validate import describe
 from .audit import Audit
 from .errors import InputError
-from .index import RealismIndex
 from .solvers import Multistart
+from .source import Source
 
 __all__ = ["converted", "flipped", "joined", "selected", "without_smoothing"]
 
@@ -49,18 +49,13 @@ def joined(paths: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "audit": Audit(*(torch.cat([getattr(audit, field.name) for audit in audits]) for field in fields(Audit))),
         "outcome": tuple(outcome for path in paths for outcome in path["outcome"]),
         "settings": first["settings"] if all(path["settings"] == first["settings"] for path in paths) else {},
-        "source": first["source"] if all(_same_source(path["source"], first["source"]) for path in paths) else None,
+        "source": first["source"] if all(_is_equivalent(path["source"], first["source"]) for path in paths) else None,
         "multistart": Multistart.cat([path["multistart"] for path in paths]),
     }
 
 
-def _same_source(one: Any, other: Any) -> bool:
-    """Returns whether two sources measure paths in the same way, from what they are made of."""
-    if one is None or other is None or one.generator is not other.generator or one.embed != other.embed:
-        return one is other
-    same_prior = getattr(one.index, "prior", one.index) is getattr(other.index, "prior", other.index)
-    kinds = [(type(source.index), getattr(source.index, "alpha", None)) for source in (one, other)]
-    return one.index is other.index or (type(one.index) is RealismIndex and same_prior and kinds[0] == kinds[1])
+def _is_equivalent(one: Source | None, other: Source | None) -> bool:
+    return one is other or (one is not None and other is not None and one.is_equivalent(other))
 
 
 def flipped(path: Mapping[str, Any]) -> dict[str, Any]:

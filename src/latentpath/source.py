@@ -14,7 +14,7 @@ from .callables import any_precision, without_autocast
 from .decoding import Embed, Generator, chords, decoded_chords
 from .energy import energy
 from .errors import InputError
-from .index import PriorIndex, as_log_index
+from .index import PriorIndex, RealismIndex, as_log_index
 from .segment_cost import Index, discrete_segment_cost
 
 __all__ = ["Source", "Spacing"]
@@ -38,6 +38,14 @@ class Source:
     index: Index
     embed: Embed = None
     max_points: int | None = None
+
+    def is_equivalent(self, other: Source) -> bool:
+        """Returns whether another source measures the same: one generator and embedding, and equal indices.
+
+        Two `RealismIndex` are equal where they have one prior and the same alpha, samples and seed.
+        """
+        same_map = self.generator is other.generator and self.embed == other.embed
+        return same_map and _identity(self.index) == _identity(other.index)
 
     def audit(self, latents: Tensor) -> Audit:
         """Audits polylines ``(B, K+1, D)`` by `latentpath.audit`."""
@@ -89,3 +97,10 @@ class Source:
         decode = any_precision(self.generator)
         data = torch.cat([decode(flat[block]) for block in [*blocks(len(flat), self.max_points)] or [slice(0)]])
         return data.reshape(*latents.shape[:-1], *data.shape[1:])
+
+
+def _identity(index: Index) -> tuple[object, ...]:
+    """Returns what tells an index from others."""
+    if type(index) is RealismIndex:
+        return id(index.prior), index.alpha, index.samples, index.seed
+    return (id(index),)

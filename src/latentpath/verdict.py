@@ -80,7 +80,7 @@ def _gain_of_legs(latents: Tensor, objective: Objective) -> tuple[Tensor, Tensor
     """Computes the gain and the cost, ``(b,)`` each, of polylines ``(b, k+1, D)`` between fixed ends."""
     segments = latents.shape[1] - 1
     with torch.no_grad():
-        cost = price_times_length(objective.mean_prices(latents), objective.costs.chords(latents))
+        cost = price_times_length(objective.mean_prices(latents), objective.chords(latents))
         total = cost.sum(-1)
     if segments == 1:
         return torch.zeros_like(total), total

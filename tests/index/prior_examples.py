@@ -27,6 +27,10 @@ from latentpath.index import RealismIndex
 F64 = torch.float64
 
 
+def halves(count=2):
+    return torch.full((count,), 0.5, dtype=F64)
+
+
 class Opaque(Distribution):
     """A prior of which the index may know nothing but ``log_prob`` and ``sample``."""
 

@@ -7,6 +7,7 @@ import contextlib
 import pytest
 import torch
 import zuko
+from prior_examples import halves
 from torch import nn
 from torch.distributions import (
     AffineTransform,
@@ -43,10 +44,6 @@ def default_dtype(dtype):
         yield
     finally:
         torch.set_default_dtype(before)
-
-
-def halves(count=2):
-    return torch.full((count,), 0.5, dtype=F64)
 
 
 # ---------------------------------------------------------------------------------------------------------- subclasses

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 
 import pytest
 import torch
+from prior_examples import halves
 from torch.distributions import (
     AffineTransform,
     Beta,
@@ -31,20 +31,6 @@ from latentpath.errors import InputError
 from latentpath.index import RealismIndex
 
 F64 = torch.float64
-
-
-@contextlib.contextmanager
-def default_dtype(dtype):
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(dtype)
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(before)
-
-
-def halves(count=2):
-    return torch.full((count,), 0.5, dtype=F64)
 
 
 def betas():

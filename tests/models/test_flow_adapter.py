@@ -2,36 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 import torch
-from adapter_examples import F64, Conditional, Noisy, autoencoder, flow, on_sphere
+from adapter_examples import F64, flow
 from torch import nn
 
 import latentpath as lp
-from latentpath import adapters, priors
+from latentpath import adapters
 from latentpath.errors import InputError
-
-CASES: dict[str, Callable[[], lp.Model]] = {
-    "autoencoder": lambda: adapters.diffusers_autoencoder(autoencoder().double()),
-    "conditional": lambda: lp.Model(
-        adapters.conditional(Conditional().double().eval(), 2), priors.standard_normal(3, dtype=F64)
-    ),
-    "fixed_noise": lambda: lp.Model(
-        adapters.fixed_noise(Noisy().double().eval(), [torch.ones(1, 1, 1).double(), torch.randn(1, 2, 2).double()]),
-        priors.standard_normal(3, dtype=F64),
-    ),
-    "hypersphere": lambda: lp.Model(adapters.hypersphere(on_sphere()), priors.uniform_ball(3, 2.0, dtype=F64)),
-    "MAF": lambda: adapters.zuko_flow(flow("MAF")),
-    "NSF": lambda: adapters.zuko_flow(flow("NSF")),
-    "conditional flow": lambda: adapters.zuko_flow(flow("MAF", context=2), torch.tensor([0.5, -1.0], dtype=F64)),
-}
-
-
-@pytest.fixture(params=CASES)
-def model(request: pytest.FixtureRequest) -> lp.Model:
-    return CASES[request.param]()
 
 
 @pytest.mark.parametrize("kind", ["MAF", "NSF", "RealNVP", "NICE"])

@@ -9,7 +9,7 @@ from itertools import accumulate, pairwise
 import torch
 from torch import Tensor
 
-from .._batching import blocks
+from .._batching import blocks, with_rows
 from ..audit import Audit, below_resolution
 from ..callables import leaf_and_view
 from ..curves import subdivide
@@ -19,6 +19,7 @@ from ..segment_cost import (
     Index,
     SegmentCost,
     discrete_price,
+    discrete_segment_cost,
     mean_price,
     price_times_length,
 )
@@ -49,10 +50,7 @@ class Evaluation:
 
     def with_rows(self, rows: Tensor, other: Evaluation) -> Evaluation:
         """Returns a copy that has the ``other`` evaluation in ``rows``."""
-        found = [getattr(self, field.name).clone() for field in fields(self)]
-        for mine, field in zip(found, fields(self), strict=True):
-            mine[rows] = getattr(other, field.name)
-        return Evaluation(*found)
+        return with_rows(self, rows, other)
 
 
 class Objective:
@@ -112,9 +110,9 @@ class Objective:
     def energy(self, latents: Tensor) -> Tensor:
         """Computes equation 3 ``(b,)`` without its gradient; infinite where the index is 0 at a point."""
         with torch.no_grad():
-            cost = self.costs.discrete(latents)
-            found = 0.5 * cost.shape[-1] * cost.square().sum(-1)
             logs = self.log_index(latents)
+            cost = discrete_segment_cost(logs, chords(self.costs.decoded(latents)))
+            found = 0.5 * cost.shape[-1] * cost.square().sum(-1)
         return torch.where(_walled(logs) | ~found.isfinite(), torch.inf, found)
 
     def watched(self, audit: Callable[[Tensor], Audit]) -> Callable[[Tensor], Audit]:
@@ -228,7 +226,7 @@ class Objective:
     def chords(self, latents: Tensor) -> Tensor:
         """Computes the lengths ``(b, K)`` of the decoded chords; keeps no graph."""
         with torch.no_grad():
-            return chords(self.costs.decoded(latents))
+            return self.costs.chords(latents)
 
     def halved_costs(self, latents: Tensor) -> tuple[Tensor, Tensor]:
         """Computes segment costs ``(b, K)`` by the mean price, from whole chords and from the chords of halves.

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
+from .._batching import with_rows
 from .configuration import config
 
 __all__ = ["Quadrature"]
@@ -40,10 +41,7 @@ class Quadrature:
 
     def with_rows(self, rows: Tensor, other: Quadrature) -> Quadrature:
         """Returns a copy that has the ``other`` quadrature in ``rows``."""
-        found = [getattr(self, field.name).clone() for field in fields(self)]
-        for mine, field in zip(found, fields(self), strict=True):
-            mine[rows] = getattr(other, field.name)
-        return Quadrature(*found)
+        return with_rows(self, rows, other)
 
     def refined(self, ends: Tensor, halves: Tensor, cost: Tensor) -> Quadrature:
         r"""Returns a quadrature by which the energy has the ``cost`` ``(b, K)`` of the segments.
