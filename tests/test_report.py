@@ -10,7 +10,8 @@ import torch
 import latentpath as lp
 from latentpath import priors
 from latentpath.errors import InputError
-from latentpath.report import BASELINES, compare
+from latentpath.path_report import compare
+from latentpath.report import BASELINES
 
 F64 = torch.float64
 INDEX = lp.RealismIndex(priors.standard_normal(2, dtype=F64), alpha=0.8)

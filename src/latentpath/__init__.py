@@ -19,6 +19,7 @@ from .interpolate import interpolate
 from .jacobian import metric_tensor
 from .path import Path
 from .report import Report
+from .ruler import Ruler
 from .solvers import Outcome, Progress, Restarts
 from .source import Source
 
@@ -45,6 +46,7 @@ __all__ = [
     "RealismIndex",
     "Report",
     "Restarts",
+    "Ruler",
     "ScoreIndex",
     "Source",
     "TypicalityIndex",

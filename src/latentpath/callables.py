@@ -76,6 +76,21 @@ def any_precision(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Te
     return lambda points: _widened(fed(points), points)
 
 
+def flat_output(
+    generator: Callable[[Tensor], Tensor], features: Callable[[Tensor], Tensor] | None = None
+) -> Callable[[Tensor], Tensor]:
+    """Returns the flattened output of a generator, or features of it: ``(N, D) -> (N, M)``, in the latents' dtype.
+
+    A network in half precision is given latents in its own dtype, and half-precision data reach ``features`` in the
+    latents' dtype.
+    """
+    if features is None:
+        decode = in_weights_dtype(generator)
+        return lambda z: decode(z).flatten(1).to(z.dtype)
+    data, describe_data = any_precision(generator), in_weights_dtype(features)
+    return lambda z: describe_data(data(z)).flatten(1).to(z.dtype)
+
+
 def _widened(found: Any, points: Tensor) -> Any:
     return found.to(points.dtype) if isinstance(found, Tensor) and found.dtype in _HALF else found
 

@@ -1,8 +1,9 @@
 """Points in the space where lengths are measured: the generator's output, features of it, or the latents themselves.
 
 A generator is any ``(N, D) -> (N, ...)``; trailing dimensions are flattened for norms. The argument ``embed`` chooses
-the space: None for the generator's output, ``"latent"`` for the latents (the literal reading of the paper's equation 3;
-the generator is not called), or a callable that maps the generator's output to features.
+the space: None or ``"data"`` for the generator's output, ``"latent"`` for the latents (the literal reading of the
+paper's equation 3; the generator is not called), a callable that maps the generator's output to features, or a
+`latentpath.Ruler`, which mixes data or features with latents.
 """
 
 from __future__ import annotations
@@ -16,16 +17,17 @@ from torch import Tensor
 
 from ._batching import blocks
 from ._validate import describe
-from .callables import any_precision, in_weights_dtype
+from .callables import flat_output
 from .errors import InputError
+from .ruler import Ruler
 
-__all__ = ["Embed", "Generator", "chords", "decode", "decoded_chords", "points_to_data"]
+__all__ = ["Embed", "Generator", "chords", "decode", "decoded_chords", "points_to_data", "space_of_data"]
 
 Generator = Callable[[Tensor], Tensor]
 """Latents ``(N, D)`` to data ``(N, ...)``, each point on its own, deterministic and differentiable."""
 
-Embed = Callable[[Tensor], Tensor] | Literal["latent"] | None
-"""The space in which lengths are measured: None (data), "latent", or a map from data to features."""
+Embed = Callable[[Tensor], Tensor] | Literal["data", "latent"] | Ruler | None
+"""The space in which lengths are measured: None or "data", "latent", a map from data to features, or a `Ruler`."""
 
 
 def points_to_data(generator: Generator, embed: Embed | Any = None) -> Callable[[Tensor], Tensor]:
@@ -35,17 +37,30 @@ def points_to_data(generator: Generator, embed: Embed | Any = None) -> Callable[
     data reach ``embed`` in the latents' dtype.
 
     Raises:
-        InputError: ``embed`` is neither None, "latent", nor callable.
+        InputError: ``embed`` is neither None, "data", "latent", callable, nor a `Ruler` with scales.
     """
-    if embed is None:
-        decode = in_weights_dtype(generator)
-        return lambda z: decode(z).flatten(1).to(z.dtype)
+    if isinstance(embed, Ruler):
+        return embed.points(generator)
+    if embed is None or (isinstance(embed, str) and embed == "data"):
+        return flat_output(generator)
     if isinstance(embed, str) and embed == "latent":
         return lambda z: z
     if not callable(embed):
-        raise InputError(f'embed must be None, "latent" or a callable from data to features; got {describe(embed)}.')
-    data, features = any_precision(generator), in_weights_dtype(embed)
-    return lambda z: features(data(z)).flatten(1).to(z.dtype)
+        raise InputError(
+            'embed must be None, "data", "latent", a callable from data to features, or a latentpath.Ruler; got '
+            f"{describe(embed)}."
+        )
+    return flat_output(generator, embed)
+
+
+def space_of_data(embed: Embed) -> Embed:
+    """Returns the part of ``embed`` that measures data: None for the generator's output, or a map to features.
+
+    The space of reported lengths and of evenly spaced frames, whatever part of the latents is measured beside it.
+    """
+    if isinstance(embed, Ruler):
+        return embed.features
+    return embed if callable(embed) else None
 
 
 def decode(

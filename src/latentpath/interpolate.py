@@ -18,8 +18,16 @@ from .callables import without_autocast
 from .curves import lerp
 from .decoding import Embed, Generator
 from .errors import InputError, SolveError
-from .interpolate_arguments import GenerativeModel, check_endpoints, check_generator, checked_index, split_model
+from .interpolate_arguments import (
+    GenerativeModel,
+    check_endpoints,
+    check_generator,
+    checked_index,
+    scaled_embed,
+    split_model,
+)
 from .path import Path
+from .ruler import Ruler
 from .solvers import (
     LBFGS,
     Adam,
@@ -95,8 +103,8 @@ def interpolate(
         segments: ``K``, at least 2.
         alpha: the scale of the index of a density, in (0, 1]; None for 0.9. An index or a callable carries its own, and
             another value is refused.
-        embed: the space in which lengths are measured: None for the generator's output, ``"latent"``, or a callable
-            from the generator's output to features.
+        embed: the space in which lengths are measured: None or ``"data"`` for the generator's output, ``"latent"``, a
+            callable from the generator's output to features, or a `Ruler`, which mixes data and latents.
         solver: a solver of `latentpath.solvers`, or the name of one: ``"multilevel"`` (L-BFGS from
             coarse to fine, the default), ``"lbfgs"``, ``"adam"``, ``"gradient_descent"`` (the paper's).
         tol: the relative gain in cost below which a solve ends: a path has converged when its predicted gain stays
@@ -152,7 +160,8 @@ def interpolate(
         chosen = _solver(solver, tol)
         values = check_generator(generator, embed, start, end, max_points)
         size = points_at_once(start.device, values) if max_points is None else max_points
-        source, line = Source(generator, index, embed, size), lerp(start, end, segments)
+        ruler = scaled_embed(embed, generator, index, start, size)
+        source, line = Source(generator, index, ruler, size), lerp(start, end, segments)
         path = _solved(source, line, chosen, plan, max_evaluations, _reporting(report, callback))
     if strict:
         insist(path)
@@ -248,8 +257,8 @@ def points_at_once(device: torch.device, values: int) -> int:
     return max(2, min(_CPU_POINTS if device.type == "cpu" else _GPU_POINTS, _VALUES // values))
 
 
-def _name(function: object) -> str:
-    return getattr(function, "__name__", type(function).__name__)
+def _name(embed: object) -> str:
+    return str(embed) if isinstance(embed, Ruler) else getattr(embed, "__name__", type(embed).__name__)
 
 
 def insist(path: Path) -> None:

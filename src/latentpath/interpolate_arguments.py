@@ -12,14 +12,15 @@ from ._batching import blocks
 from ._validate import agreed, check_pair, describe
 from .callables import any_precision, out_of_memory
 from .curves import lerp
-from .decoding import Embed, Generator, points_to_data
+from .decoding import Embed, Generator, points_to_data, space_of_data
 from .errors import GeneratorError, InputError
 from .index import PriorIndex, RealismIndex, as_log_index
-from .index.prior_adapter import can_be_prior
+from .index.prior_adapter import can_be_prior, draw
 from .probe import check_callable, probe
+from .ruler import SAMPLES, Ruler
 from .segment_cost import LOG_INDEX_ROUNDING
 
-__all__ = ["GenerativeModel", "check_endpoints", "check_generator", "checked_index", "split_model"]
+__all__ = ["GenerativeModel", "check_endpoints", "check_generator", "checked_index", "scaled_embed", "split_model"]
 
 _PAIRS = 3
 """The pairs of endpoints at which a generator and an index between them are tried."""
@@ -98,6 +99,24 @@ def checked_index(prior: Any, alpha: float | None) -> PriorIndex | Callable[[Ten
         )
     log_index: Callable[[Tensor], Tensor] = prior
     return log_index
+
+
+def scaled_embed(
+    embed: Embed, generator: Generator, index: PriorIndex | Callable[[Tensor], Tensor], like: Tensor, max_points: int
+) -> Embed:
+    """Returns ``embed`` itself, or a `Ruler` with the scales of samples of the index's prior, drawn with seed 0.
+
+    Raises:
+        InputError: a ruler without scales beside a callable index, which has no prior.
+    """
+    if not isinstance(embed, Ruler) or embed.is_scaled:
+        return embed
+    if not isinstance(index, PriorIndex):
+        raise InputError(
+            "embed must be a Ruler with scales beside a callable index, which has no prior to sample; got one "
+            "without. Call .scaled(generator, samples)."
+        )
+    return embed.scaled(generator, draw(index.prior, index.dim, SAMPLES, 0).to(like), max_points)
 
 
 def check_endpoints(
@@ -194,8 +213,9 @@ def check_generator(generator: Generator, embed: Embed, start: Tensor, end: Tens
         GeneratorError: a generator or embedding that fails, is in training mode, random, coupled over the batch, not
             differentiable, not finite, or makes the wrong shape.
     """
-    points_to_data(generator, embed)
-    if embed == "latent":
+    if not isinstance(embed, Ruler):
+        points_to_data(generator, embed)
+    if isinstance(embed, str) and embed == "latent":
         return start.shape[-1]
     check_callable("generator", generator)
     if isinstance(generator, nn.Module):
@@ -203,8 +223,9 @@ def check_generator(generator: Generator, embed: Embed, start: Tensor, end: Tens
     a, b = start[:_PAIRS], end[:_PAIRS]
     points, ends = torch.cat([a, b, torch.lerp(a, b, 0.5)]), 2 * len(a)
     data = probe("generator", _decoder("generator", "(N, D)", generator, max_points), points, ends)
-    if callable(embed):
-        data = probe("embed", _decoder("embed", "(N, ...)", embed, max_points), data, ends)
+    features = space_of_data(embed)
+    if callable(features):
+        data = probe("embed", _decoder("embed", "(N, ...)", features, max_points), data, ends)
     return data[0].numel()
 
 

@@ -16,11 +16,12 @@ from ._words import counted, plural
 from .audit import Audit, is_tunnelling
 from .callables import without_autocast
 from .curves import spaced
-from .decoding import chords
+from .decoding import chords, space_of_data
 from .errors import InputError
 from .path_batch import converted, flipped, joined, selected, without_smoothing
 from .path_file import read_path, write_path
-from .report import Judge, Report, baselines_through, compare
+from .path_report import baselines_through, report_on
+from .report import Judge, Report
 from .solvers import Multistart, Outcome
 from .source import Source, Spacing
 from .verdict import TOL, gain_of_curve, outcome_of_points
@@ -43,6 +44,8 @@ class Path:
         outcome: an `Outcome` for every path.
         evaluations: path evaluations spent, ``(B,)``: one is a forward and a backward pass over all points of a path.
         gain: the predicted relative gain in cost of one more step, ``(B,)``; NaN where it is unknown.
+        length: the length of the decoded path, ``(B,)``, in units of the data, or of features where ``embed`` has them;
+            ``audit.length`` is in units of the measured space.
         settings: the settings of the solve.
         source: generator, index and embedding; None after `load`, until `bind`.
         multistart: the result of a search from several starts; None for a single start.
@@ -57,6 +60,7 @@ class Path:
     outcome: tuple[Outcome, ...]
     evaluations: Tensor
     gain: Tensor
+    length: Tensor
     settings: dict[str, Any] = field(default_factory=dict)
     source: Source | None = field(default=None, repr=False)
     multistart: Multistart | None = None
@@ -84,7 +88,9 @@ class Path:
         audit = audit or source.audit(latents)
         if discrete_segment_cost is None:
             discrete_segment_cost = source.discrete_segment_cost(latents, audit.step_lengths)
-        return cls(latents, audit, discrete_segment_cost, source.ri(latents), source=source, **attributes)
+        length = audit.length if space_of_data(source.embed) is source.embed else source.data_length(latents)
+        facts = (latents, audit, discrete_segment_cost, source.ri(latents))
+        return cls(*facts, length=length, source=source, **attributes)
 
     @property
     def energy(self) -> Tensor:
@@ -115,11 +121,6 @@ class Path:
     def step_lengths(self) -> Tensor:
         """The distance of consecutive decoded points, ``(B, K)``, in units of the measured space."""
         return self.audit.step_lengths
-
-    @property
-    def length(self) -> Tensor:
-        """The audited length of the decoded path, ``(B,)``, in units of the measured space (the data by default)."""
-        return self.audit.length
 
     @property
     def gap(self) -> Tensor:
@@ -271,7 +272,7 @@ class Path:
         """Computes the latents of ``points`` evenly spaced points along every path, ``(B, points, D)``.
 
         The spacing is even in the metric of Theorem 1 ("metric", as along a minimiser, with many points where the index
-        is low), in the measured space ("data"), or in the latent space ("latent"). The endpoints are exact.
+        is low), in the data or features ("data"), or in the latent space ("latent"). The endpoints are exact.
 
         Raises:
             InputError: ``points < 2``, an unknown spacing, or a path without a source (except for "latent").
@@ -308,24 +309,25 @@ class Path:
         """Returns the same paths from end to start."""
         return Path(**flipped(vars(self)))
 
-    def report(self, baselines: Iterable[str] = ("lerp", "slerp"), judges: Mapping[str, Judge] | None = None) -> Report:
-        """Compares the path with baselines between the same endpoints.
+    def report(
+        self,
+        baselines: Iterable[str] = ("lerp", "slerp"),
+        judges: Mapping[str, Judge] | None = None,
+        others: Mapping[str, Path] | None = None,
+    ) -> Report:
+        """Compares the path with baselines between the same endpoints, and with other paths between them.
 
         Args:
             baselines: names from ``latentpath.report.BASELINES``.
             judges: independent judges of the decoded points, by name (see `latentpath.report.Judge`).
+            others: paths of other methods, by the names of their rows; measured by this path's source.
 
         Raises:
-            InputError: an unknown baseline, a judge named like a column, an empty batch, or a path without a source.
+            InputError: an unknown baseline, a judge named like a column, paths between other endpoints, an empty batch,
+                or a path without a source.
         """
-        source = self._bound("a report")
-        if len(self) == 0:
-            raise InputError("a report needs at least one path; got an empty batch. Select other paths.")
-        polylines = {**self.baselines(baselines), "path": self.latents}
-        audits = {"path": replace(self.audit, gap=self.gap, tunnels=self.tunnels)}
-        rows = compare(polylines, source, audits=audits, evaluations={"path": self.evaluations}, judges=judges)
-        searched = "" if self.multistart is None else str(self.multistart)
-        return Report(rows, dict(Counter(map(str, self.outcome))), searched)
+        self._bound("a report")
+        return report_on(self, baselines, judges or {}, others or {})
 
     def save(self, file: str | os.PathLike[str]) -> None:
         """Writes the path as safetensors, atomically; the generator and the index are not saved.
@@ -334,7 +336,7 @@ class Path:
             MissingDataError: the folder does not exist.
             InputError: ``file`` is a folder itself, or no path.
         """
-        names = ("latents", "discrete_segment_cost", "ri", "evaluations", "gain", "keyframe_indices")
+        names = ("latents", "discrete_segment_cost", "ri", "evaluations", "gain", "length", "keyframe_indices")
         tensors = {name: getattr(self, name) for name in names}
         write_path(file, tensors, self.audit, self.multistart, self.outcome, self.settings)
 

@@ -31,8 +31,8 @@ _NAMES = {
 }
 """Attributes of every path, and the names that they have in a file."""
 
-_KEYFRAMES = {"keyframe_indices": "joints"}
-"""An attribute of paths through keyframes, and its name in a file."""
+_OPTIONAL = {"keyframe_indices": "joints", "length": "data_length"}
+"""Attributes that not every file has, and their names: of paths through keyframes, and of files of this version."""
 
 _AUDIT_NAMES = {"step_lengths": "steps"}
 """Attributes of an audit, and their names in a file."""
@@ -55,14 +55,15 @@ def write_path(
     from safetensors.torch import save
 
     target = file_path("file", file)
-    names = _NAMES | _KEYFRAMES
+    names = _NAMES | _OPTIONAL
     content = {names[name]: value for name, value in tensors.items() if value is not None}
     content |= {f"audit.{_AUDIT_NAMES.get(f.name, f.name)}": getattr(audit, f.name) for f in fields(Audit)}
     if multistart is not None:
         content |= {f"found.{f.name}": getattr(multistart, f.name) for f in fields(Multistart)}
     about = {"outcome": [each.name for each in outcome], "settings": settings}
     metadata = {"format": _FORMAT, "about": json.dumps(about)}
-    stored = save({name: value.detach().cpu().contiguous() for name, value in content.items()}, metadata)
+    # clones: two attributes may be one tensor, which the format refuses
+    stored = save({name: value.detach().cpu().contiguous().clone() for name, value in content.items()}, metadata)
     if not target.parent.is_dir():
         raise MissingDataError(f"cannot save to {target}: the folder {target.parent} does not exist")
     if target.is_dir():
@@ -101,11 +102,12 @@ def _facts(tensors: dict[str, Tensor], about: Mapping[str, Any]) -> dict[str, An
     if any(len(value) != len(outcome) for value in tensors.values()):
         raise ValueError("its parts are of different batch sizes")
     tensors.setdefault("audit.limited", torch.zeros_like(tensors["audit.settled"]))  # older files lack it
+    tensors.setdefault(_OPTIONAL["length"], tensors["audit.length"])  # as before there were mixed rulers
     audit = {f.name: tensors.pop(f"audit.{_AUDIT_NAMES.get(f.name, f.name)}") for f in fields(Audit)}
     search = {f.name: tensors.pop(f"found.{f.name}") for f in fields(Multistart) if f"found.{f.name}" in tensors}
     return {
         **{name: tensors[stored] for name, stored in _NAMES.items()},
-        **{name: tensors[stored] for name, stored in _KEYFRAMES.items() if stored in tensors},
+        **{name: tensors[stored] for name, stored in _OPTIONAL.items() if stored in tensors},
         "audit": Audit(**audit),
         "multistart": Multistart(**search) if search else None,
         "outcome": outcome,

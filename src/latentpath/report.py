@@ -1,34 +1,28 @@
 """The report on paths: cost, realism of the points, and scores of the frames by independent judges.
 
-`compare` measures several polylines between the same endpoints by one `latentpath.Source`; a `Report` is the table, for
-people and for programs.
+A `Report` is the table, for people and for programs; `latentpath.path_report` makes it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor
 
 from ._io import to_json
 from ._tables import aligned
-from ._validate import describe
 from ._words import counted
-from .audit import Audit
 from .curves import lerp, slerp
-from .errors import InputError, missing
+from .errors import missing
 from .solvers import Outcome
-from .source import Source
 
 if TYPE_CHECKING:
     import pandas
 
-__all__ = ["BASELINES", "LABELS", "Judge", "Report", "Row", "compare"]
+__all__ = ["BASELINES", "LABELS", "OWN", "Judge", "Report", "Row"]
 
 BASELINES: Mapping[str, Callable[[Tensor, Tensor, int], Tensor]] = {"lerp": lerp, "slerp": slerp}
 """The baselines by name: ``(start, end, segments) -> (B, K+1, D)``."""
@@ -53,7 +47,8 @@ class Row:
     Attributes:
         name: "path", "lerp", ...
         cost: audited, in units of the measured space.
-        length: audited, in units of the measured space.
+        length: of the decoded curve, in units of the data, or of features where ``embed`` has them.
+        directness: ``length`` over the length of the straight line between the same ends or keyframes.
         mean_ri: mean realism index of the points.
         lowest_ri: lowest realism index of the points.
         gap: cost over ``sqrt(2 E)``, less 1.
@@ -65,6 +60,7 @@ class Row:
     name: str
     cost: list[float]
     length: list[float]
+    directness: list[float]
     mean_ri: list[float]
     lowest_ri: list[float]
     gap: list[float]
@@ -78,6 +74,7 @@ class Row:
             "cost": self.cost,
             "log index": [-c for c in self.cost],
             "length": self.length,
+            "directness": self.directness,
             "mean ri": self.mean_ri,
             "lowest ri": self.lowest_ri,
             **self.judged,
@@ -88,10 +85,17 @@ class Row:
         return {name: sum(values) / len(values) for name, values in columns.items()}
 
 
-_OWN = {"log index", "mean ri", "lowest ri", *(field.name for field in fields(Row))}
+OWN = {"log index", "mean ri", "lowest ri", *(field.name for field in fields(Row))}
 """The columns and fields of a row, which are no names of judges."""
 
-_FORMATS = {"gap": "{:+.1%}", "tunnels": "{:.2f}", "evaluations": "{:.1f}", "mean ri": "{:.3f}", "lowest ri": "{:.2g}"}
+_FORMATS = {
+    "directness": "{:.2f}",
+    "gap": "{:+.1%}",
+    "tunnels": "{:.2f}",
+    "evaluations": "{:.1f}",
+    "mean ri": "{:.3f}",
+    "lowest ri": "{:.2g}",
+}
 
 
 @dataclass(frozen=True)
@@ -214,95 +218,3 @@ class Report:
     def to_json(self) -> str:
         """Returns `to_dict` as JSON text; NaN and infinities become null."""
         return to_json(self.to_dict())
-
-
-def compare(
-    paths: Mapping[str, Tensor],
-    source: Source,
-    *,
-    audits: Mapping[str, Audit] | None = None,
-    evaluations: Mapping[str, Tensor] | None = None,
-    judges: Mapping[str, Judge] | None = None,
-) -> tuple[Row, ...]:
-    """Measures polylines ``(B, K+1, D)``, given by name, by one source.
-
-    Args:
-        paths: the polylines.
-        source: generator, index and embedding.
-        audits: known audits, by name; the others are measured.
-        evaluations: path evaluations ``(B,)`` spent, by name; 0 where not given.
-        judges: independent judges of the decoded points, by name.
-
-    Raises:
-        InputError: a judge that has the name of a column, or does not give one number for each frame.
-    """
-    for title in judges or ():
-        if not isinstance(title, str) or not title or title in _OWN:
-            raise InputError(
-                f"judges must have names of their own, as text; got {describe(title)}, and a report has "
-                f"{', '.join(sorted(_OWN))} already. Choose another name."
-            )
-    rows = []
-    for name, latents in paths.items():
-        facts = (audits or {}).get(name) or source.audit(latents)
-        ri = source.ri(latents)
-        spent = (evaluations or {}).get(name, latents.new_zeros(len(latents)))
-        judged: dict[str, list[float]] = {}
-        if judges:
-            frames = source.frames(latents)
-            with torch.no_grad():
-                for title, judge in judges.items():
-                    verdict = judge(frames.flatten(0, 1))
-                    if not isinstance(verdict, Tensor) or verdict.shape != (frames.shape[:2].numel(),):
-                        raise InputError(
-                            f"the judge {title!r} must return one number for each of {frames.shape[:2].numel()} "
-                            f"frames; got {describe(verdict)}."
-                        )
-                    judged[title] = verdict.reshape(len(latents), -1).mean(-1).tolist()
-        rows.append(
-            Row(
-                name=name,
-                cost=facts.cost.tolist(),
-                length=facts.length.tolist(),
-                mean_ri=ri.mean(-1).tolist(),
-                lowest_ri=ri.amin(-1).tolist(),
-                gap=facts.gap.tolist(),
-                tunnels=facts.tunnels.sum(-1).tolist(),
-                evaluations=spent.tolist(),
-                judged=judged,
-            )
-        )
-    return tuple(rows)
-
-
-def baseline_polylines(names: Iterable[str], start: Tensor, end: Tensor, segments: int) -> dict[str, Tensor]:
-    """Computes the baselines ``names`` between ``start`` and ``end`` ``(..., D)``.
-
-    Raises:
-        InputError: a name that is not a baseline's.
-    """
-    unknown = [name for name in names if name not in BASELINES]
-    if unknown:
-        raise InputError(f"baselines must be among {sorted(BASELINES)}; got {unknown}.")
-    return {name: BASELINES[name](start, end, segments) for name in names}
-
-
-def baselines_through(
-    names: Sequence[str], keyframes: Tensor, indices: Tensor | None, segments: int
-) -> dict[str, Tensor]:
-    """Computes the baselines ``names`` ``(B, K+1, D)`` through ``keyframes`` ``(B, N, D)`` at ``indices`` ``(B, N)``.
-
-    Raises:
-        InputError: a name that is not a baseline's.
-    """
-    if indices is None:
-        return baseline_polylines(names, keyframes[:, 0], keyframes[:, 1], segments)
-    found: dict[str, list[Tensor]] = {name: [] for name in names}
-    for stops, places in zip(keyframes, indices.tolist(), strict=True):
-        legs = [
-            baseline_polylines(names, a, b, right - left)
-            for (a, b), (left, right) in zip(pairwise(stops), pairwise(places), strict=True)
-        ]
-        for name, polylines in found.items():
-            polylines.append(torch.cat([*(leg[name][:-1] for leg in legs), stops[-1:]]))
-    return {name: torch.stack(polylines) for name, polylines in found.items()}

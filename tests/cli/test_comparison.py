@@ -15,7 +15,7 @@ from latentpath.report import Report, Row
 
 def row(name: str, cost: list[float], tunnels: list[int]) -> Row:
     flat = [0.5] * len(cost)
-    return Row(name, cost, flat, flat, flat, flat, tunnels, flat, {})
+    return Row(name, cost, flat, flat, flat, flat, flat, tunnels, flat, {})
 
 
 def test_verdict_says_how_much_in_how_many_and_how_it_ended() -> None:

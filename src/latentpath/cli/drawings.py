@@ -73,7 +73,7 @@ def _draw_strips(
 
 
 def _film(few: Path, source: Source, model: Model, file: FilePath) -> None:
-    path = replace(few, source=replace(source, embed=None))  # frames evenly spaced in the data, whatever the ruler
+    path = replace(few, source=source)
     fps = (2 * _FILM_FRAMES - 2) / _FILM_SECONDS
     film(path, file, seconds=_FILM_SECONDS, fps=fps, side_by_side=["lerp"], value_range=model.value_range)
 
