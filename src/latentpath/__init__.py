@@ -14,26 +14,41 @@ from .audit import Audit, audit
 from .curves import lerp, slerp
 from .energy import discrete_cost, energy, length
 from .errors import LatentPathError
-from .index import ClassifierIndex, DiscriminatorIndex, KNNIndex, RealismIndex, ScoreIndex, TypicalityIndex
+from .index import (
+    CeilingIndex,
+    ClassifierIndex,
+    DiscriminatorIndex,
+    KNNIndex,
+    ProductIndex,
+    PushforwardIndex,
+    RealismIndex,
+    ScoreIndex,
+    SurrogateIndex,
+    TypicalityIndex,
+)
 from .interpolate import interpolate
-from .jacobian import metric_tensor
+from .metric import metric_tensor
 from .path import Path
+from .recipe import Recipe
 from .report import Report
 from .ruler import Ruler
 from .solvers import Outcome, Progress, Restarts
 from .source import Source
+from .volume import estimate_log_volume, log_volume
 
 if TYPE_CHECKING:
     from . import adapters, viz
     from .inversion import Inversion, invert
     from .keyframes import interpolate_through
     from .models import Model, load
+    from .recommendation import Recommendation, recommend
     from .viz import film, strip
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Audit",
+    "CeilingIndex",
     "ClassifierIndex",
     "DiscriminatorIndex",
     "Inversion",
@@ -42,13 +57,18 @@ __all__ = [
     "Model",
     "Outcome",
     "Path",
+    "ProductIndex",
     "Progress",
+    "PushforwardIndex",
     "RealismIndex",
+    "Recipe",
+    "Recommendation",
     "Report",
     "Restarts",
     "Ruler",
     "ScoreIndex",
     "Source",
+    "SurrogateIndex",
     "TypicalityIndex",
     "__version__",
     "adapters",
@@ -56,6 +76,7 @@ __all__ = [
     "discrete_cost",
     "energy",
     "errors",
+    "estimate_log_volume",
     "film",
     "interpolate",
     "interpolate_through",
@@ -63,8 +84,10 @@ __all__ = [
     "length",
     "lerp",
     "load",
+    "log_volume",
     "metric_tensor",
     "priors",
+    "recommend",
     "slerp",
     "solvers",
     "strip",
@@ -79,6 +102,8 @@ _ON_FIRST_USE = {
     "interpolate_through": "keyframes",
     "invert": "inversion",
     "load": "models",
+    "Recommendation": "recommendation",
+    "recommend": "recommendation",
     "strip": "viz",
 }
 """The homes of names that are not needed to solve a path."""

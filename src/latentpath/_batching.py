@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import fields
 from typing import Any, TypeVar
 
+import torch
 from torch import Tensor
 
 BatchT = TypeVar("BatchT")
@@ -22,6 +23,21 @@ def blocks(count: int, size: int | None) -> Iterator[slice]:
     step = max(1, count if size is None else size)
     for first in range(0, count, step):
         yield slice(first, min(count, first + step))
+
+
+def in_blocks(function: Callable[[Tensor], Tensor], points: Tensor, size: int) -> Tensor:
+    """Computes ``function(points)``, ``(N, D) -> (N,)``, by blocks of at most ``size``.
+
+    Several blocks are computed again for the gradient, so that one at a time has a graph.
+    """
+    if len(points) <= size:
+        return function(points) if len(points) else points.sum(-1)
+    if torch.is_grad_enabled() and points.requires_grad:
+        from torch.utils.checkpoint import checkpoint
+
+        options: dict[str, Any] = {"use_reentrant": False, "preserve_rng_state": False}
+        return torch.cat([checkpoint(function, block, **options) for block in points.split(size)])
+    return torch.cat([function(block) for block in points.split(size)])
 
 
 def with_rows(batch: BatchT, rows: Tensor, other: Any) -> BatchT:

@@ -11,10 +11,15 @@ given latents in the dtype of their weights, unless they take others.
 
 **Errors.** Where PyTorch has no rule to differentiate or to vectorise an operation, another way leads to the same
 numbers. Only a missing rule leads there: no error of the user's own code, and no exhausted memory.
+
+**Forward mode.** PyTorch counts its levels for the whole process, so two threads that differentiate in forward mode at
+once disturb each other; every use in this package takes its turn, see `forward_mode`.
 """
 
 import inspect
 import opcode
+import threading
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from types import CodeType
@@ -28,6 +33,7 @@ from .errors import GeneratorError, LatentPathError
 _HALF = (torch.float16, torch.bfloat16)
 _DEVICES = ("cpu", "cuda", "mps", "xpu")
 _SETTERS = ("__init__", "__setstate__", "__repr__", "extra_repr", "train", "eval")
+_FORWARD_MODE = threading.RLock()
 
 
 @contextmanager
@@ -37,6 +43,17 @@ def without_autocast() -> Iterator[None]:
         for device in _DEVICES:
             if torch.is_autocast_enabled(device):
                 stack.enter_context(torch.autocast(device, enabled=False))
+        yield
+
+
+@contextmanager
+def forward_mode() -> Iterator[None]:
+    """Lets one thread at a time use ``torch.func.jvp``, whose levels belong to the process; nests within a thread.
+
+    It hides a warning that PyTorch raises on first use, since it compiles its own rules with ``torch.jit.script``.
+    """
+    with _FORWARD_MODE, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*torch.jit.script", DeprecationWarning)
         yield
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, Literal, SupportsFloat, SupportsIndex
 
 import torch
@@ -18,14 +18,15 @@ from .callables import without_autocast
 from .curves import lerp
 from .decoding import Embed, Generator
 from .errors import InputError, SolveError
+from .index import PriorIndex
+from .index.factors import has_surrogates, with_targets
 from .interpolate_arguments import (
     GenerativeModel,
     check_endpoints,
     check_generator,
-    checked_index,
     scaled_embed,
-    split_model,
 )
+from .method import Method, problem_of
 from .path import Path
 from .ruler import Ruler
 from .solvers import (
@@ -69,6 +70,8 @@ def interpolate(
     segments: SupportsIndex = 50,
     alpha: float | None = None,
     embed: Embed = None,
+    method: Method | None = None,
+    polish: bool = False,
     solver: Solver[Any] | str | None = None,
     tol: SupportsFloat | None = None,
     max_evaluations: SupportsFloat | None = None,
@@ -82,7 +85,7 @@ def interpolate(
     r"""Finds the path along which the output of a generator stays realistic (paper, Section 5).
 
     Call it as ``interpolate(generator, prior, start, end)``, or as ``interpolate(model, start, end)`` with a
-    `latentpath.Model`, which knows its prior.
+    `latentpath.Model`, which knows its prior and its recommended `Recipe`.
 
     It minimises the energy of equation 3 over the interior points, from the straight line, and so the length in the
     metric :math:`\log^2(\alpha\,ri)\,J^T J` of Theorem 1, and audits the result. All pairs are solved together. Where a
@@ -101,10 +104,13 @@ def interpolate(
         start: ``(D,)`` or ``(B, D)``; a single start or end serves all pairs.
         end: ``(D,)`` or ``(B, D)``.
         segments: ``K``, at least 2.
-        alpha: the scale of the index of a density, in (0, 1]; None for 0.9. An index or a callable carries its own, and
-            another value is refused.
+        alpha: the scale of the index of a density, in (0, 1]; None for 0.9, or for the alpha of a recipe. An index or a
+            callable carries its own, and another value is refused.
         embed: the space in which lengths are measured: None or ``"data"`` for the generator's output, ``"latent"``, a
             callable from the generator's output to features, or a `Ruler`, which mixes data and latents.
+        method: ``"recommended"`` for the model's recipe, the default where it has one; ``"paper"`` for the paper's
+            density and length in the data, the default otherwise; or a `Recipe` (see `latentpath.method`).
+        polish: True solves on by the true index where the recipe's is a surrogate (see `latentpath.index.surrogate`).
         solver: a solver of `latentpath.solvers`, or the name of one: ``"multilevel"`` (L-BFGS from
             coarse to fine, the default), ``"lbfgs"``, ``"adam"``, ``"gradient_descent"`` (the paper's).
         tol: the relative gain in cost below which a solve ends: a path has converged when its predicted gain stays
@@ -144,7 +150,7 @@ def interpolate(
         >>> path.latents.shape, str(path.outcome[0])
         (torch.Size([1, 51, 2]), 'converged')
     """
-    generator, prior, (start, end) = split_model(generator, prior, (start, end), "start, end")
+    chosen_method: dict[str, Any] = {"method": method, "alpha": alpha, "embed": embed}
     segments, tol, max_evaluations, max_points = check_options(
         segments=segments, tol=tol, max_evaluations=max_evaluations, max_points=max_points
     )
@@ -154,15 +160,19 @@ def interpolate(
     bar = progress_bar("Solving", progress, quiet=callback is not None)
     # the solve needs gradients and full precision in any mode of the caller
     with torch.inference_mode(False), without_autocast(), bar as report:
-        index = checked_index(prior, alpha)
-        plan.check(index)
-        start, end = check_endpoints(start, end, index)
+        problem = problem_of(generator, prior, (start, end), "start, end", **chosen_method)
+        plan.check(problem.index)
+        start, end = check_endpoints(problem.latents[0], problem.latents[1], problem.index)
         chosen = _solver(solver, tol)
-        values = check_generator(generator, embed, start, end, max_points)
+        values = check_generator(problem.generator, problem.embed, start, end, max_points)
         size = points_at_once(start.device, values) if max_points is None else max_points
-        ruler = scaled_embed(embed, generator, index, start, size)
-        source, line = Source(generator, index, ruler, size), lerp(start, end, segments)
-        path = _solved(source, line, chosen, plan, max_evaluations, _reporting(report, callback))
+        ruler = scaled_embed(problem.embed, problem.generator, problem.index, start, size)
+        source, line = Source(problem.generator, problem.index, ruler, size), lerp(start, end, segments)
+        watch = _reporting(report, callback)
+        path = _solved(source, line, chosen, plan, max_evaluations, watch)
+        if polish and has_surrogates(problem.index):
+            path = _polished(path, chosen, max_evaluations, watch)
+        path.settings["method"] = problem.method
     if strict:
         insist(path)
     return path
@@ -216,6 +226,17 @@ def _solved(
         settings=settings,
         multistart=found,
     )
+
+
+def _polished(path: Path, solver: Solver[Any], max_evaluations: float | None, callback: Callback) -> Path:
+    """Solves on from the path by the true index in place of its surrogates; evaluations are those of both."""
+    assert path.source is not None
+    assert isinstance(path.source.index, PriorIndex)
+    source = replace(path.source, index=with_targets(path.source.index))
+    polisher = LBFGS(getattr(solver, "tol", _TOL))
+    found = _solved(source, path.latents, polisher, Restarts.of(None, None), max_evaluations, callback)
+    settings = {**path.settings, "polished": True}
+    return replace(found, evaluations=path.evaluations + found.evaluations, settings=settings)
 
 
 def _reporting(report: Report, callback: Callback | None) -> Callback:

@@ -24,8 +24,9 @@ from .curves import spaced, subdivide
 from .decoding import Generator
 from .errors import InputError, SolveError
 from .interpolate import insist, interpolate
-from .interpolate_arguments import GenerativeModel, split_model
+from .interpolate_arguments import GenerativeModel
 from .joint_smoothing import SmoothedPath, smoothed
+from .method import problem_of
 from .path import Path, Spacing
 from .solvers import Outcome
 from .solvers.configuration import config
@@ -93,14 +94,16 @@ def interpolate_through(
         >>> loop.latents.shape, loop.keyframe_indices.tolist()
         (torch.Size([1, 81, 2]), [[0, 20, 40, 60, 80]])
     """
-    generator, prior, (keyframes,) = split_model(generator, prior, (keyframes,), "keyframes")
-    stops = _checked(keyframes, closed, generator)
+    method: dict[str, Any] = {name: options.pop(name, None) for name in ("method", "alpha", "embed")}
+    problem = problem_of(generator, prior, (keyframes,), "keyframes", **method)
+    stops = _checked(problem.latents[0], closed, problem.generator)
     segments = whole_number("segments", segments, 2)
     _check(spacing, smooth, max_cost_increase)
     count, legs = len(stops), stops.shape[1] - 1
     ends = stops[:, :-1].flatten(0, 1), stops[:, 1:].flatten(0, 1)
     try:
-        found = interpolate(generator, prior, *ends, segments=segments, strict=strict, progress=progress, **options)
+        options |= {"segments": segments, "embed": problem.embed, "strict": strict, "progress": progress}
+        found = interpolate(problem.generator, problem.index, *ends, **options)
     except SolveError as error:
         raise SolveError(f"of the {legs} legs of each path, counted path by path: {error}", error.path) from None
     assert found.source is not None
@@ -117,7 +120,13 @@ def interpolate_through(
         latents = torch.stack([latents for latents, _ in joined])
         joints = torch.tensor([places for _, places in joined], device=latents.device)
         latents[torch.arange(count, device=latents.device)[:, None], joints] = stops
-    settings = {**found.settings, "keyframes": legs + (not closed), "closed": closed, "spacing": spacing}
+    settings = {
+        **found.settings,
+        "method": problem.method,
+        "keyframes": legs + (not closed),
+        "closed": closed,
+        "spacing": spacing,
+    }
     if smooth is not None:
         lists = {name: [getattr(each, name) for each in facts] for name in ("before", "after", "rise")}
         settings["smoothed"] = {"bound": smooth, **lists}

@@ -1,9 +1,10 @@
 """The contract of an index: latents ``(..., D)`` to ``log(alpha * ri)``, at most 0, in the dtype of the latents."""
 
+import copy
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -15,6 +16,8 @@ from latentpath.errors import InputError
 from latentpath.priors import UniformBall, UniformBox
 
 from .prior_adapter import check_prior, name_of
+
+IndexT = TypeVar("IndexT", bound="PriorIndex")
 
 
 @runtime_checkable
@@ -43,7 +46,9 @@ class PriorIndex:
     Attributes:
         prior: as given; likewise ``alpha``, ``samples`` and ``seed``.
         dim: ``D``.
-        kind: the method: ``"normal"``, ``"uniform"``, ``"kde"`` or ``"score"``.
+        kind: the method: ``"normal"``, ``"uniform"``, ``"kde"`` or ``"score"``; ``"product"`` or ``"ceiling"`` for what
+            is made of other indices.
+        name: the short name for tables, such as ``"density"`` or ``"discriminator"``.
         decodes: True where every evaluation runs the generator.
 
     Raises:
@@ -62,7 +67,7 @@ class PriorIndex:
 
     def __init__(self, prior: Any, *, alpha: float | int, samples: int, seed: int) -> None:
         self._set(
-            alpha=float(real_number("alpha", alpha, above=0, most=1, advice="0.9 is a good choice.")),
+            alpha=checked_alpha(alpha),
             samples=whole_number("samples", samples, 2, advice="The paper has 5000."),
             seed=whole_number("seed", seed, 0, SEED),
             dim=check_prior(prior),
@@ -80,6 +85,30 @@ class PriorIndex:
         estimate = f", samples={self.samples}, seed={self.seed}" if self.kind in ("kde", "score") else ""
         facts = f"{name_of(self.prior)}, dim={self.dim}, kind={self.kind!r}, alpha={self.alpha:g}{estimate}"
         return f"{type(self).__name__}({facts})"
+
+    @property
+    def name(self) -> str:
+        """The short name for tables: that of the class, without "Index"."""
+        return type(self).__name__.removesuffix("Index").lower()
+
+    def with_alpha(self: IndexT, alpha: float | int) -> IndexT:
+        r"""Returns a copy with another ``alpha``; nothing is estimated anew.
+
+        Args:
+            alpha: the scale in (0, 1].
+
+        Raises:
+            InputError: ``alpha`` is not as above.
+
+        Example:
+            >>> from latentpath.index import RealismIndex
+            >>> from latentpath.priors import standard_normal
+            >>> RealismIndex(standard_normal(2)).with_alpha(0.5)
+            RealismIndex(Independent(Normal), dim=2, kind='normal', alpha=0.5)
+        """
+        found = copy.copy(self)
+        found._set(alpha=checked_alpha(alpha))
+        return found
 
     def __call__(self, z: Tensor) -> Tensor:
         r"""Computes the index :math:`\mathrm{ri}(z)` in [0, 1], without ``alpha``: ``(..., D) -> (...,)``.
@@ -122,17 +151,25 @@ class PriorIndex:
             raise InputError(
                 f"z must be a floating-point tensor (..., {self.dim}), the prior's event size; got {describe(z)}."
             )
+        return (self._log_ri(z, direct) + shift).to(z.dtype)
+
+    def _log_ri(self, z: Tensor, direct: bool) -> Tensor:
+        """Computes ``log ri``, ``(..., D) -> (...,)``, in float64 where the device has it."""
         dtype = torch.float32 if z.device.type == "mps" else torch.float64
         rule = self._rules.get((dtype, z.device))
         if rule is None:
             rule = self._rules[dtype, z.device] = _converted(self._rule, dtype, z.device)
         argument = self._argument(z).to(dtype)
-        value = rule.direct(argument) if direct else rule(argument, torch.finfo(z.dtype).eps)
-        return (value + shift).to(z.dtype)
+        return rule.direct(argument) if direct else rule(argument, torch.finfo(z.dtype).eps)
 
     def _argument(self, z: Tensor) -> Tensor:
         """Returns the argument of the rule: the latents themselves; a score overrides it."""
         return z
+
+
+def checked_alpha(alpha: object) -> float:
+    """Returns the scale ``alpha`` as a `float`, if it is in (0, 1]."""
+    return float(real_number("alpha", alpha, above=0, most=1, advice="0.9 is a good choice."))
 
 
 def _converted(part: Any, dtype: torch.dtype, device: torch.device) -> Any:

@@ -100,17 +100,21 @@ class RealismIndex(PriorIndex):
             kind, rule = realism_rule(prior, self.dim, samples, seed)
         self._set(kind=kind, _rule=rule)
 
+    @property
+    def name(self) -> str:
+        """The short name for tables."""
+        return "density"
+
 
 def realism_rule(prior: Any, dim: int, samples: int, seed: int) -> tuple[str, Rule]:
     """Returns the kind of a realism index and its rule, in float64 on the prior's device."""
-    core = prior = adapted(prior)
-    while unchanged(core, Independent) and core.reinterpreted_batch_ndims == 0:
-        core = core.base_dist
+    prior = adapted(prior)
+    core = _core(prior)
     exact = closed_form(core, dim)
     if exact is not None:
         return "normal" if isinstance(exact, NormalRule) else "uniform", exact
     points = draw(prior, dim, samples, seed)
-    density = _log_density(core, dim, points, seed)
+    density = log_density(core, dim, points, seed)
     levels = density(points.to(torch.float64))
     if levels.shape != (samples,):
         raise InputError(f"prior.log_prob must map (N, D) to (N,); got {tuple(levels.shape)} for N = {samples}.")
@@ -127,13 +131,25 @@ def realism_rule(prior: Any, dim: int, samples: int, seed: int) -> tuple[str, Ru
     return "kde", estimated(density, levels)
 
 
-def _log_density(prior: Any, dim: int, points: Tensor, seed: int) -> Callable[[Tensor], Tensor]:
+def log_density(prior: Any, dim: int, points: Tensor, seed: int) -> Callable[[Tensor], Tensor]:
+    """Returns the log-density of a prior ``(..., D) -> (...,)``, minus infinity outside the support.
+
+    It has the dtype of its argument. The ``points``, samples of the prior, tell the prior's own dtype and device.
+    """
+    prior = _core(adapted(prior))
     if unchanged(prior, MixtureSameFamily):
         parts = normal_form(prior.component_distribution, dim)
         if parts is not None:
             return mixture_density(prior, *parts)
     with seeded(seed, device_of(prior)):
         return AnyDensity(lenient(prior), anchor(prior), points.dtype, points.device)
+
+
+def _core(prior: Any) -> Any:
+    """Returns the distribution within wrappers that change nothing."""
+    while unchanged(prior, Independent) and prior.reinterpreted_batch_ndims == 0:
+        prior = prior.base_dist
+    return prior
 
 
 def _check_repeatable(prior: ForeignPrior, points: Tensor) -> None:

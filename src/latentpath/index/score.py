@@ -20,26 +20,37 @@ where a solve evaluates such an index 4 times a segment instead of 64, and the a
 where that is too little. More than ``max_points`` latents are scored in turn, and once more in the backward pass, so
 that memory stays bounded.
 
+**Surrogates.** `ScoreIndex.surrogate` fits a small network to the score once, and the index of the network runs no
+generator, see `latentpath.index.surrogate`. It is an index of its own, uniform under the prior as any other; how far it
+ranks latents as the score does, its held-out rank correlation tells.
+
 **Limits.** A score has no walls: outside the support of a uniform prior the index is whatever the score gives. It is
 only as good as the score, which was trained on what the generator makes of *samples*.
 """
 
+import os
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from latentpath._validate import describe, whole_number
-from latentpath.callables import any_precision, in_weights_dtype, without_autocast
+from latentpath._batching import in_blocks
+from latentpath._validate import SEED, describe, whole_number
+from latentpath.callables import in_weights_dtype, without_autocast
 from latentpath.errors import InputError
 from latentpath.probe import check_callable, probe, tried
 
 from .base import PriorIndex
 from .empirical_distribution import estimated
+from .lazy_index import LazyIndex
 from .prior_adapter import draw
+from .surrogate import SurrogateFit, fit_surrogate, fitting_latents, warn_if_poor
+from .surrogate_file import read_surrogate, write_surrogate
+from .surrogate_network import SurrogateNetwork
 
 _CPU_POINTS, _GPU_POINTS = 512, 4096
+_NETWORK_POINTS = 16_384  # the most points in a call of a surrogate's network: 0.2 GB at a width of 256
 _PROBED = 8
 
 
@@ -76,6 +87,7 @@ class ScoreIndex(PriorIndex):
     decodes = True
     _score: Callable[[Tensor], Tensor]
     _max_points: int | None
+    _like: Tensor  # no points, in the dtype and on the device that the score was probed with
 
     def __init__(
         self,
@@ -96,8 +108,8 @@ class ScoreIndex(PriorIndex):
         """Scores the prior's samples, in the dtype and on the device of the weights of ``like``, and tabulates."""
         if max_points is not None:
             max_points = whole_number("max_points", max_points, 1)
-        self._set(kind="score", _score=score, _max_points=max_points)
-        points = _as_weights(like, draw(self.prior, self.dim, self.samples, self.seed))
+        points = as_weights(like, draw(self.prior, self.dim, self.samples, self.seed))
+        self._set(kind="score", _score=score, _max_points=max_points, _like=points[:0].clone())
         with torch.no_grad():
             levels = tried("score", self._scored, points.clone())
         if not bool(levels.isfinite().all()):
@@ -113,20 +125,66 @@ class ScoreIndex(PriorIndex):
         wide = torch.float32 if levels.device.type == "mps" else torch.float64
         self._set(_rule=estimated(_identity, levels.to(wide)))
 
+    @without_autocast()
+    def surrogate(
+        self,
+        *,
+        latents: int = 9000,
+        steps: int = 4000,
+        width: int = 256,
+        seed: int = 0,
+        progress: bool | None = None,
+    ) -> "SurrogateIndex":
+        r"""Fits a small network to the score, and returns its index, which runs no generator.
+
+        The score of ``latents`` points is computed once: a third are samples of the prior, a third points between two
+        samples, and a third samples spread by 1.25 about their mean. A tenth is held out, and measures the rank
+        correlation of network and score. The global random state stays as it was.
+
+        Args:
+            latents: the number of latents whose score is computed, at least 100.
+            steps: the number of steps of the fit, of 512 latents each.
+            width: the width of the network's two hidden layers.
+            seed: the seed of latents and fit.
+            progress: as for `latentpath.interpolate`.
+
+        Raises:
+            InputError: an argument is not as above, or the score is not finite at most of the latents.
+            GeneratorError: the score fails.
+
+        Warns:
+            UserWarning: the rank correlation on held-out latents is below 0.5.
+
+        Source: not in the paper; see `latentpath.index.surrogate`.
+
+        Example:
+            >>> from latentpath.priors import standard_normal
+            >>> index = ScoreIndex(standard_normal(2), score=lambda z: torch.sin(z).sum(-1), samples=500)
+            >>> fast = index.surrogate(latents=600, steps=300, width=32)
+            >>> fast.decodes, fast.correlation > 0.95, fast.target is index
+            (False, True, True)
+        """
+        size, seed = whole_number("latents", latents, 100), whole_number("seed", seed, 0, SEED)
+        fit = fit_surrogate(
+            lambda points: tried("score", self._scored, points),
+            fitting_latents(self.prior, self.dim, size, self.seed, seed).to(self._like),
+            steps=whole_number("steps", steps, 1),
+            width=whole_number("width", width, 1),
+            seed=seed,
+            title=f"Fitting a surrogate of {self.name}",
+            progress=progress,
+        )
+        warn_if_poor(self.name, fit.correlation, size)
+        kept: dict[str, Any] = {"alpha": self.alpha, "samples": self.samples, "seed": self.seed}
+        return SurrogateIndex(self.prior, fit=fit, target_name=self.name, target=self, **kept)
+
     def _argument(self, z: Tensor) -> Tensor:
         return self._scored(z.reshape(-1, self.dim)).reshape(z.shape[:-1])
 
     def _scored(self, points: Tensor) -> Tensor:
         """Computes the scores ``(N,)`` of ``points`` ``(N, D)``, at most ``max_points`` in a call."""
         size = self._max_points or (_CPU_POINTS if points.device.type == "cpu" else _GPU_POINTS)
-        if len(points) <= size:
-            return self._called(points) if len(points) else points.sum(-1)
-        if torch.is_grad_enabled() and points.requires_grad:
-            from torch.utils.checkpoint import checkpoint
-
-            options: dict[str, Any] = {"use_reentrant": False, "preserve_rng_state": False}
-            return torch.cat([checkpoint(self._called, block, **options) for block in points.split(size)])
-        return torch.cat([self._called(block) for block in points.split(size)])
+        return in_blocks(self._called, points, size)
 
     def _called(self, points: Tensor) -> Tensor:
         found = self._score(points)
@@ -139,116 +197,125 @@ class ScoreIndex(PriorIndex):
         return found.reshape(-1).to(torch.promote_types(found.dtype, torch.float32))
 
 
-class DiscriminatorIndex(ScoreIndex):
-    r"""The index of a discriminator's verdict on what the generator makes: :math:`s(z) = d(G(z))`.
+class SurrogateIndex(ScoreIndex):
+    r"""The index of a small network in place of a score: `ScoreIndex.surrogate` fits one, `load` reads one.
 
-    .. math:: \mathrm{ri}_d(z) = P\bigl(d(G(X)) \le d(G(z))\bigr), \qquad X \sim \text{prior}
+    .. math:: \mathrm{ri}_n(z) = P(n(X) \le n(z)), \quad X \sim \text{prior}, \qquad n \approx s
 
-    A discriminator that was trained with the generator has been fooled by it; one held back, or trained against it
-    afterwards, tells more. Every evaluation costs a pass of the generator and of the discriminator.
+    It is an index of its own, uniform under the prior, and runs no generator: its evaluations cost next to nothing.
 
     Args:
         prior: as for `RealismIndex`.
-        generator: latents ``(N, D)`` to data ``(N, ...)``; a module must be in eval mode.
-        discriminator: data to one logit each, ``(N,)`` or ``(N, 1)``, more being more real. Logits, since probabilities
-            bunch at 0 and 1.
-        alpha: as for `ScoreIndex`; likewise ``samples``, ``seed`` and ``max_points``.
+        fit: the network, its rank correlation with the score, and the settings of the fit.
+        target_name: the name of the true index.
+        target: the true index, a function without arguments that builds it on first use, or None.
+        alpha: as for `ScoreIndex`; likewise ``samples``, all of which the network scores, and ``seed``.
+
+    Attributes:
+        correlation: Spearman's rank correlation of network and score on held-out latents.
+        fitted: the settings of the fit: ``latents``, ``steps``, ``seed`` and ``width``.
+        target_name: as given.
 
     Raises:
-        InputError: as for `ScoreIndex`.
-        GeneratorError: as for `ScoreIndex`, or a module is in training mode.
+        InputError: an argument is not as above, or the network is of another dimension than the prior.
 
-    Source: not in the paper; see `latentpath.index.score`.
-
-    Example:
-        >>> from latentpath.priors import standard_normal
-        >>> parts = {"generator": lambda z: 3 * z, "discriminator": lambda x: -x.norm(dim=1)}
-        >>> index = DiscriminatorIndex(standard_normal(20), **parts, samples=1000)
-        >>> index.log(torch.zeros(2, 20)).shape
-        torch.Size([2])
+    Source: not in the paper; see `latentpath.index.surrogate`.
     """
+
+    decodes = False
+    correlation: float
+    fitted: dict[str, int]
+    target_name: str
+    _network: SurrogateNetwork
+    _target: LazyIndex | None
 
     def __init__(
         self,
         prior: Any,
         *,
-        generator: Callable[[Tensor], Tensor],
-        discriminator: Callable[[Tensor], Tensor],
+        fit: SurrogateFit,
+        target_name: str = "score",
+        target: PriorIndex | Callable[[], Any] | None = None,
         alpha: float | int = 0.9,
         samples: int = 5000,
         seed: int = 0,
-        max_points: int | None = None,
     ) -> None:
         PriorIndex.__init__(self, prior, alpha=alpha, samples=samples, seed=seed)
-        check_callable("generator", generator)
-        check_callable("discriminator", discriminator)
-        decode, judge = any_precision(generator), in_weights_dtype(discriminator)
-        self._estimate(lambda z: judge(decode(z)), generator, max_points)
+        if fit.network.dim != self.dim:
+            raise InputError(
+                f"prior must have D = {fit.network.dim}, as the surrogate's network has; got {self.dim}. Give the "
+                "prior that it was fitted with."
+            )
+        self._set(correlation=fit.correlation, fitted=dict(fit.settings), target_name=target_name, _network=fit.network)
+        self._set(_target=None if target is None else LazyIndex(target, self.dim))
+        self._estimate(fit.network, None, _NETWORK_POINTS)
 
+    @property
+    def name(self) -> str:
+        """The short name for tables."""
+        return f"surrogate of {self.target_name}"
 
-class ClassifierIndex(ScoreIndex):
-    r"""The index of a classifier's confidence in what the generator makes.
+    @property
+    def target(self) -> PriorIndex | None:
+        """The true index, built on first use where a function was given; None where it is unknown."""
+        return None if self._target is None else self._target.get()
 
-    With :math:`p(z)` the largest class probability of :math:`G(z)`,
+    @property
+    def has_target(self) -> bool:
+        """True where the true index is known; it is not built."""
+        return self._target is not None
 
-    .. math:: s(z) = \log \frac{p(z)}{1 - p(z)} = l_{\max} - \log \sum_{c \ne \max} e^{l_c}, \qquad
-              \mathrm{ri}_c(z) = P\bigl(p(X) \le p(z)\bigr),\ X \sim \text{prior}.
+    def __repr__(self) -> str:
+        facts = f"{self.name}, dim={self.dim}, correlation={self.correlation:.2f}, alpha={self.alpha:g}"
+        return f"{type(self).__name__}({facts}, samples={self.samples}, seed={self.seed})"
 
-    The index is that of :math:`\log p`, of which s is a rising function; but :math:`\log p` bunches at 0 where a
-    classifier is sure, below what floating point and smoothing can tell apart, and its logit does not. Every evaluation
-    costs a pass of the generator and of the classifier.
+    def with_target(self, target: PriorIndex | Callable[[], Any]) -> "SurrogateIndex":
+        """Returns a copy with a true index: a `PriorIndex`, or a function that builds it on first use.
 
-    Args:
-        prior: as for `RealismIndex`.
-        generator: latents ``(N, D)`` to data ``(N, ...)``; a module must be in eval mode.
-        classifier: data to logits ``(N, C)`` of at least two classes (log-probabilities are logits too).
-        alpha: as for `ScoreIndex`; likewise ``samples``, ``seed`` and ``max_points``.
+        Raises:
+            InputError: ``target`` is neither, or of another dimension; of a function, on first use.
+        """
+        found = self.with_alpha(self.alpha)
+        found._set(_target=LazyIndex(target, self.dim))
+        return found
 
-    Raises:
-        InputError: as for `ScoreIndex`, or logits of another shape.
-        GeneratorError: as for `ScoreIndex`, or a module is in training mode.
+    def save(self, file: str | os.PathLike[str]) -> None:
+        """Writes the network as safetensors, atomically, in float16 where its numbers are; the target is not saved.
 
-    Source: not in the paper; see `latentpath.index.score`.
+        Raises:
+            InputError: ``file`` is not a path.
+            DataError: the file cannot be written.
+        """
+        about = {"target_name": self.target_name, "samples": self.samples, "seed": self.seed}
+        write_surrogate(file, SurrogateFit(self._network, self.correlation, self.fitted), about)
 
-    Example:
-        >>> from latentpath.priors import standard_normal
-        >>> parts = {"generator": lambda z: 3 * z, "classifier": lambda x: x}
-        >>> index = ClassifierIndex(standard_normal(10), **parts, samples=1000)
-        >>> sure, torn = 2 * torch.eye(10)[0], torch.eye(10)[0] + torch.eye(10)[1]
-        >>> bool(index(sure) > index(torn))
-        True
-    """
-
-    def __init__(
-        self,
+    @classmethod
+    def load(
+        cls,
+        file: str | os.PathLike[str],
         prior: Any,
+        target: PriorIndex | Callable[[], Any] | None = None,
         *,
-        generator: Callable[[Tensor], Tensor],
-        classifier: Callable[[Tensor], Tensor],
         alpha: float | int = 0.9,
-        samples: int = 5000,
-        seed: int = 0,
-        max_points: int | None = None,
-    ) -> None:
-        PriorIndex.__init__(self, prior, alpha=alpha, samples=samples, seed=seed)
-        check_callable("generator", generator)
-        check_callable("classifier", classifier)
-        decode, classify = any_precision(generator), any_precision(classifier)
-        self._estimate(lambda z: _confidence(classify(decode(z))), generator, max_points)
+    ) -> "SurrogateIndex":
+        """Reads an index that `save` wrote; with the same prior it has the same values, bit for bit.
+
+        Args:
+            file: the file.
+            prior: the prior that the surrogate was fitted with.
+            target: the true index, a function without arguments that builds it on first use, or None.
+            alpha: the scale in (0, 1].
+
+        Raises:
+            MissingDataError: no such file.
+            DataError: the file is damaged, or is not a saved surrogate.
+            InputError: the prior is of another dimension, or an argument is not as above.
+        """
+        fit, about = read_surrogate(file)
+        return cls(prior, fit=fit, target=target, alpha=alpha, **about)
 
 
-def _confidence(logits: Tensor) -> Tensor:
-    """Computes the logit of the largest probability, ``(N, C) -> (N,)``."""
-    if not isinstance(logits, Tensor) or not logits.is_floating_point() or logits.ndim != 2 or logits.shape[1] < 2:
-        raise InputError(
-            f"classifier must give floating-point logits (N, C) of at least two classes; got {describe(logits)}."
-        )
-    largest, which = logits.max(1, keepdim=True)
-    others = logits.masked_fill(torch.zeros_like(logits, dtype=torch.bool).scatter(1, which, True), -torch.inf)
-    return largest[:, 0] - others.logsumexp(1)
-
-
-def _as_weights(like: object, points: Tensor) -> Tensor:
+def as_weights(like: object, points: Tensor) -> Tensor:
     """Returns points in the dtype and on the device of a module's weights; points alone for any other ``like``.
 
     Latents for weights in half precision are float32, and the module rounds them itself.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from .networks.classifier import DigitClassifier
 from .networks.dcgan import DCGAN, DCGANGenerator
 from .networks.wae import WAE
 from .prior_names import named_prior, stored_prior
+from .recipes import read_recipe
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -36,14 +38,15 @@ def read_model(folder: str | Path, prior: Distribution | str | None = None) -> M
 
     Args:
         folder: with ``config.json`` and ``model.safetensors``; and ``card.json``, where `write_model` made it.
-        prior: of the latents, or its name for `named_prior`, instead of the one that card or configuration names.
+        prior: of the latents, or its name for `named_prior`, instead of the one that card or configuration names; the
+            card's recipe, which belongs to its prior, is left out.
 
     Raises:
         MissingDataError: a file is not there.
         DataError: a file cannot be read, or does not fit the others, or names a prior that is code.
         InputError: ``prior`` is not over this model's latents.
     """
-    folder = Path(folder)
+    folder, replaced = Path(folder), prior is not None
     config, card, content = read_files(folder)
     try:
         kind = config.pop("class")
@@ -56,7 +59,11 @@ def read_model(folder: str | Path, prior: Distribution | str | None = None) -> M
         network.load_state_dict(in_float32(load_tensors(content)))
     except (SafetensorError, RuntimeError) as error:
         raise DataError(f"{folder / WEIGHTS_FILE} does not fit {CONFIG_FILE} beside it: {error}") from error
-    return as_model(network.eval().requires_grad_(False), prior, str(card.get("name", folder.resolve().name)), card)
+    model = as_model(network.eval().requires_grad_(False), prior, str(card.get("name", folder.resolve().name)), card)
+    if replaced or model.prior is None or not card.get("recipe"):
+        return model
+    recipe = read_recipe(folder, card["recipe"], model.prior, model.generator, model.discriminator)
+    return replace(model, recipe=recipe)
 
 
 def _prior(

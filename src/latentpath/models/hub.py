@@ -1,5 +1,6 @@
-"""A model's files from the Hugging Face Hub: ``config.json``, ``card.json`` and ``model.safetensors``, nothing else.
+"""A model's files from the Hugging Face Hub: configuration, card, weights, and nothing else.
 
+These are ``config.json``, ``card.json``, ``model.safetensors``, and the surrogates of a recipe that the card names.
 The configuration is fetched first: a repository with other content costs no download of its weights. Fetched files lie
 in the Hub's own cache (``HF_HOME``), so that a second load needs no network.
 """
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from ..errors import DataError, MissingDataError
 from .files import CARD_FILE, CONFIG_FILE, WEIGHTS_FILE, pickles_of, read_json, without_weights
+from .recipes import SURROGATES, surrogate_file
 
 
 def fetch(repository: str, classes: Collection[str]) -> Path:
@@ -24,7 +26,9 @@ def fetch(repository: str, classes: Collection[str]) -> Path:
             f"it names {config.get('class')!r}. Load it with its own library, in a function of yours, "
             'and name that, "package.module:attr"; latentpath.adapters may help'
         )
-    folder = _snapshot(repository, WEIGHTS_FILE, revision=folder.name)
+    card = read_json(folder / CARD_FILE) if (folder / CARD_FILE).is_file() else {}
+    surrogates = [surrogate_file(name) for name in SURROGATES if name in (card.get("recipe") or {}).get("sha256", {})]
+    folder = _snapshot(repository, WEIGHTS_FILE, *surrogates, revision=folder.name)
     if not (folder / WEIGHTS_FILE).is_file():
         raise without_weights(repository, _names(repository, folder))
     return folder

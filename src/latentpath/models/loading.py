@@ -170,7 +170,7 @@ def _as_model(name: str, value: Any, prior: Distribution | str | None, dim: int 
         )
     if isinstance(value, Model):
         dim = dim or _latent_dim(value.generator, value.prior)
-        return value if prior is None else replace(value, prior=_prior(prior, dim))
+        return value if prior is None else replace(value, prior=_prior(prior, dim), recipe=None)
     dim = dim or _latent_dim(value, own)
     found = _prior(own if prior is None else prior, dim)
     if isinstance(value, Pretrained):

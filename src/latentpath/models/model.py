@@ -11,6 +11,7 @@ from torch.distributions import Distribution
 
 from ..callables import any_precision, in_weights_dtype, out_of_memory, without_autocast
 from ..errors import InputError
+from ..recipe import Recipe
 from ..value_range import ValueRange, checked_range, declare_range, extent, own_range, usual_range
 from .sampling import as_taken, draw
 
@@ -32,6 +33,7 @@ class Model:
         card: the content of ``card.json``; may be empty. ``{"value_range": (0, 1)}`` declares the range
             of its pixels.
         discriminator: images to logits, where there is one; positive means real.
+        recipe: the recommended index and ruler, which `latentpath.interpolate` uses by default; None for the paper's.
 
     Example:
         >>> import torch, latentpath as lp
@@ -45,6 +47,7 @@ class Model:
     name: str = "model"
     card: Card = field(default_factory=dict)
     discriminator: Callable[[Tensor], Tensor] | None = None
+    recipe: Recipe | None = None
 
     def __post_init__(self) -> None:
         for name in ("generator", "encoder", "discriminator"):
@@ -58,6 +61,8 @@ class Model:
             )
         if self.prior is not None and len(self.prior.event_shape) != 1:
             raise InputError(f"prior must be over vectors (D,), its event shape is {tuple(self.prior.event_shape)}")
+        if self.recipe is not None and not isinstance(self.recipe, Recipe):
+            raise InputError(f"recipe must be a latentpath.Recipe; got {type(self.recipe).__name__}")
         if self.card.get("value_range") is not None:
             declare_range(self.generator, checked_range(self.card["value_range"]))
 

@@ -47,6 +47,12 @@ class FlowDecoder(_Conditioned):
         data: Tensor = self.distribution().transform.inv(latents)
         return data
 
+    def log_volume(self, latents: Tensor) -> Tensor:
+        r"""Computes :math:`\log|\det dG/dz|` exactly, ``(N, D) -> (N,)``; see `latentpath.log_volume`."""
+        _, found = self.distribution().transform.inv.call_and_ladj(latents)
+        volume: Tensor = found.reshape(len(latents), -1).sum(-1)
+        return volume
+
 
 class FlowEncoder(_Conditioned):
     """Data ``(N, D)`` to base latents ``(N, D)``: the transform."""

@@ -1,0 +1,53 @@
+"""An index that is built on first use."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from latentpath._validate import describe
+from latentpath.errors import InputError
+
+from .base import PriorIndex
+
+
+class LazyIndex:
+    """An index, or a function without arguments that builds it, called at most once.
+
+    Args:
+        source: a `PriorIndex`, or a function that returns one.
+        dim: the dimension ``D`` that the index must have.
+
+    Raises:
+        InputError: ``source`` is neither, or an index of another dimension.
+    """
+
+    def __init__(self, source: PriorIndex | Callable[[], Any], dim: int) -> None:
+        self._source, self._dim, self._lock = source, dim, threading.Lock()
+        self._index: PriorIndex | None = None
+        if isinstance(source, PriorIndex):
+            self._index = self._checked(source)
+        elif not callable(source) or isinstance(source, type):
+            raise InputError(
+                f"target must be a PriorIndex, or a function without arguments that builds it; got {describe(source)}."
+            )
+
+    def get(self) -> PriorIndex:
+        """Returns the index; an error of the function reaches the caller, and the next call tries again.
+
+        Raises:
+            InputError: the function returns anything but an index of the right dimension.
+        """
+        with self._lock:
+            if self._index is None:
+                assert not isinstance(self._source, PriorIndex)
+                self._index = self._checked(self._source())
+            return self._index
+
+    def _checked(self, index: Any) -> PriorIndex:
+        if not isinstance(index, PriorIndex) or index.dim != self._dim:
+            got = f"one with dim={index.dim}" if isinstance(index, PriorIndex) else describe(index)
+            raise InputError(
+                f"target must be an index with dim={self._dim}, as the surrogate has; got {got}. Give the index that "
+                "the surrogate was fitted to."
+            )
+        return index

@@ -1,0 +1,132 @@
+"""The recipe of a model in its folder: an entry of the card, and the surrogates beside the weights.
+
+The card has ``recipe``: the factors by name, ceiling, alpha, mu, the ruler's scales, the SHA-256 of every surrogate's
+file, and the evidence that chose them. Each factor but the density is a `SurrogateIndex` in ``NAME.safetensors``. The
+true index of a surrogate is built when it is first needed, to compare or to polish.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+from torch.distributions import Distribution
+
+from .._io import write_json
+from ..errors import DataError, InputError, LatentPathError, MissingDataError
+from ..index import (
+    CeilingIndex,
+    DiscriminatorIndex,
+    PriorIndex,
+    ProductIndex,
+    PushforwardIndex,
+    RealismIndex,
+    SurrogateIndex,
+)
+from ..recipe import Recipe, product_of_factors
+from ..ruler import Ruler
+from .files import CARD_FILE, read_json
+
+DENSITY, PUSHFORWARD, DISCRIMINATOR = "density", "pushforward", "discriminator"
+SURROGATES = (PUSHFORWARD, DISCRIMINATOR)
+"""The factors that a folder can hold, each in a file of its name."""
+
+SAMPLES = 500
+"""The samples of the estimates of a recipe's true indices."""
+
+
+def surrogate_file(name: str) -> str:
+    """Returns the name of the file of a factor's surrogate."""
+    return f"{name}.safetensors"
+
+
+def read_recipe(
+    folder: Path,
+    entry: Mapping[str, Any],
+    prior: Distribution,
+    generator: Callable[[Tensor], Tensor],
+    discriminator: Callable[[Tensor], Tensor] | None,
+) -> Recipe:
+    """Returns the recipe of a model whose card has ``entry``.
+
+    Raises:
+        MissingDataError: a surrogate is not in ``folder``.
+        DataError: the entry or a surrogate is damaged, or does not fit the model.
+    """
+    targets = {
+        PUSHFORWARD: lambda: PushforwardIndex(generator, prior, samples=SAMPLES),
+        DISCRIMINATOR: lambda: _discriminator_index(prior, generator, discriminator),
+    }
+    try:
+        factors: list[PriorIndex] = [RealismIndex(prior)]
+        for name in entry["factors"]:
+            if name != DENSITY:
+                _check_hash(folder / surrogate_file(name), entry["sha256"][name])
+                factors.append(SurrogateIndex.load(folder / surrogate_file(name), prior, target=targets[name]))
+        index = product_of_factors(factors, alpha=entry["alpha"], ceiling=entry["ceiling"])
+        ruler = Ruler(entry["mu"], data_scale=entry["data_scale"], latent_scale=entry["latent_scale"])
+        return Recipe(index, ruler, entry.get("evidence", {}))
+    except MissingDataError:
+        raise
+    except (LatentPathError, KeyError, TypeError) as error:
+        raise DataError(f"the recipe in {folder / CARD_FILE} cannot be used: {error!r}") from error
+
+
+def _discriminator_index(
+    prior: Distribution, generator: Callable[[Tensor], Tensor], discriminator: Callable[[Tensor], Tensor] | None
+) -> DiscriminatorIndex:
+    if discriminator is None:
+        raise InputError(
+            "the true index of the discriminator's surrogate needs a discriminator, which the model lacks."
+        )
+    return DiscriminatorIndex(prior, generator=generator, discriminator=discriminator, samples=SAMPLES)
+
+
+def _check_hash(file: Path, expected: str) -> None:
+    if not file.is_file():
+        raise MissingDataError(f"{file.parent} is not complete: {file.name}, a factor of its recipe, is not in it")
+    found = hashlib.sha256(file.read_bytes()).hexdigest()
+    if found != expected:
+        raise DataError(f"{file} is damaged or was changed: its SHA-256 is {found}, its card says {expected}")
+
+
+def write_recipe(folder: str | Path, recipe: Recipe) -> None:
+    """Writes a recipe's surrogates into the folder of a model, and then the entry of its card.
+
+    Raises:
+        InputError: factors that a folder cannot hold: other surrogates than of pushforward and discriminator, or an
+            index in place of a surrogate.
+        MissingDataError: ``folder`` holds no model.
+    """
+    folder = Path(folder)
+    card = read_json(folder / CARD_FILE)
+    factors = recipe.index.indices if isinstance(recipe.index, ProductIndex) else (recipe.index,)
+    ceilings = {factor.ceiling for factor in factors[1:] if isinstance(factor, CeilingIndex)}
+    surrogates = {}
+    for factor in factors[1:]:
+        inner = factor.index if isinstance(factor, CeilingIndex) else factor
+        if not isinstance(inner, SurrogateIndex) or inner.target_name not in SURROGATES:
+            raise InputError(f"recipe must have surrogates of {' and '.join(SURROGATES)} as factors; got {inner!r}.")
+        surrogates[inner.target_name] = inner
+    if not isinstance(factors[0], RealismIndex) or len(ceilings) > 1:
+        raise InputError("recipe must have the density as its first factor, and one ceiling for all others.")
+    hashes = {}
+    for name, surrogate in surrogates.items():
+        surrogate.save(folder / surrogate_file(name))
+        hashes[name] = hashlib.sha256((folder / surrogate_file(name)).read_bytes()).hexdigest()
+    entry = {
+        "factors": [DENSITY, *surrogates],
+        "ceiling": next(iter(ceilings), None),
+        "alpha": recipe.alpha,
+        "mu": recipe.mu,
+        "data_scale": recipe.ruler.data_scale,
+        "latent_scale": recipe.ruler.latent_scale,
+        "sha256": hashes,
+        "correlation": {name: surrogate.correlation for name, surrogate in surrogates.items()},
+        "evidence": json.loads(json.dumps(dict(recipe.evidence))),
+    }
+    write_json(folder / CARD_FILE, {**card, "recipe": entry})

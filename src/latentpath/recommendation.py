@@ -1,0 +1,356 @@
+r"""A recipe for a generator that nobody has judged: fit the factors, try candidates on pairs, and let a critic choose.
+
+1. **Factors.** The density of the prior, a surrogate of the pushforward index, and one of the discriminator's where
+   there is one (`latentpath.index.surrogate`).
+2. **Candidates.** Products of these factors, with and without a ceiling of one half, at several alpha and mu, are
+   solved between pairs of samples of the prior, together with the straight line and the paper's method.
+3. **Critic.** `latentpath.critic` judges the frames of all of them, each pair by a network that saw other pairs only.
+4. **Choice.** Eligible are candidates whose directness is at most 1.3 on average, and whose frames cover at least nine
+   tenths of the samples that the straight line's frames cover. Of those within one standard error of the eligible
+   candidate with the best critic's verdict, the most direct one is chosen; the line stands for no candidate. Where
+   ``data`` are given, candidates farther from the nearest real datum than the line, by two standard errors of the
+   paired difference, are not eligible.
+
+The judges of a recipe's final numbers should be others than this critic, and so should the pairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from typing import Any, SupportsIndex
+
+import torch
+from torch import Tensor
+
+from ._progress import progress_bar
+from ._tables import aligned
+from ._validate import describe, whole_number
+from .callables import any_precision
+from .critic import criticised
+from .curves import spaced
+from .decoding import chords
+from .errors import InputError
+from .index import DiscriminatorIndex, PriorIndex, PushforwardIndex, RealismIndex
+from .index.prior_adapter import draw
+from .index.score import as_weights
+from .interpolate import interpolate
+from .interpolate_arguments import GenerativeModel, split_model
+from .models.metrics.coverage import coverage
+from .models.metrics.distances import nearest_distances
+from .path import Path
+from .recipe import Recipe, product_of_factors
+from .ruler import SAMPLES, Ruler
+
+__all__ = ["Candidate", "Recommendation", "recommend"]
+
+MAX_DIRECTNESS = 1.3
+"""The mean length in the data over the line's above which a candidate is a detour."""
+
+LEAST_COVERAGE = 0.9
+"""The least share of the straight line's coverage of samples that a candidate must reach."""
+
+_CEILINGS, _ALPHAS, _MUS = (None, 0.5), (0.9, 0.98), (0.5, 0.8)
+_FRAMES, _CRITIC_SAMPLES, _CRITIC_STEPS, _DECODED = 12, 1024, 300, 512
+_INDEX_SAMPLES, _LATENTS, _FEW_LATENTS, _EXACT = 1000, 9000, 4000, 64
+_TOL = 1e-2
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One way to solve the pairs, and the verdicts on it; means over pairs.
+
+    Attributes:
+        name: the row's name: factors, ceiling, alpha and mu, or the baseline's name.
+        settings: ``factors``, ``ceiling``, ``alpha`` and ``mu``; empty for a baseline.
+        realism: the critic's logit, less that of the straight line.
+        standard_error: of ``realism``, over the pairs.
+        directness: length in the data over the straight line's.
+        coverage: the share of samples near the frames.
+        nearest: the distance to the nearest real datum over the straight line's; None without data.
+        converged: the share of solves that converged; 1 for a baseline.
+        evaluations: path evaluations.
+        eligible: True where it may be chosen.
+    """
+
+    name: str
+    settings: dict[str, Any]
+    realism: float
+    standard_error: float
+    directness: float
+    coverage: float
+    nearest: float | None
+    converged: float
+    evaluations: float
+    eligible: bool
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """The recommended recipe, and the candidates that it was chosen from; ``print`` shows the table.
+
+    Attributes:
+        recipe: the `Recipe`, for ``interpolate(..., method=recipe)``.
+        candidates: baselines first, then all that were tried.
+        correlations: the held-out rank correlation of every surrogate.
+        pairs: the number of pairs.
+    """
+
+    recipe: Recipe
+    candidates: tuple[Candidate, ...]
+    correlations: dict[str, float]
+    pairs: int
+
+    def __str__(self) -> str:
+        rows = [["", "realism", "+-", "directness", "coverage", "nearest", "converged", "evals", ""]]
+        for each in self.candidates:
+            near = "-" if each.nearest is None else f"{each.nearest:.3f}"
+            verdict = "" if each.eligible or not each.settings else "not eligible"
+            judged = [f"{each.realism:+.2f}", f"{each.standard_error:.2f}", f"{each.directness:.2f}"]
+            more = [f"{each.coverage:.2f}", near, f"{each.converged:.0%}", f"{each.evaluations:.1f}"]
+            rows.append([each.name, *judged, *more, "chosen" if self._is_chosen(each) else verdict])
+        found = ", ".join(f"{name} {value:.2f}" for name, value in self.correlations.items())
+        last = f"Recommended: {self.recipe}. {self.pairs} pairs; held-out rank correlation of surrogates: {found}."
+        return "\n".join([*aligned(rows), last])
+
+    def _is_chosen(self, candidate: Candidate) -> bool:
+        return bool(candidate.settings) and candidate.settings == self.recipe.evidence.get("settings")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the candidates and correlations as plain data for JSON."""
+        return {
+            "recommended": str(self.recipe),
+            "pairs": self.pairs,
+            "correlations": self.correlations,
+            "candidates": [asdict(each) for each in self.candidates],
+        }
+
+
+def recommend(
+    generator: Callable[[Tensor], Tensor] | GenerativeModel,
+    prior: Any = None,
+    discriminator: Callable[[Tensor], Tensor] | None = None,
+    data: Tensor | None = None,
+    *,
+    pairs: SupportsIndex = 16,
+    segments: SupportsIndex = 25,
+    latents: SupportsIndex | None = None,
+    fit_steps: SupportsIndex = 4000,
+    critic_steps: SupportsIndex = _CRITIC_STEPS,
+    seed: SupportsIndex = 0,
+    progress: bool | None = None,
+) -> Recommendation:
+    """Finds a recipe for a generator that nobody has judged, in minutes on a CPU.
+
+    Call it as ``recommend(generator, prior)``, or as ``recommend(model)`` with a `latentpath.Model`, whose
+    discriminator is a factor too.
+
+    Args:
+        generator: as for `interpolate`.
+        prior: a density with ``log_prob`` and ``sample``.
+        discriminator: data ``(N, ...)`` to logits, more being more real; a factor where given.
+        data: real data ``(N, ...)`` in the range of the generator's output; candidates must not be farther from them
+            than the straight line.
+        pairs: the pairs of samples that every candidate is solved between; at least 8.
+        segments: of every path.
+        latents: whose scores the surrogates are fitted to; None for 9,000, or 4,000 beyond 64 dimensions.
+        fit_steps: optimiser steps of every surrogate.
+        critic_steps: optimiser steps of each of the critic's two networks.
+        seed: of pairs, surrogates and critic.
+        progress: True shows a progress bar; None shows one on a terminal or in a notebook.
+
+    Returns:
+        A `Recommendation`; its ``recipe`` serves ``interpolate(..., method=recipe)``.
+
+    Raises:
+        InputError: an argument out of range, data of another shape than the generator's output, or a callable index in
+            place of a prior.
+        GeneratorError: as for `interpolate`.
+
+    Source: not in the paper.
+
+    Example:
+        >>> import torch, latentpath as lp
+        >>> prior = lp.priors.standard_normal(2)
+        >>> quick = {"pairs": 8, "segments": 6, "latents": 300, "fit_steps": 60, "critic_steps": 20, "progress": False}
+        >>> found = lp.recommend(lambda z: torch.cat([z, z.square()], 1), prior, **quick)
+        >>> path = lp.interpolate(
+        ...     lambda z: torch.cat([z, z.square()], 1), prior, torch.ones(2), -torch.ones(2), method=found.recipe
+        ... )
+        >>> path.settings["method"]
+        'recommended'
+    """
+    function, density, _ = split_model(generator, prior, (), "")
+    if discriminator is None and function is not generator:
+        discriminator = getattr(generator, "discriminator", None)
+    if isinstance(density, PriorIndex) or not hasattr(density, "log_prob"):
+        raise InputError(f"prior must be a density with log_prob and sample; got {describe(density)}.")
+    numbers = {
+        "pairs": (pairs, 8),
+        "segments": (segments, 2),
+        "fit_steps": (fit_steps, 1),
+        "critic_steps": (critic_steps, 1),
+    }
+    count, parts, fits, critics = (whole_number(name, value, least) for name, (value, least) in numbers.items())
+    seed = whole_number("seed", seed, 0)
+    density_index = RealismIndex(density)
+    if latents is None:
+        latents = _LATENTS if density_index.dim <= _EXACT else _FEW_LATENTS
+    fitting = {"latents": whole_number("latents", latents, 100), "steps": fits, "seed": seed, "progress": progress}
+    factors = _factors(function, density, discriminator, fitting)
+    trial = _Trial(function, density_index, count, parts, seed)
+    if data is not None:
+        trial.check_data(data)
+    with progress_bar("Trying recipes", progress) as report:
+        solved = trial.solve(factors, report)
+    return _judged(trial, solved, factors, data, critics)
+
+
+def _factors(
+    generator: Callable[[Tensor], Tensor],
+    prior: Any,
+    discriminator: Callable[[Tensor], Tensor] | None,
+    fitting: dict[str, Any],
+) -> dict[str, Any]:
+    """Fits the surrogates, by name."""
+    found: dict[str, Any] = {
+        "pushforward": PushforwardIndex(generator, prior, samples=_INDEX_SAMPLES).surrogate(**fitting)
+    }
+    if discriminator is not None:
+        index = DiscriminatorIndex(prior, generator=generator, discriminator=discriminator, samples=_INDEX_SAMPLES)
+        found["discriminator"] = index.surrogate(**fitting)
+    return found
+
+
+@dataclass
+class _Solved:
+    """One way to solve the pairs: its settings, its recipe, and its path; baselines have a path of no solve."""
+
+    name: str
+    settings: dict[str, Any]
+    recipe: Recipe | None
+    latents: Tensor
+    path: Path | None
+
+
+class _Trial:
+    """Pairs of samples, and the solves between them."""
+
+    def __init__(
+        self, generator: Callable[[Tensor], Tensor], density: RealismIndex, pairs: int, segments: int, seed: int
+    ) -> None:
+        self.generator, self.density, self.segments, self.seed = generator, density, segments, seed
+        drawn = as_weights(generator, draw(density.prior, density.dim, 2 * pairs + _CRITIC_SAMPLES, seed + 7))
+        self.start, self.end, self.samples = drawn.split([pairs, pairs, _CRITIC_SAMPLES])
+        scaling = as_weights(generator, draw(density.prior, density.dim, SAMPLES, 0))
+        self.ruler = Ruler(0.5).scaled(generator, scaling, max_points=512)
+
+    def check_data(self, data: Tensor) -> None:
+        with torch.no_grad():
+            shape = self.generator(self.start[:1]).shape[1:]
+        if not isinstance(data, Tensor) or data.shape[1:] != shape or len(data) < 10:
+            raise InputError(
+                f"data must be at least 10 real data (N, {', '.join(map(str, shape))}); got {describe(data)}."
+            )
+
+    def recipes(self, factors: dict[str, Any]) -> Iterator[tuple[dict[str, Any], Recipe]]:
+        """Yields settings and recipe of every candidate."""
+        sets = [["pushforward"]] + ([["pushforward", "discriminator"]] if "discriminator" in factors else [])
+        for names in sets:
+            for ceiling in _CEILINGS:
+                for alpha in _ALPHAS:
+                    for mu in _MUS:
+                        parts = [self.density, *(factors[name] for name in names)]
+                        index = product_of_factors(parts, alpha=alpha, ceiling=ceiling)
+                        settings = {"factors": ["density", *names], "ceiling": ceiling, "alpha": alpha, "mu": mu}
+                        yield settings, Recipe(index, replace(self.ruler, mu=mu))
+
+    def solve(self, factors: dict[str, Any], report: Callable[[float | None, str], None]) -> list[_Solved]:
+        shared: dict[str, Any] = {"segments": self.segments, "tol": _TOL, "progress": False}
+        ends = (self.start, self.end)
+        paper = interpolate(self.generator, self.density, *ends, **shared)
+        line = paper.baselines("lerp")["lerp"]
+        found = [_Solved("straight line", {}, None, line, None), _Solved("the paper's", {}, None, paper.latents, paper)]
+        every = list(self.recipes(factors))
+        for done, (settings, recipe) in enumerate(every, 1):
+            path = interpolate(self.generator, self.density.prior, *ends, method=recipe, **shared)
+            ceiling = "" if settings["ceiling"] is None else f" up to {settings['ceiling']:g}"
+            letters = " x ".join(name[0].upper() for name in settings["factors"])
+            found.append(
+                _Solved(f"{letters}{ceiling}, {recipe.alpha:g}, mu {recipe.mu:g}", settings, recipe, path.latents, path)
+            )
+            report(done / len(every), f"{done} of {len(every)} candidates solved")
+        return found
+
+
+def _judged(
+    trial: _Trial, solved: list[_Solved], factors: dict[str, Any], data: Tensor | None, steps: int
+) -> Recommendation:
+    """Judges all ways to solve the pairs, and chooses."""
+    decode = any_precision(trial.generator)
+    with torch.no_grad():
+        samples = torch.cat([decode(block) for block in trial.samples.split(_DECODED)]).cpu()
+        frames = {each.name: _frames(decode, each) for each in solved}
+        realism = criticised(frames, samples, steps=steps, seed=trial.seed)
+        covered = {name: coverage(each.flatten(0, 1).flatten(1), samples.flatten(1)) for name, each in frames.items()}
+        lengths = {name: chords(each.flatten(2)).sum(-1) for name, each in frames.items()}
+        near: dict[str, Tensor] | None = None
+        if data is not None:
+            real = data.detach().cpu().to(samples)
+            distances = {name: nearest_distances(each.flatten(0, 1), real) for name, each in frames.items()}
+            near = {name: each.reshape(len(trial.start), -1).mean(1) for name, each in distances.items()}
+    line, rows = solved[0].name, []
+    for each in solved:
+        gain, directness = realism[each.name] - realism[line], float((lengths[each.name] / lengths[line]).mean())
+        eligible = bool(each.settings) and directness <= MAX_DIRECTNESS
+        eligible &= covered[each.name] >= LEAST_COVERAGE * covered[line]
+        if near is not None:
+            farther = near[each.name] - near[line]
+            eligible &= float(farther.mean()) <= 2 * _standard_error(farther)
+        rows.append(
+            Candidate(
+                each.name,
+                each.settings,
+                realism=float(gain.mean()),
+                standard_error=_standard_error(gain),
+                directness=directness,
+                coverage=covered[each.name],
+                nearest=None if near is None else float((near[each.name] / near[line]).mean()),
+                converged=1.0 if each.path is None else float(each.path.converged.double().mean()),
+                evaluations=0.0 if each.path is None else float(each.path.evaluations.mean()),
+                eligible=eligible,
+            )
+        )
+    chosen = _choice(rows)
+    recipe = next(each.recipe for each in solved if each.settings == chosen.settings)
+    assert recipe is not None
+    numbers = {
+        name: round(getattr(chosen, name), 4) for name in ("realism", "standard_error", "directness", "coverage")
+    }
+    evidence = {"settings": chosen.settings, "pairs": len(trial.start), "seed": trial.seed, **numbers}
+    correlations = {name: factor.correlation for name, factor in factors.items()}
+    return Recommendation(replace(recipe, evidence=evidence), tuple(rows), correlations, len(trial.start))
+
+
+def _frames(decode: Callable[[Tensor], Tensor], solved: _Solved) -> Tensor:
+    """Decodes interior points evenly spaced in the data, ``(B, n, ...)``, on the CPU."""
+
+    def data_of(points: Tensor) -> Tensor:
+        data = torch.cat([decode(block) for block in points.flatten(0, 1).split(_DECODED)])
+        return data.reshape(*points.shape[:2], *data.shape[1:])
+
+    points = spaced(solved.latents, _FRAMES + 2, lambda fine: chords(data_of(fine).flatten(2)))
+    return data_of(points[:, 1:-1]).cpu()
+
+
+def _standard_error(values: Tensor) -> float:
+    return float(values.std() / len(values) ** 0.5)
+
+
+def _choice(rows: list[Candidate]) -> Candidate:
+    """Returns the most direct candidate within one standard error of the best eligible one, or else of all."""
+    tried = [row for row in rows if row.settings]
+    eligible = [row for row in tried if row.eligible] or tried
+    best = max(eligible, key=lambda row: row.realism)
+    near = [row for row in eligible if row.realism >= best.realism - best.standard_error]
+    return min(near, key=lambda row: row.directness)
