@@ -1,4 +1,4 @@
-r"""A recipe for a generator that nobody has judged: fit the factors, try candidates on pairs, and let a critic choose.
+r"""A recipe for a generator without judges: fit the factors, try candidates on pairs, and let a critic choose.
 
 1. **Factors.** The density of the prior, a surrogate of the pushforward index, and one of the discriminator's where
    there is one (`latentpath.index.surrogate`).
@@ -6,18 +6,19 @@ r"""A recipe for a generator that nobody has judged: fit the factors, try candid
    solved between pairs of samples of the prior, together with the straight line and the paper's method.
 3. **Critic.** `latentpath.critic` judges the frames of all of them, each pair by a network that saw other pairs only.
 4. **Choice.** Eligible are candidates whose directness is at most 1.3 on average, and whose frames cover at least nine
-   tenths of the samples that the straight line's frames cover. Of those within one standard error of the eligible
-   candidate with the best critic's verdict, the most direct one is chosen; the line stands for no candidate. Where
-   ``data`` are given, candidates farther from the nearest real datum than the line, by two standard errors of the
-   paired difference, are not eligible.
+   tenths of the samples that the straight line's frames cover. Where ``data`` are given, candidates farther from the
+   nearest real datum than the line, by two standard errors of the paired difference, are not eligible. Of those
+   within one standard error of the eligible candidate with the best verdict, the one with the most factors is chosen,
+   since each factor rules out what one view calls unreal, and of these the most direct one.
 
 The judges of a recipe's final numbers should be others than this critic, and so should the pairs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import product
 from typing import Any, SupportsIndex
 
 import torch
@@ -50,7 +51,6 @@ MAX_DIRECTNESS = 1.3
 LEAST_COVERAGE = 0.9
 """The least share of the straight line's coverage of samples that a candidate must reach."""
 
-_CEILINGS, _ALPHAS, _MUS = (None, 0.5), (0.9, 0.98), (0.5, 0.8)
 _FRAMES, _CRITIC_SAMPLES, _CRITIC_STEPS, _DECODED = 12, 1024, 300, 512
 _INDEX_SAMPLES, _LATENTS, _FEW_LATENTS, _EXACT = 1000, 9000, 4000, 64
 _TOL = 1e-2
@@ -132,6 +132,9 @@ def recommend(
     discriminator: Callable[[Tensor], Tensor] | None = None,
     data: Tensor | None = None,
     *,
+    ceilings: Sequence[float | None] = (None, 0.5),
+    alphas: Sequence[float] = (0.9, 0.98),
+    mus: Sequence[float] = (0.5, 0.8),
     pairs: SupportsIndex = 16,
     segments: SupportsIndex = 25,
     latents: SupportsIndex | None = None,
@@ -140,7 +143,7 @@ def recommend(
     seed: SupportsIndex = 0,
     progress: bool | None = None,
 ) -> Recommendation:
-    """Finds a recipe for a generator that nobody has judged, in minutes on a CPU.
+    """Finds a recipe for a generator without judges, in minutes on a CPU.
 
     Call it as ``recommend(generator, prior)``, or as ``recommend(model)`` with a `latentpath.Model`, whose
     discriminator is a factor too.
@@ -151,6 +154,10 @@ def recommend(
         discriminator: data ``(N, ...)`` to logits, more being more real; a factor where given.
         data: real data ``(N, ...)`` in the range of the generator's output; candidates must not be farther from them
             than the straight line.
+        ceilings: of all factors but the density, None for no ceiling (see `CeilingIndex`); candidates have each of these,
+            with each of ``alphas``, the scale of the index, and each of ``mus``, the latents' weight in the `Ruler`.
+        alphas: see ``ceilings``.
+        mus: see ``ceilings``.
         pairs: the pairs of samples that every candidate is solved between; at least 8.
         segments: of every path.
         latents: whose scores the surrogates are fitted to; None for 9,000, or 4,000 beyond 64 dimensions.
@@ -172,7 +179,15 @@ def recommend(
     Example:
         >>> import torch, latentpath as lp
         >>> prior = lp.priors.standard_normal(2)
-        >>> quick = {"pairs": 8, "segments": 6, "latents": 300, "fit_steps": 60, "critic_steps": 20, "progress": False}
+        >>> quick = {
+        ...     "alphas": (0.9,),
+        ...     "pairs": 8,
+        ...     "segments": 6,
+        ...     "latents": 300,
+        ...     "fit_steps": 60,
+        ...     "critic_steps": 20,
+        ...     "progress": False,
+        ... }
         >>> found = lp.recommend(lambda z: torch.cat([z, z.square()], 1), prior, **quick)
         >>> path = lp.interpolate(
         ...     lambda z: torch.cat([z, z.square()], 1), prior, torch.ones(2), -torch.ones(2), method=found.recipe
@@ -202,7 +217,7 @@ def recommend(
     if data is not None:
         trial.check_data(data)
     with progress_bar("Trying recipes", progress) as report:
-        solved = trial.solve(factors, report)
+        solved = trial.solve([*trial.recipes(factors, ceilings, alphas, mus)], report)
     return _judged(trial, solved, factors, data, critics)
 
 
@@ -253,25 +268,25 @@ class _Trial:
                 f"data must be at least 10 real data (N, {', '.join(map(str, shape))}); got {describe(data)}."
             )
 
-    def recipes(self, factors: dict[str, Any]) -> Iterator[tuple[dict[str, Any], Recipe]]:
+    def recipes(
+        self, factors: dict[str, Any], ceilings: Sequence[float | None], alphas: Sequence[float], mus: Sequence[float]
+    ) -> Iterator[tuple[dict[str, Any], Recipe]]:
         """Yields settings and recipe of every candidate."""
         sets = [["pushforward"]] + ([["pushforward", "discriminator"]] if "discriminator" in factors else [])
-        for names in sets:
-            for ceiling in _CEILINGS:
-                for alpha in _ALPHAS:
-                    for mu in _MUS:
-                        parts = [self.density, *(factors[name] for name in names)]
-                        index = product_of_factors(parts, alpha=alpha, ceiling=ceiling)
-                        settings = {"factors": ["density", *names], "ceiling": ceiling, "alpha": alpha, "mu": mu}
-                        yield settings, Recipe(index, replace(self.ruler, mu=mu))
+        for names, ceiling, alpha, mu in product(sets, ceilings, alphas, mus):
+            parts = [self.density, *(factors[name] for name in names)]
+            index = product_of_factors(parts, alpha=alpha, ceiling=ceiling)
+            settings = {"factors": ["density", *names], "ceiling": ceiling, "alpha": alpha, "mu": mu}
+            yield settings, Recipe(index, replace(self.ruler, mu=mu))
 
-    def solve(self, factors: dict[str, Any], report: Callable[[float | None, str], None]) -> list[_Solved]:
+    def solve(
+        self, every: list[tuple[dict[str, Any], Recipe]], report: Callable[[float | None, str], None]
+    ) -> list[_Solved]:
         shared: dict[str, Any] = {"segments": self.segments, "tol": _TOL, "progress": False}
         ends = (self.start, self.end)
         paper = interpolate(self.generator, self.density, *ends, **shared)
         line = paper.baselines("lerp")["lerp"]
         found = [_Solved("straight line", {}, None, line, None), _Solved("the paper's", {}, None, paper.latents, paper)]
-        every = list(self.recipes(factors))
         for done, (settings, recipe) in enumerate(every, 1):
             path = interpolate(self.generator, self.density.prior, *ends, method=recipe, **shared)
             ceiling = "" if settings["ceiling"] is None else f" up to {settings['ceiling']:g}"
@@ -348,9 +363,9 @@ def _standard_error(values: Tensor) -> float:
 
 
 def _choice(rows: list[Candidate]) -> Candidate:
-    """Returns the most direct candidate within one standard error of the best eligible one, or else of all."""
+    """Returns a candidate within one standard error of the best eligible one: of the most factors the most direct."""
     tried = [row for row in rows if row.settings]
     eligible = [row for row in tried if row.eligible] or tried
     best = max(eligible, key=lambda row: row.realism)
     near = [row for row in eligible if row.realism >= best.realism - best.standard_error]
-    return min(near, key=lambda row: row.directness)
+    return min(near, key=lambda row: (-len(row.settings["factors"]), row.directness))
