@@ -154,8 +154,8 @@ def recommend(
         discriminator: data ``(N, ...)`` to logits, more being more real; a factor where given.
         data: real data ``(N, ...)`` in the range of the generator's output; candidates must not be farther from them
             than the straight line.
-        ceilings: of all factors but the density, None for no ceiling (see `CeilingIndex`); candidates have each of these,
-            with each of ``alphas``, the scale of the index, and each of ``mus``, for the `Ruler`.
+        ceilings: of all factors but the density, None for no ceiling (see `CeilingIndex`); candidates have each of
+            these, with each of ``alphas``, the scale of the index, and each of ``mus``, for the `Ruler`.
         alphas: see ``ceilings``.
         mus: see ``ceilings``.
         pairs: the pairs of samples that every candidate is solved between; at least 8.

@@ -18,6 +18,7 @@ from latentpath.models import (
     DCGANDiscriminator,
     DCGANGenerator,
     DigitClassifier,
+    DigitPerceptron,
 )
 from latentpath.models.folders import read_model
 from latentpath.models.networks.base import Pretrained
@@ -90,6 +91,7 @@ NETWORKS = [
     WAE(latent_dim=4, width=2, size=28, channels=1),
     DCGANGenerator(latent_dim=4, width=2),
     DigitClassifier(width=2),
+    DigitPerceptron(width=4),
 ]
 
 

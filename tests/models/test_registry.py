@@ -19,10 +19,12 @@ from latentpath.models import (
 from latentpath.models.folders import read_model
 from latentpath.models.metrics.quality import measure_classifier
 from latentpath.models.model import Model
+from latentpath.models.networks.classifier import Classifier
 from latentpath.models.registry import WEIGHTS
 from latentpath.models.sampling import draw
 
 GENERATOR, JUDGE = "mnist-dcgan-semicircle", "mnist-classifier"
+JUDGES = (JUDGE, "mnist-classifier-mlp")
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +67,7 @@ def test_shipped_models_come_frozen_with_a_whole_card(name: str) -> None:
     assert model.card["licence"] == "MIT" or "celeba" in name
     assert {"name", "split", "images", "source", "reference", "licence"} <= set(model.card["data"])
     assert model.card["command"].startswith("latentpath train ")
-    assert (model.prior is None) == (name == JUDGE)
+    assert (model.prior is None) == (name in JUDGES)
     assert name in repr(model)
     assert read_model(WEIGHTS / name).card == model.card
     if model.prior is not None:
@@ -73,7 +75,7 @@ def test_shipped_models_come_frozen_with_a_whole_card(name: str) -> None:
             picture.verify()
 
 
-@pytest.mark.parametrize("name", [name for name in available() if name != JUDGE])
+@pytest.mark.parametrize("name", [name for name in available() if name not in JUDGES])
 def test_paths_of_every_shipped_model_are_no_dearer_than_the_straight_line(name: str) -> None:
     model = load(name)
     assert model.prior is not None
@@ -133,15 +135,26 @@ def test_the_shipped_generator_covers_all_digits_confidently(judge: DigitClassif
     assert quality["nearest_train"] > 0.8 * quality["nearest_train_of_test"]  # it does not memorise
 
 
-def test_the_card_of_the_judge_promises_99_percent() -> None:
-    assert load(JUDGE).card["quality"]["accuracy"] >= 0.99
+@pytest.mark.parametrize("name", JUDGES)
+def test_the_cards_of_the_judges_promise_99_percent(name: str) -> None:
+    assert load(name).card["quality"]["accuracy"] >= 0.99
+
+
+def test_the_second_judge_is_small_and_of_another_kind() -> None:
+    first, second = (load(name) for name in JUDGES)
+    assert type(first.generator) is not type(second.generator)
+    assert first.card["seed"] != second.card["seed"]
+    assert sum(file.stat().st_size for file in (WEIGHTS / JUDGES[1]).iterdir()) < 0.6e6
 
 
 @pytest.mark.data("mnist")
-def test_the_judge_is_as_good_as_its_card_says(judge: DigitClassifier, data_folder: Path) -> None:
+@pytest.mark.parametrize("name", JUDGES)
+def test_the_judges_are_as_good_as_their_cards_say(name: str, data_folder: Path) -> None:
     images, labels = mnist("test", data_folder)
+    judge = load(name).generator
+    assert isinstance(judge, Classifier)
     found = measure_classifier(judge, to_unit_range(images), labels)
-    quality = load(JUDGE).card["quality"]
+    quality = load(name).card["quality"]
     assert found.accuracy >= 0.99
     assert found.accuracy == pytest.approx(quality["accuracy"], abs=3e-4)
     assert found.mean_confidence == pytest.approx(quality["mean_confidence"], abs=1e-3)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from latentpath.paper.claims.verdicts import Claim, above
+from latentpath.paper.judges.records import panel_version
 from latentpath.paper.results import LINE, PATH
 from latentpath.paper.statistics import Estimate
 
@@ -27,4 +28,5 @@ def row(name: str, verdict: str, kinds: tuple[str, ...], values: dict[str, list[
 
 def facts(verdicts: dict[str, str], kinds: tuple[str, ...] = (LINE, PATH), values: Any = None, pairs: int = 9) -> Any:
     rows = [row(name, verdict, kinds, values) for name, verdict in verdicts.items()]
-    return {"pairs": pairs, "frames": 4, "real": 0, "kinds": list(kinds), "rows": rows, "missing": []}
+    return {"pairs": pairs, "frames": 4, "real": 0, "kinds": list(kinds), "own": False,
+            "panel": panel_version(), "rows": rows, "missing": []}  # fmt: skip

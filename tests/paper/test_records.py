@@ -17,7 +17,7 @@ def test_facts_that_are_not_whole_are_seen() -> None:
     assert is_complete(stored, kinds, 9, by_pair=True)
     assert not is_complete(stored, kinds, 8)
     assert not is_complete(stored, (*kinds, "slerp"), 9)
-    for key in ("rows", "kinds", "pairs", "missing", "frames"):
+    for key in ("rows", "kinds", "pairs", "missing", "frames", "own", "panel"):
         assert not is_complete({k: v for k, v in stored.items() if k != key}, kinds, 9)
     for key in ("estimates", "than_line", "than_path", "title", "needs"):
         broken = json.loads(json.dumps(said))

@@ -131,7 +131,8 @@ class TestRun:
         assert set(numbers["judges"]) == set(MODELS)
         assert "no images of mnist: name a folder (--data)" in text
         rows = {row["name"] for row in numbers["judges"]["mnist-dcgan-normal"]["rows"]}
-        assert rows == {"confidence", "entropy", "discriminator", "smoothness"}
+        classifiers = {"confidence", "entropy", "confidence_second", "entropy_second"}
+        assert rows == {*classifiers, "discriminator", "smoothness"}
         assert not re.findall(r'(?:src|href)="(?!data:)', page)  # nothing from outside
         assert page.count("data:image/png;base64,") == 9
         again = CliRunner().invoke(cli.app, ["reproduce", "--quick", "--out", str(out), "--threads", "1"])

@@ -1,4 +1,4 @@
-"""``latentpath train classifier``: the judge of digits."""
+"""``latentpath train classifier``: the judges of digits."""
 
 import tempfile
 import time
@@ -22,10 +22,20 @@ from .options import Threads, configured, epilog, use_threads
 from .output import check_writable
 from .package import command_of
 
+_DESCRIPTIONS = {  # by the network
+    "cnn": "Classifier of 28 x 28 digits, the independent judge of generated ones",
+    "mlp": "Multilayer perceptron for 28 x 28 digits, the second independent judge of generated ones",
+}
+
 app = typer.Typer()
 
 
-@app.command(epilog=epilog("latentpath train classifier --data ~/data/mnist --out runs/judge"))
+@app.command(
+    epilog=epilog(
+        "latentpath train classifier --data ~/data/mnist --out runs/judge",
+        "latentpath train classifier --data ~/data/mnist --out runs/second --network mlp --epochs 40 --seed 1",
+    )
+)
 @one_line_errors
 @configured(ClassifierConfig)
 def classifier(
@@ -40,7 +50,7 @@ def classifier(
     out: Annotated[Path, typer.Option(help="Folder for the result.")] = Path("runs/classifier"),
     threads: Threads = None,
 ) -> None:
-    """Train the digit classifier, the judge of generated digits.
+    """Train a digit classifier, a judge of generated digits.
 
     Takes some minutes. The folder gets the weights and card.json, with the accuracy on the test images.
     """
@@ -65,7 +75,7 @@ def _finish_classifier(
     card = partial(
         make_card,
         out.resolve().name,
-        "Classifier of 28 x 28 digits, the independent judge of generated ones",
+        _DESCRIPTIONS[config.network],
         asdict(config),
         command=command_of(config),
         version=__version__,

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from .folders import read_model, write_model
     from .loading import load
     from .model import Card, Model
-    from .networks.classifier import DigitClassifier
+    from .networks.classifier import DigitClassifier, DigitPerceptron
     from .networks.dcgan import DCGAN, DCGANDiscriminator, DCGANGenerator
     from .networks.wae import WAE
     from .prior_names import named_prior
@@ -24,6 +24,7 @@ __all__ = [
     "DCGANDiscriminator",
     "DCGANGenerator",
     "DigitClassifier",
+    "DigitPerceptron",
     "Model",
     "adapters",
     "available",
@@ -36,7 +37,8 @@ __all__ = [
 
 _HOMES = {  # the module of each name
     "Card": "model", "DCGAN": "networks.dcgan", "DCGANDiscriminator": "networks.dcgan",
-    "DCGANGenerator": "networks.dcgan", "DigitClassifier": "networks.classifier", "Model": "model",
+    "DCGANGenerator": "networks.dcgan", "DigitClassifier": "networks.classifier",
+    "DigitPerceptron": "networks.classifier", "Model": "model",
     "WAE": "networks.wae", "available": "registry", "digit_classifier": "registry", "load": "loading",
     "named_prior": "prior_names", "read_model": "folders", "write_model": "folders",
 }  # fmt: skip

@@ -19,7 +19,7 @@ from ..errors import DataError, InputError
 from .files import CARD_FILE, CONFIG_FILE, WEIGHTS_FILE, in_float32, read_files
 from .model import Card, Model
 from .networks.base import Pretrained
-from .networks.classifier import DigitClassifier
+from .networks.classifier import DigitClassifier, DigitPerceptron
 from .networks.dcgan import DCGAN, DCGANGenerator
 from .networks.wae import WAE
 from .prior_names import named_prior, stored_prior
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 ARCHITECTURES: dict[str, type[Pretrained]] = {  # that a folder can hold
-    kind.__name__: kind for kind in (DCGAN, DCGANGenerator, WAE, DigitClassifier)
+    kind.__name__: kind for kind in (DCGAN, DCGANGenerator, WAE, DigitClassifier, DigitPerceptron)
 }
 
 

@@ -42,7 +42,7 @@ from .folders import ARCHITECTURES, as_model, read_model
 from .hub import fetch
 from .model import Model
 from .networks.base import Pretrained
-from .networks.classifier import DigitClassifier
+from .networks.classifier import Classifier
 from .object_reference import call_factory, is_factory, is_reference, resolve
 from .prior_names import named_prior, stored_prior
 from .registry import WEIGHTS, available
@@ -102,7 +102,7 @@ def load(
         model = model if model.card else replace(model, name=text)
     else:
         raise _nothing(text, folder)
-    if model.prior is None and not isinstance(model.generator, DigitClassifier):
+    if model.prior is None and not isinstance(model.generator, Classifier):
         raise InputError(
             f"{text} has no prior: give one with prior=, a distribution over vectors (D,), or one by name "
             '("normal", "semicircle", "package.module:attr") with latent_dim=D'

@@ -25,7 +25,7 @@ from .config import DIGITS, FACES, MODELS, WAE, Config
 from .figures.catalogue import FIGURES, draw
 from .job_cache import JobCache
 from .jobs import SOLVER_FACTS
-from .judges.evaluation import judge
+from .judges.evaluation import judge, stages
 from .judges.records import is_complete, record
 from .progress import JobProgress, job_weight, total_weight
 from .real_images import IMAGE_DEPENDENT_JOBS, RealImages, data_set_of, read_real_images
@@ -129,8 +129,10 @@ class Reproduction:
         pairs: int,
         curves: Callable[[], Mapping[str, Tensor]],
         by_pair: bool = False,
+        own: bool = False,  # judge the model's own samples and sets of frames too
     ) -> dict[str, Any]:
         """The record of the judges on ``curves()``, ``(B, P, D)`` of every kind; computed, or read from the cache."""
+        steps = stages(kinds, own)
         data = data_set_of(name)
         report = self.progress.job(f"{name}: {job}", job_weight(name, job, self.config.pairs_of(name), self.config))
 
@@ -140,11 +142,14 @@ class Reproduction:
                 curves(),
                 self.real.pixels.get(data),
                 seed=self.config.seed,
-                progress=lambda kind, done: report(min(0.99, (kinds.index(kind) + done / pairs) / len(kinds))),
+                own=own,
+                progress=lambda kind, done: report(min(0.99, (steps.index(kind) + done / pairs) / len(steps))),
             )
             return record(judgements, self.real.missing.get(data), by_pair)
 
-        found = self.cache.facts(f"{name}/{job}", compute, lambda stored: is_complete(stored, kinds, pairs, by_pair))
+        found = self.cache.facts(
+            f"{name}/{job}", compute, lambda stored: is_complete(stored, kinds, pairs, by_pair, own)
+        )
         report(1.0)
         return found
 
@@ -223,7 +228,9 @@ def _judged(run: Reproduction, name: str, result: ModelResult) -> dict[str, Any]
         even = {kind: run.even(name, result.curves[kind]) for kind in (LINE, SLERP, PATH)}
         return even | {METRIC: result.curves[PATH][:, along], SHORTEST: run.even(name, result.curves[SHORTEST])}
 
-    return run.judged(name, "judged", (LINE, SLERP, PATH, METRIC, SHORTEST), run.config.pairs_of(name), curves)
+    return run.judged(
+        name, "judged", (LINE, SLERP, PATH, METRIC, SHORTEST), run.config.pairs_of(name), curves, own=True
+    )
 
 
 def _other_indices(run: Reproduction, name: str, result: ModelResult) -> dict[str, Any]:

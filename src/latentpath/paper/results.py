@@ -7,6 +7,7 @@ from torch import Tensor
 from ..models import Model
 
 LINE, SLERP, PATH, SHORTEST = "straight line", "slerp", "path", "shortest"
+OWN = "own samples"  # of the model's prior: the fair ceiling of every judge, and no kind of curve
 KINDS = (LINE, SLERP, PATH, SHORTEST)  # of every pair; "shortest" is shortest in data space
 
 

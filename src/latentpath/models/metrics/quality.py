@@ -25,7 +25,7 @@ from ..._progress import Stage, each, silent
 from ...data import to_unit_range
 from ...errors import InputError
 from ..model import Model
-from ..networks.classifier import DigitClassifier
+from ..networks.classifier import Classifier
 from ..sampling import draw
 from .distances import frechet_distance, kernel_distance, nearest_distances
 from .features import IMAGES, Features, over
@@ -76,7 +76,7 @@ class ClassifierQuality:
 
 
 def measure_classifier(
-    classifier: DigitClassifier, images: Tensor, labels: Tensor, stage: Stage = silent
+    classifier: Classifier, images: Tensor, labels: Tensor, stage: Stage = silent
 ) -> ClassifierQuality:
     """Measures a classifier on test ``images`` ``(N, 1, 28, 28)`` in [-1, 1] with ``labels`` ``(N,)``."""
     probabilities = over(lambda chunk: classifier(chunk).softmax(1), images, stage, "test images")
@@ -99,7 +99,7 @@ def measure_generator(
     test: Tensor | None = None,
     *,
     features_name: str = "features",  # of the feature network, for the record
-    judge: DigitClassifier | None = None,  # the classifier of digits, where the images are digits
+    judge: Classifier | None = None,  # the classifier of digits, where the images are digits
     judge_name: str | None = None,  # for the record
     samples: int = 10_000,  # how many to judge
     nearest_samples: int = 2_000,  # how many to compare with every training image, the slowest part
@@ -175,9 +175,7 @@ def _references(
     return found, over(features, reference, stage, "features of the reference"), name
 
 
-def _judged(
-    judge: DigitClassifier, name: str | None, images: Tensor, test: Tensor | None, stage: Stage
-) -> dict[str, Any]:
+def _judged(judge: Classifier, name: str | None, images: Tensor, test: Tensor | None, stage: Stage) -> dict[str, Any]:
     def sure(some: Tensor) -> tuple[Tensor, Tensor, float, float]:
         confidence, classes = over(lambda chunk: judge(chunk).softmax(1), some, stage, "classes").max(1)
         share = float((confidence >= SURE).float().mean())

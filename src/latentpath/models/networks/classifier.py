@@ -1,16 +1,35 @@
-"""A small digit classifier: the independent judge of MNIST paths and of the shipped generator."""
+"""Small classifiers of digits, a convolutional network and a perceptron: the independent judges of generated digits."""
 
 from torch import Tensor, nn
 
 from .base import Pretrained
 
-FEATURES = 64  # how many numbers `DigitClassifier.features` gives per image
+FEATURES = 64  # how many numbers `features` gives per image
 
 
-class DigitClassifier(Pretrained):
-    """Images ``(N, 1, 28, 28)`` in [-1, 1] to logits ``(N, 10)``; their softmax is the judge's confidence.
+class Classifier(Pretrained):
+    """The base of the classifiers: images ``(N, 1, 28, 28)`` in [-1, 1] to logits ``(N, 10)``.
 
-    `features` gives the 64 numbers before the last layer, a space in which to compare images.
+    The softmax of the logits is the judge's confidence. `features` gives the 64 numbers before the last layer, a space
+    in which to compare images.
+    """
+
+    body: nn.Module  # images to features
+    head: nn.Module  # features to logits
+
+    def features(self, images: Tensor) -> Tensor:
+        """The features ``(N, 64)`` before the last layer."""
+        features: Tensor = self.body(images)
+        return features
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images ``(N, 1, 28, 28)`` to logits ``(N, 10)``."""
+        logits: Tensor = self.head(self.features(images))
+        return logits
+
+
+class DigitClassifier(Classifier):
+    """A convolutional classifier of images ``(N, 1, 28, 28)`` in [-1, 1]: logits ``(N, 10)``.
 
     Example:
         >>> import torch
@@ -39,12 +58,26 @@ class DigitClassifier(Pretrained):
         )
         self.head = nn.Sequential(nn.Dropout(0.3), nn.Linear(FEATURES, 10))
 
-    def features(self, images: Tensor) -> Tensor:
-        """The features ``(N, 64)`` before the last layer."""
-        features: Tensor = self.body(images)
-        return features
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Images ``(N, 1, 28, 28)`` to logits ``(N, 10)``."""
-        logits: Tensor = self.head(self.features(images))
-        return logits
+class DigitPerceptron(Classifier):
+    """A multilayer perceptron of images ``(N, 1, 28, 28)`` in [-1, 1]: logits ``(N, 10)``.
+
+    It shares no convolution with `DigitClassifier`, whose mistakes it is to check.
+
+    Example:
+        >>> import torch
+        >>> from latentpath.models.networks.classifier import DigitPerceptron
+        >>> DigitPerceptron().eval()(torch.zeros(2, 1, 28, 28)).shape
+        torch.Size([2, 10])
+    """
+
+    def __init__(self, *, width: int = 256) -> None:
+        super().__init__()
+
+        def layer(before: int, after: int) -> list[nn.Module]:
+            return [nn.Linear(before, after, bias=False), nn.BatchNorm1d(after), nn.GELU()]
+
+        self.body = nn.Sequential(
+            nn.Flatten(), *layer(28 * 28, width), *layer(width, width // 2), *layer(width // 2, FEATURES)
+        )
+        self.head = nn.Linear(FEATURES, 10)

@@ -1,10 +1,7 @@
-r"""The evaluation of frames: decodes curves, measures the criteria of `criteria`, and estimates the Fréchet distance.
+r"""The evaluation of frames: decodes curves, and measures the criteria of `criteria`, of frames here, of `sets` there.
 
-**The interval of the Fréchet distance** is a bootstrap over pairs, since frames of one curve are not independent, with
-the same resamples for every kind of curve. The distance is biased upward, the more so the fewer frames there are, and
-for a resample, which has some pairs twice, once more. So its quantiles are moved by the difference of the distance and
-their mean: the interval is for the distance of *this number* of pairs. Compare it only with the distance of other
-curves between as many pairs.
+The kinds of curve are any names: whatever method made them, they are judged alike. With ``own=True`` the model's own
+samples are judged beside them, as the kind `OWN`, and the sets of frames by recall, coverage and the two-sample test.
 
 Example:
     >>> import torch, latentpath as lp
@@ -13,14 +10,14 @@ Example:
     >>> ends = model.prior.sample((2, 4))
     >>> found = judge(model, {"line": lp.lerp(*ends, segments=4), "slerp": lp.slerp(*ends, segments=4)})
     >>> [each.criterion.name for each in found.judged]
-    ['confidence', 'entropy', 'discriminator', 'smoothness']
+    ['confidence', 'entropy', 'confidence_second', 'entropy_second', 'discriminator', 'smoothness']
     >>> tuple(found["confidence"].values["line"].shape)
     (4,)
     >>> found.missing[0].criterion.name, found.missing[0].why
     ('nearest_pixels', 'no real images were given')
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 
 import torch
@@ -29,12 +26,14 @@ from torch import Tensor
 from ...decoding import chords
 from ...errors import InputError
 from ...models import Model
-from ...models.metrics.distances import frechet_distances
 from ...models.metrics.features import Features
-from .criteria import Criterion
+from ..results import OWN
+from . import sets
+from .criteria import FEATURES, IMAGENET
 from .judgements import Judgement, Judgements, NotMeasured, SetJudgement
-from .panel import Network, Panel, panel_of
+from .panel import Manifold, Network, Panel, panel_of
 
+_TWO_SAMPLE = "{}, two-sample test"  # the kind that its progress is reported as
 _END_TOLERANCE = 1e-3  # between the endpoints of two curves of a pair: rounding, from batches of other sizes
 
 
@@ -48,8 +47,9 @@ def judge(
     classifier: str | Network | None = None,
     neighbours: int = 3,  # ``k`` of the real manifold
     manifold: int = 10_000,
-    resamples: int = 500,  # the number of resamples of the pairs, for the interval of the Fréchet distance
-    seed: int = 0,  # seeds that choice and the resamples
+    resamples: int = 500,  # the number of resamples of the pairs, for the intervals of sets
+    seed: int = 0,  # seeds that choice, own samples and the resamples
+    own: bool = False,  # judge own samples too, and recall, coverage and two-sample accuracy of the sets
     max_frames: int = 500,  # about how many frames are decoded and judged at once
     progress: Callable[[str, int], None] | None = None,
 ) -> Judgements:
@@ -57,38 +57,69 @@ def judge(
 
     ``curves`` are, by name, frames ``(B, P, C, H, W)`` in [-1, 1] or latents ``(B, P, D)``, of one ``B`` and one
     ``P >= 3``, evenly spaced. ``features`` and ``classifier`` are networks, or names of models; None for the shipped
-    feature network, and for the classifier on the model's card.
+    feature network, and for the classifier on the model's card. ``progress`` receives a kind and the number of its
+    pairs that are judged; the kinds are those of `stages`.
     """
     pairs, frames = _validate(curves)
     shape = tuple(_images(model, next(iter(curves.values()))[:1]).shape[2:])
     if real is not None and (real.dtype != torch.uint8 or tuple(real.shape[1:]) != shape):
         expected = ", ".join(map(str, ("N", *shape)))
         raise InputError(f"real must be uint8 ({expected}), as the frames are, got {real.dtype} {tuple(real.shape)}")
-    panel = panel_of(model, shape, real, features, classifier, neighbours, manifold, seed)
-    judged, inner = _judge_frames(model, panel, curves, max_frames, progress)
+    panel = panel_of(model, shape, real, features, classifier, Manifold(neighbours, manifold, seed), sets=own)
+    samples = sets.own_samples(model, pairs, frames - 2, seed) if own else None
+    judged, inner = _judge_frames(model, panel, curves, samples, max_frames, progress)
     missing = dict(panel.missing)
-    if panel.real_features is not None:
-        frechet = _frechet(panel.criteria["frechet"], inner, panel.real_features, resamples, seed)
-        if isinstance(frechet, str):
-            missing["frechet"] = frechet
-        else:
-            judged["frechet"] = frechet
+    found = _judge_sets(panel, inner, resamples, seed, own)
+    if samples is not None:
+        every = {kind: _frames(model, points[:, 1:-1], max_frames) for kind, points in curves.items()}
+        mine, other = (_frames(model, some, max_frames) for some in samples)
+        told = None if progress is None else lambda kind: progress(_TWO_SAMPLE.format(kind), pairs)
+        of_all = sets.Frames(every, mine)
+        found["two_sample"] = sets.two_sample(panel.criteria["two_sample"], of_all, other, resamples, seed, told)
+    missing |= {name: each for name, each in found.items() if isinstance(each, str)}
+    judged |= {name: each for name, each in found.items() if not isinstance(each, str)}
     in_order = tuple(judged[name] for name in panel.criteria if name in judged)
     left_out = tuple(NotMeasured(panel.criteria[name], missing[name]) for name in panel.criteria if name in missing)
-    return Judgements(model.name, tuple(curves), pairs, frames, 0 if real is None else len(real), in_order, left_out)
+    counts = (pairs, frames, 0 if real is None else len(real))
+    return Judgements(model.name, tuple(curves), *counts, in_order, left_out, own)
+
+
+def stages(kinds: Iterable[str], own: bool) -> list[str]:
+    """The kinds that `judge` reports progress of, in their order."""
+    every = [*kinds, OWN] if own else [*kinds]
+    return every + [_TWO_SAMPLE.format(kind) for kind in every] * own
+
+
+def _judge_sets(
+    panel: Panel, inner: Mapping[str, sets.Frames], resamples: int, seed: int, own: bool
+) -> dict[str, SetJudgement | str]:
+    """The judgements of sets in features, or the reasons why none; ``inner`` by feature network."""
+    found: dict[str, SetJudgement | str] = {}
+    for network, suffix in ((FEATURES, ""), (IMAGENET, "_imagenet")):
+        if network not in inner:
+            continue
+        frames, known = inner[network], panel.known[network]
+        if network == FEATURES:
+            found["frechet"] = sets.frechet(panel.criteria["frechet"], frames, known, resamples, seed)
+        if own:
+            for name, measure in (("recall", sets.recall), ("coverage", sets.coverage)):
+                found[name + suffix] = measure(panel.criteria[name + suffix], frames, known, seed)
+    return found
 
 
 def _judge_frames(
     model: Model,
     panel: Panel,
     curves: Mapping[str, Tensor],
+    samples: Tensor | None,  # own samples, ``(2, B, P - 2, D)``, of which the first set is judged
     max_frames: int,
     progress: Callable[[str, int], None] | None,
-) -> tuple[dict[str, Judgement | SetJudgement], dict[str, Tensor]]:
-    """The judgements by frame, and by kind of curve the features of the inner frames ``(B, P - 2, F)``."""
+) -> tuple[dict[str, Judgement | SetJudgement], dict[str, sets.Frames]]:
+    """The judgements by frame, and by feature network the features of the inner frames ``(B, P - 2, F)``."""
     values: dict[str, dict[str, Tensor]] = {name: {} for name in [*panel.measures, "smoothness"]}
     ends: dict[str, Tensor] = {}
-    inner: dict[str, Tensor] = {}
+    inner: dict[str, dict[str, Tensor]] = {network: {} for network in panel.known}
+    own: dict[str, Tensor] = {}
     for kind, points in curves.items():
         report = None if progress is None else partial(progress, kind)
         numbers, features = _numbers(panel, _chunks(model, points, max_frames), report)
@@ -98,17 +129,25 @@ def _judge_frames(
             else:
                 values[name][kind] = each[:, 1:-1].mean(1)
                 ends.setdefault(name, each[:, [0, -1]].mean(1))
-        if features is not None:
-            inner[kind] = features[:, 1:-1]
-    return {name: Judgement(panel.criteria[name], value, ends.get(name)) for name, value in values.items()}, inner
+        for network, made in features.items():
+            inner[network][kind] = made[:, 1:-1]
+    if samples is not None:
+        report = None if progress is None else partial(progress, OWN)
+        numbers, own = _numbers(panel, _chunks(model, samples[0], max_frames), report)
+        for name in panel.measures:
+            values[name][OWN] = numbers[name].mean(1)
+    judged: dict[str, Judgement | SetJudgement] = {
+        name: Judgement(panel.criteria[name], value, ends.get(name)) for name, value in values.items()
+    }
+    return judged, {network: sets.Frames(made, own.get(network)) for network, made in inner.items()}
 
 
 def _numbers(
     panel: Panel, chunks: Iterator[Tensor], report: Callable[[int], None] | None
-) -> tuple[dict[str, Tensor], Tensor | None]:
-    """By every measure the number of every frame, ``(B, P)``, smoothness ``(B,)``, and the features ``(B, P, F)``."""
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """By measure the number of every frame, ``(B, P)``, smoothness ``(B,)``; by network the features ``(B, P, F)``."""
     numbers: dict[str, list[Tensor]] = {name: [] for name in [*panel.measures, "smoothness"]}
-    features: list[Tensor] = []
+    features: dict[str, list[Tensor]] = {network: [] for network in panel.known}
     done = 0
     for images in chunks:
         measured, made = panel.numbers(images.flatten(0, 1))
@@ -116,29 +155,13 @@ def _numbers(
             numbers[name].append(each.unflatten(0, images.shape[:2]))
         jumps = chords(images.flatten(2).double()).cpu()
         numbers["smoothness"].append(jumps.amax(1) / jumps.mean(1))
-        if made is not None:
-            features.append(made.unflatten(0, images.shape[:2]))
+        for network, each in made.items():
+            features[network].append(each.unflatten(0, images.shape[:2]))
         done += len(images)
         if report is not None:
             report(done)
-    return {name: torch.cat(each) for name, each in numbers.items()}, torch.cat(features) if features else None
-
-
-def _frechet(
-    criterion: Criterion, inner: Mapping[str, Tensor], known: Tensor, resamples: int, seed: int
-) -> SetJudgement | str:
-    """The distance of all inner frames ``(B, n, F)`` of each kind, and of resampled pairs; or the reason why none."""
-    finite_pairs = torch.stack([made.isfinite().all(2).all(1) for made in inner.values()]).all(0)
-    n, per_pair = int(finite_pairs.sum()), next(iter(inner.values())).shape[1]
-    if n * per_pair < 2 or len(known) < 2:
-        return f"a covariance needs two frames and two real images, there are {n * per_pair} and {len(known)}"
-    random = torch.Generator().manual_seed(seed)
-    drawn = torch.randint(n, (resamples if n > 1 else 0, n), generator=random)
-    weights = torch.zeros(len(drawn), n).scatter_add_(1, drawn, torch.ones(drawn.shape))
-    weights = torch.cat([torch.ones(1, n), weights])
-    found = {kind: frechet_distances(made[finite_pairs], known, weights) for kind, made in inner.items()}
-    values, resampled = {k: float(each[0]) for k, each in found.items()}, {k: each[1:] for k, each in found.items()}
-    return SetJudgement(criterion, values, resampled, n, len(finite_pairs) - n)
+    joined = [{name: torch.cat(each) for name, each in parts.items()} for parts in (numbers, features)]
+    return joined[0], joined[1]
 
 
 def _validate(curves: Mapping[str, Tensor]) -> tuple[int, int]:
@@ -175,3 +198,8 @@ def _chunks(model: Model, points: Tensor, max_frames: int) -> Iterator[Tensor]:
     """`_images` of as many pairs at a time as have at most ``max_frames``, and of at least one."""
     for some in points.split(max(1, max_frames // points.shape[1])):
         yield _images(model, some)
+
+
+def _frames(model: Model, points: Tensor, max_frames: int) -> Tensor:
+    """Frames ``(B, P, C, H, W)`` in [-1, 1] on the CPU of all pairs together."""
+    return torch.cat([images.cpu() for images in _chunks(model, points, max_frames)])

@@ -5,13 +5,14 @@ of two kinds, so that a table or a claim need not know which it is.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from ..._words import counted
-from ..statistics import CONFIDENCE, Estimate, estimate, paired
+from ..results import OWN
+from ..statistics import CONFIDENCE, Estimate, estimate, paired, unpaired
 from .criteria import Criterion
 
 
@@ -20,7 +21,8 @@ class Judgement:
     """One number for each of ``B`` pairs and each kind of curve."""
 
     criterion: Criterion
-    # by kind of curve ``(B,)``, the mean over a pair's inner frames; for smoothness over its jumps
+    # by kind of curve ``(B,)``, the mean over a pair's inner frames; for smoothness over its jumps. For own
+    # samples, where they were judged, ``(G,)``, the mean over a group
     values: Mapping[str, Tensor]
     ends: Tensor | None = None  # ``(B,)``, the mean over a pair's two endpoints; None for smoothness
 
@@ -29,8 +31,9 @@ class Judgement:
         return estimate(self.values[kind])
 
     def difference(self, kind: str, than: str) -> Estimate:
-        """The mean over the pairs of ``kind`` minus ``than``."""
-        return paired(self.values[kind], self.values[than])
+        """The mean over the pairs of ``kind`` minus ``than``; own samples have no pairs in common with curves."""
+        compare = unpaired if OWN in (kind, than) else paired
+        return compare(self.values[kind], self.values[than])
 
 
 @dataclass(frozen=True)
@@ -44,23 +47,27 @@ class SetJudgement:
     resampled: Mapping[str, Tensor]
     n: int  # the number of pairs
     left_out: int = 0  # the number of further pairs with a frame in some curve whose features are not finite
+    highest: float = torch.inf  # the largest possible number
+    notes: Mapping[str, str] = field(default_factory=dict)  # by kind of curve, a remark on its number
 
     def estimate(self, kind: str) -> Estimate:
         """The number of one kind of curve (as the ``mean``), and its interval over the pairs."""
-        return self._estimate(self.values[kind], self.resampled[kind], lowest=0.0)
+        return self._estimate(self.values[kind], self.resampled[kind], 0.0, self.highest, self.notes.get(kind, ""))
 
     def difference(self, kind: str, than: str) -> Estimate:
-        """The number of ``kind`` minus the number of ``than``, resampled together."""
+        """The number of ``kind`` minus the number of ``than``, resampled together; own samples are on their own."""
         return self._estimate(self.values[kind] - self.values[than], self.resampled[kind] - self.resampled[than])
 
-    def _estimate(self, value: float, resampled: Tensor, lowest: float = -torch.inf) -> Estimate:
+    def _estimate(
+        self, value: float, resampled: Tensor, lowest: float = -torch.inf, highest: float = torch.inf, note: str = ""
+    ) -> Estimate:
         lost = f"{self.left_out} of {self.n + self.left_out} pairs not finite and left out" if self.left_out else ""
         if len(resampled) == 0:
-            note = "; ".join(filter(None, [lost, f"no interval from {counted(self.n, 'pair')}"]))
-            return Estimate(value, torch.nan, torch.nan, self.n, self.left_out, note)
+            notes = [lost, note, f"no interval from {counted(self.n, 'pair')}"]
+            return Estimate(value, torch.nan, torch.nan, self.n, self.left_out, "; ".join(filter(None, notes)))
         tails = torch.tensor([(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2], dtype=resampled.dtype)
-        low, high = (value + resampled.quantile(tails) - resampled.mean()).clamp_min(lowest).tolist()
-        return Estimate(value, low, high, self.n, self.left_out, lost)
+        low, high = (value + resampled.quantile(tails) - resampled.mean()).clamp(lowest, highest).tolist()
+        return Estimate(value, low, high, self.n, self.left_out, "; ".join(filter(None, [lost, note])))
 
 
 @dataclass(frozen=True)
@@ -83,6 +90,7 @@ class Judgements:
     # the judgements in the order of the criteria; `Judgements` indexed by a criterion's name gives one
     judged: tuple[Judgement | SetJudgement, ...]
     missing: tuple[NotMeasured, ...]  # the criteria that were left out, and why
+    own: bool = False  # True where the model's own samples were judged too, as `OWN`
 
     def __getitem__(self, name: str) -> Judgement | SetJudgement:
         for found in self.judged:

@@ -40,6 +40,17 @@ def better_than_line(record: Mapping[str, Any]) -> str:
     return _tally(verdicts, f"the frames of the {PATH}", f"those of the {LINE}", "independent")
 
 
+def as_real_as_own(record: Mapping[str, Any]) -> str:
+    """The sentence on the independent judges of every kind of curve against own samples; may be empty."""
+    clauses = []
+    for kind in record["kinds"]:
+        verdicts = [row["than_own"][kind]["verdict"] for row in _counted(record) if kind in row.get("than_own", {})]
+        if verdicts:
+            better, worse = verdicts.count("holds"), verdicts.count("does not hold")
+            clauses.append(f"{kind} {better} better, {worse} worse, {len(verdicts) - better - worse} not decided")
+    return f"Against the model's own samples, by as many judges: {'; '.join(clauses)}." if clauses else ""
+
+
 def _tally(verdicts: Sequence[tuple[str, str]], one: str, other: str, which: str) -> str:
     if len(verdicts) == 1:
         ((title, verdict),) = verdicts

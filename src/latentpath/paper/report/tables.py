@@ -10,7 +10,7 @@ from ..._tables import markdown
 from ...solvers import Outcome
 from ..claims.sections import Section
 from ..claims.verdicts import Claim
-from ..results import KINDS, LINE, PATH, SHORTEST, ModelResult
+from ..results import KINDS, LINE, OWN, PATH, SHORTEST, ModelResult
 from ..statistics import Estimate, estimate
 from .judge_sentences import NOT_COUNTED, is_independent
 
@@ -102,13 +102,16 @@ def fact_table(section: Section) -> str:
 def judge_table(
     record: Mapping[str, Any], than: str = "than_line", solves: Mapping[str, Mapping[str, Sequence[Any]]] | None = None
 ) -> str:
-    """A row for every judge, a column for every kind of curve."""
-    kinds = record["kinds"]
+    """A row for every judge, a column for every kind of curve, and for own samples where they were judged."""
+    kinds = record["kinds"] + [OWN] * bool(record.get("own"))
     rows = []
     for row in record["rows"]:
         better = "higher" if row["higher_is_better"] else "lower"
         cells = [f"{row['title']}{'' if row['independent'] else ' †'} ({row['unit']}; {better} is better)"]
         for kind in kinds:
+            if kind not in row["estimates"]:
+                cells.append("–")
+                continue
             text = number(Estimate.from_dict(row["estimates"][kind]), 4 if row["name"] in NOT_COUNTED else 3)
             mark = {"holds": "**", "does not hold": "*"}.get(row[than].get(kind, {}).get("verdict"), "")
             dagger = " †" if row["independent"] and not is_independent(row, kind) else ""
