@@ -27,6 +27,7 @@ from ...errors import InputError
 _BATCH, _RATE, _DECAY = 64, 2e-3, 1e-2  # data of each set in a step, the largest learning rate, AdamW's weight decay
 _WIDTH = 16  # channels of the first convolution; a perceptron has four times as many units
 _SMALLEST = 8  # pixels: images with a smaller side are seen by a perceptron
+_LARGE = 64  # pixels: larger images take four times as long without patches of 4 x 4
 _FEWEST = 4  # groups of each set, two for each half
 _STD = 1e-6  # the smallest standard deviation that data are divided by
 _ASKED = 1_000  # data that are judged at once
@@ -168,10 +169,13 @@ def trained_network(
 
 
 def _convolutional(shape: tuple[int, ...]) -> nn.Sequential:
-    """Halves images ``(C, H, W)`` until a side has at most four pixels."""
+    """Halves images ``(C, H, W)`` until a side has at most four pixels; large ones are cut into patches first."""
     channels, height, width = shape
     layers: list[nn.Module] = []
     wide = _WIDTH
+    if min(height, width) >= _LARGE:
+        layers += [nn.Conv2d(channels, wide, 4, 4, bias=False), nn.BatchNorm2d(wide), nn.ReLU()]
+        channels, height, width, wide = wide, height // 4, width // 4, 2 * wide
     while min(height, width) > 4:
         layers += [nn.Conv2d(channels, wide, 3, 2, 1, bias=False), nn.BatchNorm2d(wide), nn.ReLU()]
         channels, height, width, wide = wide, (height + 1) // 2, (width + 1) // 2, min(2 * wide, 4 * _WIDTH)
