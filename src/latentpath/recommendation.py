@@ -4,7 +4,8 @@ r"""A recipe for a generator without judges: fit the factors, try candidates on 
    there is one (`latentpath.index.surrogate`).
 2. **Candidates.** Products of these factors, with and without a ceiling of one half, at several alpha and mu, are
    solved between pairs of samples of the prior, together with the straight line and the paper's method.
-3. **Critic.** `latentpath.critic` judges the frames of all of them, each pair by a network that saw other pairs only.
+3. **Critic.** `latentpath.critic` learns to tell samples from frames of the straight line and of the paper's method, and
+   judges the frames of all candidates, each pair by a network that saw other pairs only.
 4. **Choice.** Eligible are candidates whose directness is at most 1.3 on average, and whose frames cover at least nine
    tenths of the samples that the straight line's frames cover. Where ``data`` are given, candidates farther from the
    nearest real datum than the line, by two standard errors of the paired difference, are not eligible. Of those
@@ -52,7 +53,7 @@ LEAST_COVERAGE = 0.9
 """The least share of the straight line's coverage of samples that a candidate must reach."""
 
 _FRAMES, _CRITIC_SAMPLES, _CRITIC_STEPS, _DECODED = 12, 1024, 300, 512
-_INDEX_SAMPLES, _LATENTS, _FEW_LATENTS, _EXACT = 1000, 9000, 4000, 64
+_INDEX_SAMPLES, _LATENTS, _FEW_LATENTS, _EXACT, _CHEAPER = 1000, 9000, 4000, 64, 4
 _TOL = 1e-2
 
 
@@ -160,7 +161,8 @@ def recommend(
         mus: see ``ceilings``.
         pairs: the pairs of samples that every candidate is solved between; at least 8.
         segments: of every path.
-        latents: whose scores the surrogates are fitted to; None for 9,000, or 4,000 beyond 64 dimensions.
+        latents: whose scores the surrogate of the pushforward index is fitted to, four times as many for the
+            discriminator's; None for 9,000, or 4,000 beyond 64 dimensions.
         fit_steps: optimiser steps of every surrogate.
         critic_steps: optimiser steps of each of the critic's two networks.
         seed: of pairs, surrogates and critic.
@@ -233,7 +235,8 @@ def _factors(
     }
     if discriminator is not None:
         index = DiscriminatorIndex(prior, generator=generator, discriminator=discriminator, samples=_INDEX_SAMPLES)
-        found["discriminator"] = index.surrogate(**fitting)
+        # one pass each, and a score of fine detail: with as few latents as the log-volume it is hardly learned
+        found["discriminator"] = index.surrogate(**{**fitting, "latents": _CHEAPER * fitting["latents"]})
     return found
 
 
@@ -306,7 +309,8 @@ def _judged(
     with torch.no_grad():
         samples = torch.cat([decode(block) for block in trial.samples.split(_DECODED)]).cpu()
         frames = {each.name: _frames(decode, each) for each in solved}
-        realism = criticised(frames, samples, steps=steps, seed=trial.seed)
+        baselines = [each.name for each in solved if not each.settings]
+        realism = criticised(frames, baselines, samples, steps=steps, seed=trial.seed)
         covered = {name: coverage(each.flatten(0, 1).flatten(1), samples.flatten(1)) for name, each in frames.items()}
         lengths = {name: chords(each.flatten(2)).sum(-1) for name, each in frames.items()}
         near: dict[str, Tensor] | None = None
