@@ -127,14 +127,14 @@ def _judged(latents: Tensor, source: Source, judges: Mapping[str, Judge]) -> dic
     judged: dict[str, list[float]] = {}
     if not judges:
         return judged
-    frames = source.frames(latents)
+    frames = source.frames(latents.flatten(0, 1))
     with torch.no_grad():
-        for title, judge in judges.items():
-            verdict = judge(frames.flatten(0, 1))
-            if not isinstance(verdict, Tensor) or verdict.shape != (frames.shape[:2].numel(),):
+        for title, judge in judges.items():  # all get one tensor, so that they can share what they make of it
+            verdict = judge(frames)
+            if not isinstance(verdict, Tensor) or verdict.shape != frames.shape[:1]:
                 raise InputError(
-                    f"the judge {title!r} must return one number for each of {frames.shape[:2].numel()} "
-                    f"frames; got {describe(verdict)}."
+                    f"the judge {title!r} must return one number for each of {len(frames)} frames; got "
+                    f"{describe(verdict)}."
                 )
             judged[title] = verdict.reshape(len(latents), -1).mean(-1).tolist()
     return judged

@@ -8,25 +8,27 @@ numbers it was chosen by. Shipped models carry one in their card; `latentpath.re
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ._validate import describe
 from .errors import InputError
 from .index import CeilingIndex, PriorIndex, ProductIndex
 from .index.factors import factor_names
+from .index.lazy_index import LazyIndex
 from .ruler import Ruler
 
 __all__ = ["Recipe", "product_of_factors"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Recipe:
     r"""The recommended index and ruler of a generator; ``interpolate(..., method=recipe)`` uses them.
 
     Args:
-        index: the index that prices the latents, with its alpha.
+        index: the index that prices the latents, with its alpha; or a function without arguments that builds it, which
+            is called on first use.
         ruler: the `Ruler` that measures lengths.
         evidence: the procedure and the numbers that chose it, as plain data; may be empty.
 
@@ -44,15 +46,25 @@ class Recipe:
         density, alpha 0.98, mu 0.8
     """
 
-    index: PriorIndex
     ruler: Ruler
-    evidence: Mapping[str, Any] = field(default_factory=dict)
+    evidence: Mapping[str, Any]
+    _source: LazyIndex
 
-    def __post_init__(self) -> None:
-        if not isinstance(self.index, PriorIndex):
-            raise InputError(f"index must be an index with a prior, such as RealismIndex; got {describe(self.index)}.")
-        if not isinstance(self.ruler, Ruler):
-            raise InputError(f"ruler must be a latentpath.Ruler; got {describe(self.ruler)}.")
+    def __init__(
+        self,
+        index: PriorIndex | Callable[[], PriorIndex],
+        ruler: Ruler,
+        evidence: Mapping[str, Any] | None = None,
+    ) -> None:
+        if not isinstance(ruler, Ruler):
+            raise InputError(f"ruler must be a latentpath.Ruler; got {describe(ruler)}.")
+        for name, value in (("ruler", ruler), ("evidence", evidence or {}), ("_source", LazyIndex(index))):
+            object.__setattr__(self, name, value)
+
+    @property
+    def index(self) -> PriorIndex:
+        """The index that prices the latents, built on first use where a function was given."""
+        return self._source.get()
 
     def __str__(self) -> str:
         factors = " x ".join(factor_names(self.index))
@@ -75,8 +87,7 @@ class Recipe:
             InputError: a number out of its range.
         """
         index = self.index if alpha is None else self.index.with_alpha(alpha)
-        ruler = self.ruler if mu is None else replace(self.ruler, mu=mu)
-        return replace(self, index=index, ruler=ruler, evidence={})
+        return Recipe(index, self.ruler if mu is None else replace(self.ruler, mu=mu))
 
 
 def product_of_factors(factors: Sequence[PriorIndex], *, alpha: float, ceiling: float | None = None) -> PriorIndex:

@@ -4,8 +4,8 @@ r"""A recipe for a generator without judges: fit the factors, try candidates on 
    there is one (`latentpath.index.surrogate`).
 2. **Candidates.** Products of these factors, with and without a ceiling of one half, at several alpha and mu, are
    solved between pairs of samples of the prior, together with the straight line and the paper's method.
-3. **Critic.** `latentpath.critic` learns to tell samples from frames of the straight line and of the paper's method, and
-   judges the frames of all candidates, each pair by a network that saw other pairs only.
+3. **Critic.** `latentpath.critic` learns to tell samples from frames of the straight line and of the paper's method,
+   and judges the frames of all candidates, each pair by a network that saw other pairs only.
 4. **Choice.** Eligible are candidates whose directness is at most 1.3 on average, and whose frames cover at least nine
    tenths of the samples that the straight line's frames cover. Where ``data`` are given, candidates farther from the
    nearest real datum than the line, by two standard errors of the paired difference, are not eligible. Of those
@@ -348,7 +348,7 @@ def _judged(
     }
     evidence = {"settings": chosen.settings, "pairs": len(trial.start), "seed": trial.seed, **numbers}
     correlations = {name: factor.correlation for name, factor in factors.items()}
-    return Recommendation(replace(recipe, evidence=evidence), tuple(rows), correlations, len(trial.start))
+    return Recommendation(Recipe(recipe.index, recipe.ruler, evidence), tuple(rows), correlations, len(trial.start))
 
 
 def _frames(decode: Callable[[Tensor], Tensor], solved: _Solved) -> Tensor:

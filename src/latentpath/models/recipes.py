@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from .._io import write_json
-from ..errors import DataError, InputError, LatentPathError, MissingDataError
+from ..errors import DataError, InputError, MissingDataError
 from ..index import (
     CeilingIndex,
     DiscriminatorIndex,
@@ -62,18 +62,23 @@ def read_recipe(
         DISCRIMINATOR: lambda: _discriminator_index(prior, generator, discriminator),
     }
     try:
-        factors: list[PriorIndex] = [RealismIndex(prior)]
-        for name in entry["factors"]:
-            if name != DENSITY:
-                _check_hash(folder / surrogate_file(name), entry["sha256"][name])
-                factors.append(SurrogateIndex.load(folder / surrogate_file(name), prior, target=targets[name]))
-        index = product_of_factors(factors, alpha=entry["alpha"], ceiling=entry["ceiling"])
+        for name, digest in entry["sha256"].items():
+            _check_hash(folder / surrogate_file(name), digest)
+        files = {name: folder / surrogate_file(name) for name in entry["factors"] if name != DENSITY}
+        missing = files.keys() - entry["sha256"].keys()
         ruler = Ruler(entry["mu"], data_scale=entry["data_scale"], latent_scale=entry["latent_scale"])
-        return Recipe(index, ruler, entry.get("evidence", {}))
-    except MissingDataError:
-        raise
-    except (LatentPathError, KeyError, TypeError) as error:
+        ceiling, alpha = entry["ceiling"], entry["alpha"]
+    except (InputError, AttributeError, KeyError, TypeError) as error:
         raise DataError(f"the recipe in {folder / CARD_FILE} cannot be used: {error!r}") from error
+    if missing or not files.keys() <= targets.keys():
+        raise DataError(f"the recipe in {folder / CARD_FILE} has other factors than {', '.join(targets)}")
+
+    def build() -> PriorIndex:
+        factors: list[PriorIndex] = [RealismIndex(prior)]
+        factors += [SurrogateIndex.load(file, prior, target=targets[name]) for name, file in files.items()]
+        return product_of_factors(factors, alpha=alpha, ceiling=ceiling)
+
+    return Recipe(build, ruler, entry.get("evidence", {}))
 
 
 def _discriminator_index(
