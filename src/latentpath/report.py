@@ -27,7 +27,7 @@ __all__ = ["BASELINES", "LABELS", "OWN", "Judge", "Report", "Row"]
 BASELINES: Mapping[str, Callable[[Tensor, Tensor, int], Tensor]] = {"lerp": lerp, "slerp": slerp}
 """The baselines by name: ``(start, end, segments) -> (B, K+1, D)``."""
 
-LABELS = {"lerp": "straight line", "slerp": "slerp", "path": "path"}
+LABELS = {"lerp": "straight line", "slerp": "slerp", "paper": "the paper's", "path": "path"}
 """The labels of the rows of a report."""
 
 _ENDED = {

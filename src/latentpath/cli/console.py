@@ -91,7 +91,9 @@ def _watching(
         yield Watch(line, stop)
 
 
-def solving(console: Console, pairs: int, segments: int, first: float) -> AbstractContextManager[Watch[Progress]]:
+def solving(
+    console: Console, pairs: int, segments: int, first: float, title: str = "Solving"
+) -> AbstractContextManager[Watch[Progress]]:
     """A context with the `Watch` of a solve of ``pairs`` paths, whose lines have the mean energy ``first``."""
     levels = Multilevel.levels(segments)
 
@@ -106,7 +108,7 @@ def solving(console: Console, pairs: int, segments: int, first: float) -> Abstra
         share = ((level + 1) * pairs - now.running) / (pairs * len(levels))
         return level, share, f"{where}: {now.running} of {pairs} running, {energy}, {spent}"
 
-    return _watching(console, "Solving", "the straight lines", facts)
+    return _watching(console, title, "the straight lines", facts)
 
 
 def inverting(console: Console, images: int) -> AbstractContextManager[Watch[InversionProgress]]:

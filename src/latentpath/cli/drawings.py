@@ -11,7 +11,7 @@ from ..decoding import chords, decode
 from ..models import Model
 from ..models.sampling import draw
 from ..path import Path
-from ..report import LABELS, Report
+from ..report import LABELS, Report, Row
 from ..source import Source
 from ..viz import film, plots
 
@@ -20,11 +20,12 @@ _SHOWN, _FILM_FRAMES, _FILM_SECONDS, _PRIOR_SAMPLES = 3, 51, 8.0, 200_000
 
 @torch.no_grad()
 def drawings(
-    curves: Mapping[str, Tensor], path: Path, model: Model, report: Report
+    curves: Mapping[str, Tensor], path: Path, model: Model, report: Report, others: Mapping[str, Path]
 ) -> dict[str, Callable[[FilePath], object]]:
     """Functions that draw the pictures and the film, by the name of the file. The pairs shown are the first ones.
 
-    Frames are shown where they are pictures, and latents where they have two coordinates.
+    Frames are shown where they are pictures, and latents where they have two coordinates. ``others`` are the paths of
+    other methods among the curves.
     """
     source, shown = path.source, min(_SHOWN, len(path))
     assert source is not None
@@ -36,7 +37,9 @@ def drawings(
     frames = source.frames(path.latents[:1, :1])
     if frames.ndim == 5 and frames.shape[2] in (1, 3):  # grey or RGB pictures
         made["strips.png"] = lambda file: _draw_strips(few, source, model, report, which.capitalize(), file)
-        made["morph.gif"] = lambda file: _film(path[:shown], source, model, file)
+        made["morph.gif"] = lambda file: _film(
+            path[:shown], {name: other[:shown] for name, other in others.items()}, source, model, file
+        )
     if path.latents.shape[-1] > 1:
         title = f"{which.capitalize()} in the plane of their endpoints"
         made["plane.png"] = lambda file: plots.save(plots.plane(unbent, title=title), file)
@@ -65,17 +68,19 @@ def _draw_strips(
             {name: source.frames(latents) for name, latents in few.items()},
             every=every,
             value_range=model.value_range,
-            notes={LABELS[r.name]: _notes(r.cost, r.mean_ri) for r in report.rows},
+            notes={LABELS[row.name]: _notes(row) for row in report.rows},
             title=f"{which}, every {rank} of each curve",
         ),
         file,
     )
 
 
-def _film(few: Path, source: Source, model: Model, file: FilePath) -> None:
+def _film(few: Path, others: Mapping[str, Path], source: Source, model: Model, file: FilePath) -> None:
     path = replace(few, source=source)
     fps = (2 * _FILM_FRAMES - 2) / _FILM_SECONDS
-    film(path, file, seconds=_FILM_SECONDS, fps=fps, side_by_side=["lerp"], value_range=model.value_range)
+    line = {LABELS["lerp"]: replace(path, latents=path.baselines("lerp")["lerp"])}
+    beside = {**line, **{LABELS[name]: other for name, other in others.items()}}
+    film(path, file, seconds=_FILM_SECONDS, fps=fps, side_by_side=beside, value_range=model.value_range)
 
 
 def _draw_map(named: Mapping[str, Tensor], model: Model, shown: int, file: FilePath) -> None:
@@ -84,5 +89,9 @@ def _draw_map(named: Mapping[str, Tensor], model: Model, shown: int, file: FileP
     plots.save(plots.prior_map(samples, named, strong=shown, title="Over the prior"), file)
 
 
-def _notes(cost: list[float], mean_ri: list[float]) -> list[str]:
-    return [f"cost {c:.{int(c < 1000)}f}\nmean ri {r:.3f}" for c, r in zip(cost, mean_ri, strict=True)]
+def _notes(row: Row) -> list[str]:
+    """Returns the small print beside the strip of each pair."""
+    return [
+        f"cost {cost:.{int(cost < 1000)}f}\ndirectness {ratio:.2f}"
+        for cost, ratio in zip(row.cost, row.directness, strict=True)
+    ]

@@ -11,15 +11,15 @@ import typer
 from rich.console import Console
 
 from ..errors import InputError, require
-from ..index import RealismIndex
 from ..models import Model
 from ..models.sampling import as_taken, draw_pairs
 from ..value_range import ValueRange, checked_range
 from .console import console, one_line_errors
 from .endpoints import Ends, Pairs, from_file, from_seeds
 from .image_endpoints import from_images, sheet
+from .methods import Method, MethodName, Space, choose
 from .options import LatentDim, Prior, Threads, epilog, given, use_threads
-from .output import ENDPOINTS, list_files, staged
+from .output import ENDPOINTS, list_files, save_paths, staged
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ app = typer.Typer()
 
 
 Solver = Literal["multilevel", "lbfgs", "adam", "gradient_descent"]
-Space = Literal["data", "latent"]
 ModelName = Annotated[
     str, typer.Option(help="A shipped model ([bold]latentpath models[/bold]), or what latentpath.load takes.")
 ]
@@ -46,14 +45,30 @@ From = Annotated[
 To = Annotated[list[Path] | None, typer.Option("--to", help="A picture to end at.")]
 Out = Annotated[Path, typer.Option(help="Folder for the pictures, the paths and the report.")]
 Segments = Annotated[int, typer.Option(help="Segments of every curve.")]
-Alpha = Annotated[float, typer.Option(help="Scale of the realism index, in (0, 1].")]
+MethodOption = Annotated[
+    MethodName | None,
+    typer.Option(help="The model's recipe, or the paper's method; by default the recipe where the model has one."),
+]
+Mu = Annotated[
+    float | None,
+    typer.Option(help="Direct 0 ... 1 realistic: the weight of the latents in lengths, in place of the recipe's."),
+]
+Alpha = Annotated[
+    float | None,
+    typer.Option(help="Scale of the realism index, in (0, 1]; by default the recipe's, or 0.9."),
+]
+Polish = Annotated[bool, typer.Option("--polish", help="Solve on by the true index where the recipe's is a surrogate.")]
+Compare = Annotated[bool, typer.Option(help="Solve by the paper's method too, and show it beside the path.")]
 Tol = Annotated[float, typer.Option(help="Gain in cost that is not worth more work.")]
 SolverName = Annotated[Solver, typer.Option(help="How the energy is lowered.")]
-Embed = Annotated[Space, typer.Option(help="Space in which lengths are measured.")]
+Embed = Annotated[
+    Space | None,
+    typer.Option(help="Space in which lengths are measured, in place of the method's; --mu mixes both."),
+]
 Starts = Annotated[str | None, typer.Option(metavar="N|auto", help="Starts to search lower minima from.")]
 MaxEvaluations = Annotated[float | None, typer.Option(help="Path evaluations that each path may spend.")]
 MaxPoints = Annotated[int | None, typer.Option(help="Most points the generator gets in one call.")]
-Strict = Annotated[bool, typer.Option("--strict", help="Fail, after writing, unless all have converged.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Fail, after writing, unless all paths have converged.")]
 Ranges = Annotated[
     list[str] | None,
     typer.Option(
@@ -111,10 +126,14 @@ def interpolate(
     to: To = None,
     out: Out = Path("out/interpolate"),
     segments: Segments = 50,
-    alpha: Alpha = 0.9,
+    method: MethodOption = None,
+    mu: Mu = None,
+    alpha: Alpha = None,
+    embed: Embed = None,
+    polish: Polish = False,
+    compare: Compare = False,
     tol: Tol = 1e-3,
     solver: SolverName = "multilevel",
-    embed: Embed = "data",
     restarts: Starts = None,
     max_evaluations: MaxEvaluations = None,
     max_points: MaxPoints = None,
@@ -131,9 +150,9 @@ def interpolate(
 ) -> None:
     """Interpolate between latents of any model: of seeds, of the prior, from a file, or of pictures.
 
-    Solves all pairs in one batch, compares them with the straight line and slerp, and writes what the demo writes into
-    --out. Pictures are resized and cropped to what the model makes, and encoded or inverted; how near their latents
-    come is printed, written, and shown in endpoints.png.
+    Solves all pairs in one batch by the model's recommended recipe or the paper's method, compares the paths with the
+    straight line and slerp, and writes what the demo writes into --out. Pictures are resized and cropped to what the
+    model makes, and encoded or inverted; how near their latents come is printed, written, and shown in endpoints.png.
 
     Ctrl-C while it searches or solves stops that and goes on with the best so far; a second one leaves at once,
     with the paths where they are solved, and with nothing before that.
@@ -142,11 +161,12 @@ def interpolate(
     ends = Ends(tuple(seeds or ()), pairs, latents, tuple(from_ or ()), tuple(to or ()))
     made, stored = _value_ranges(tuple(value_range or ()), pictures=bool(from_ or to))
     loading = given(prior=prior, latent_dim=latent_dim)
-    space = "latent" if embed == "latent" else None
     limits = given(max_evaluations=max_evaluations, max_points=max_points, strict=strict or None)
-    solving = {"solver": solver, **given(embed=space, restarts=_restarts(restarts)), **limits}
+    solving = {"solver": solver, **given(restarts=_restarts(restarts)), **limits}
     images = given(search=search, starts=starts, steps=steps, penalty=penalty, crop=crop, picture_range=stored)
-    settings = Settings(model, loading, segments, alpha, tol, seed, solving, images, threads, device, pairs, made)
+    chosen: dict[str, Any] = {"method": method, "mu": mu, "embed": embed, "polish": polish, "compare": compare}
+    usual = (model, loading, segments, alpha, tol, seed, solving, images, threads, device, pairs, made)
+    settings = Settings(*usual, **chosen)
     if images and not ends.starts:
         names = ", ".join(f"--{'invert' if name == 'search' else name}" for name in images)
         raise InputError(f"{names} goes with pictures: give --from and --to, or leave it out")
@@ -184,22 +204,30 @@ def _restarts(text: str | None) -> int | str | None:
 def run(settings: Settings, ends: Ends, out: Path, console: Console, progress: Console) -> Found:
     """Finds the endpoints, solves, prints, and writes into ``out``."""
     from ..models import load
-    from .comparison import conclude, heading, no_generator, solve
+    from .comparison import conclude, no_generator, solve, solve_papers
+    from .comparison_table import heading
 
     use_threads(settings.threads)
     model = _moved(load(settings.model, **settings.loading), settings.device)
     if model.prior is None:
         raise no_generator(model)
-    RealismIndex(model.prior, alpha=settings.alpha)  # refuses an alpha before anything is read or inverted
+    # refuses an alpha, a mu or a method before anything is read or inverted
+    chosen = {name: getattr(settings, name) for name in ("method", "alpha", "mu", "embed", "polish")}
+    method = choose(model, **chosen)
     model = _ranged(model, settings.value_range, progress)
     with staged(out) as folder:
-        pairs = _endpoints(settings, ends, model, progress)
-        shared: dict[str, Any] = {name: getattr(settings, name) for name in ("segments", "alpha", "tol", "seed")}
-        console.print(heading(model.name, len(pairs.start), **shared))
-        found = solve(model, pairs.start, pairs.end, progress, **shared, **settings.solving)
+        pairs = _endpoints(settings, ends, model, method, progress)
+        shared: dict[str, Any] = {name: getattr(settings, name) for name in ("segments", "tol", "seed")}
+        console.print(heading(model.name, len(pairs.start), method=method, compare=settings.compare, **shared))
+        options = {**shared, **settings.solving, **({"polish": True} if settings.polish else {})}
+        found = solve(model, pairs.start, pairs.end, method, progress, **options)
+        failed = save_paths(found.path, folder)
+        if settings.compare:
+            found = solve_papers(found, model, progress, **options)
         drawn = ENDPOINTS if pairs.images is not None else ()
         pictures = {name: lambda file: sheet(pairs, model.value_range).save(file, optimize=True) for name in drawn}
-        conclude(found, model, asdict(settings), folder, console, progress, pictures, endpoints=pairs.about)
+        about = asdict(settings)
+        conclude(found, model, about, folder, console, progress, failed, pictures, endpoints=pairs.about)
         written = [file.name for file in folder.iterdir()]
     list_files(out, console, written)
     if found.failed is not None:
@@ -233,11 +261,11 @@ def _moved(model: Model, device: str | None) -> Model:
         raise InputError(f"--device {device} cannot be used here ({reason}): leave it out, or choose cpu") from error
 
 
-def _endpoints(settings: Settings, ends: Ends, model: Model, progress: Console) -> Pairs:
+def _endpoints(settings: Settings, ends: Ends, model: Model, method: Method, progress: Console) -> Pairs:
     assert model.prior is not None
     if ends.starts or ends.ends:
         more = {"seed": settings.seed, "max_points": settings.solving.get("max_points"), **settings.inverting}
-        return from_images(model, ends.starts, ends.ends, progress, alpha=settings.alpha, **more)
+        return from_images(model, ends.starts, ends.ends, progress, alpha=method.index.alpha, **more)
     if ends.seeds:
         pairs = from_seeds(model.prior, ends.seeds)
     elif ends.latents is not None:

@@ -18,13 +18,14 @@ from ..errors import InputError, WriteError
 from ..path import Path
 
 PATHS, REPORT, RESCUED = "paths.safetensors", "report.json", "latents.npy"
+PAPER_PATHS = "paper.safetensors"
 
 FILES = {  # the files of a run
-    "strips.png": "frames of the first pairs, row by row: straight line, slerp, path",
+    "strips.png": "frames of the first pairs, row by row: straight line, slerp, the paper's where compared, path",
     "profiles.png": "the realism index and the data-space step along the curves, over all pairs",
     "plane.png": "the first pairs in the plane of their endpoints (equation 4)",
     "map.png": "all pairs over the prior's density in the first two latent coordinates",
-    "morph.gif": "the first pairs as a film: straight line beside path",
+    "morph.gif": "the first pairs as a film: straight line, the paper's where compared, path",
     PATHS: "the solved paths, for latentpath.Path.load",
     REPORT: "every number for every pair, the settings, versions and the seed",
 }
@@ -32,7 +33,15 @@ FILES = {  # the files of a run
 ENDPOINTS = {"endpoints.png": "the images given, over what the model makes of them"}
 """The further file of a run whose endpoints were images."""
 
-_EVERY = {**ENDPOINTS, **FILES}
+COMPARED = {PAPER_PATHS: "the paths of the paper's method between the same endpoints"}
+"""The further file of a run that compares with the paper's method."""
+
+_EVERY = {
+    **ENDPOINTS,
+    **{name: what for name, what in FILES.items() if name != REPORT},
+    **COMPARED,
+    REPORT: FILES[REPORT],
+}
 
 
 def check_writable(out: FilePath, *, folder: bool) -> None:

@@ -23,8 +23,13 @@ from ...errors import InputError
 from ..files import whole
 
 _SETTINGS = threading.RLock()  # held while matplotlib's settings are changed: all threads of a process share them
-_COLOURS = {"straight line": "#009E73", "slerp": "#0072B2", "path": "#D55E00"}
-_DASHES: dict[str, Any] = {"straight line": (0, (5, 1.6)), "slerp": (0, (1.2, 1.2)), "path": "-"}
+_COLOURS = {"straight line": "#009E73", "slerp": "#0072B2", "the paper's": "#CC79A7", "path": "#D55E00"}
+_DASHES: dict[str, Any] = {
+    "straight line": (0, (5, 1.6)),
+    "slerp": (0, (1.2, 1.2)),
+    "the paper's": (0, (4, 1.5, 1, 1.5)),
+    "path": "-",
+}
 _OTHERS = ("#CC79A7", "#7A5C00", "#4D4D4D")
 INK, FAINT, _GRID = "#22272E", "#667080", "#E4E8ED"  # main text, small print, grid lines
 HALO = [Stroke(linewidth=2.5, foreground="white"), Normal()]
