@@ -35,7 +35,7 @@ class Config:
     """The settings of a reproduction."""
 
     pairs: int = 200  # pairs of each model of digits
-    face_pairs: int = 24  # pairs of each model of faces, whose frames cost some four times as much
+    face_pairs: int = 48  # pairs of each model of faces, whose frames cost some four times as much
     seed: int = 0  # seeds the endpoints, the judges and the resamples
     segments: int = 51  # ``K`` of every curve; 51 has the paper's 50 midpoints
     alpha: float = 0.9  # the scale of the index

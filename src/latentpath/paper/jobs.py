@@ -11,6 +11,7 @@ descent      the paper's setting: gradient descent on equation 3 from the straig
              nothing else, audited afterwards
 indices      the path by other indices than the density's
 apart        the distance of the decoded path from the decoded line, from the curves of the main job
+recommended  the path by the model's recommended recipe (`latentpath.paper.recipe_jobs`)
 ============ =================================================================================================
 
 A job takes the two sides of the pairs, ``(B, D)`` each, and a function that it tells the share that is done.
@@ -61,6 +62,8 @@ def expected_keys(job: str, config: Config, indices: Sequence[str] = ()) -> set[
             return keys(indices, solved)
         case "apart":
             return {"apart"}
+        case "recommended":
+            return {"latents", "length", "evaluations", "outcome"}
     return set(solved)
 
 

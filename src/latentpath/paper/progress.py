@@ -60,6 +60,7 @@ def job_weight(name: str, job: str, pairs: int, config: Config) -> float:
         "descent": config.descents / 40,
         "indices": 12.0,
         "apart": 0.1,
+        "recommended": 1.0,
         "judged": 0.7,
         "judged-indices": 0.2,
     }[job]
@@ -76,7 +77,9 @@ def total_weight(config: Config) -> float:
         "judged-indices": config.pairs,
     }
     weights = [
-        job_weight(name, job, config.pairs_of(name), config) for name in MODELS for job in ("main", "apart", "judged")
+        job_weight(name, job, config.pairs_of(name), config)
+        for name in MODELS
+        for job in ("main", "apart", "recommended", "judged")
     ]
     weights += [job_weight(name, job, count, config) for name in DIGITS for job, count in digit_jobs.items()]
     return sum(weights)

@@ -1,7 +1,9 @@
 """The whole reproduction: solves jobs, judges curves, tests claims, draws figures and writes the report."""
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,8 +31,9 @@ from .judges.evaluation import judge, stages
 from .judges.records import is_complete, record
 from .progress import JobProgress, job_weight, total_weight
 from .real_images import IMAGE_DEPENDENT_JOBS, RealImages, data_set_of, read_real_images
+from .recipe_jobs import recommended
 from .report.writer import Content, write
-from .results import KINDS, LINE, PATH, SHORTEST, SLERP, ModelResult
+from .results import KINDS, LINE, PATH, RECOMMENDED, SHORTEST, SLERP, ModelResult
 
 METRIC = "path, metric spacing"
 _DIGITS_AT_ONCE, _FACES_AT_ONCE = 8, 4  # pairs that are solved together
@@ -177,8 +180,10 @@ def reproduce(
     absent = [name for name in wanted if name not in installed]
     if absent:
         raise InputError(f"the model {absent[0]} is not here: install the package whole")
-    hashes = {name: read_json(WEIGHTS / name / CARD_FILE)["sha256"] for name in MODELS if name in installed}
-    cache = JobCache(out, {"latentpath": __version__, "plan": asdict(config), "models": hashes})
+    cards = {name: read_json(WEIGHTS / name / CARD_FILE) for name in MODELS if name in installed}
+    hashes = {name: card["sha256"] for name, card in cards.items()}
+    recipes = {name: _recipe_digest(card) for name, card in cards.items()}
+    cache = JobCache(out, {"latentpath": __version__, "plan": asdict(config), "models": hashes, "recipes": recipes})
     # Figures need images only where these are encoded.
     real = read_real_images(("mnist", "celeba") if not figures else ("celeba",) * (WAE in wanted), data)
     for why in real.missing.values():
@@ -197,12 +202,23 @@ def reproduce(
         return _figures_and_report(run, out, command)
 
 
+def _recipe_digest(card: Mapping[str, Any]) -> str:
+    """Returns what tells a model's recipe from others; empty without one."""
+    recipe = {key: value for key, value in (card.get("recipe") or {}).items() if key != "evidence"}
+    return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest() if recipe else ""
+
+
 def _figures_and_report(run: Reproduction, out: Path, command: str) -> list[Path]:
     config = run.config
     results = {name: run.solve(name) for name in MODELS}
     files = [file for number in FIGURES for file in draw(number, results, out / "figures")]
     extra: dict[str, dict[str, dict[str, Tensor]]] = {"apart": {}, "alpha": {}, "resolution": {}, "descent": {}}
     for name, result in results.items():
+        if run.models[name].recipe is not None:
+            by_recipe = partial(recommended, run.models[name], config=config)
+            results[name] = replace(
+                result, recommended=run.tensors("recommended", name, run.endpoints(name), by_recipe)
+            )
         sides = result.curves[LINE], result.curves[PATH]
         extra["apart"][name] = run.tensors("apart", name, sides, partial(jobs.apart, run.models[name]))
     other_indices: dict[str, dict[str, Any]] = {}
@@ -226,11 +242,12 @@ def _judged(run: Reproduction, name: str, result: ModelResult) -> dict[str, Any]
     def curves() -> dict[str, Tensor]:
         along = torch.linspace(0, run.config.segments, run.config.frames).round().long()
         even = {kind: run.even(name, result.curves[kind]) for kind in (LINE, SLERP, PATH)}
+        even |= {kind: run.even(name, result.recommended["latents"]) for kind in by_recipe}
         return even | {METRIC: result.curves[PATH][:, along], SHORTEST: run.even(name, result.curves[SHORTEST])}
 
-    return run.judged(
-        name, "judged", (LINE, SLERP, PATH, METRIC, SHORTEST), run.config.pairs_of(name), curves, own=True
-    )
+    by_recipe = (RECOMMENDED,) if result.recommended else ()
+    kinds = (LINE, SLERP, PATH, *by_recipe, METRIC, SHORTEST)
+    return run.judged(name, "judged", kinds, run.config.pairs_of(name), curves, own=True)
 
 
 def _other_indices(run: Reproduction, name: str, result: ModelResult) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from ..models import Model
 
 LINE, SLERP, PATH, SHORTEST = "straight line", "slerp", "path", "shortest"
 OWN = "own samples"  # of the model's prior: the fair ceiling of every judge, and no kind of curve
+RECOMMENDED = "recommended"  # by the model's recipe: beyond the paper, for the judges and the claims on methods
 KINDS = (LINE, SLERP, PATH, SHORTEST)  # of every pair; "shortest" is shortest in data space
 
 
@@ -28,3 +29,5 @@ class ModelResult:
     # by kind that was solved for, ``outcome``, ``evaluations``, ``tunnels`` and ``gap``, ``(B,)`` each, the last two of
     # equation 3 at ``K`` segments
     solves: dict[str, dict[str, Tensor]] = field(default_factory=dict)
+    # of the recommended recipe, ``latents``, ``length`` in the data, ``evaluations`` and ``outcome``; empty without one
+    recommended: dict[str, Tensor] = field(default_factory=dict)

@@ -20,9 +20,10 @@ from ..._words import listed
 from ..claims.sections import Section, counts
 from ..config import Config
 from ..figures.catalogue import FIGURES, caption
+from ..method_verdicts import method_verdicts
 from ..results import KINDS, PATH, SHORTEST, ModelResult
 from ..statistics import COVERAGE
-from . import judge_sentences, tables
+from . import judge_sentences, method_tables, tables
 from .findings import brief, summary
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def _environment() -> Environment:
 
 def _markdown(templates: Environment, content: Content) -> str:
     return templates.get_template("report.md.j2").render(
-        {**vars(judge_sentences), **vars(tables)},  # the functions that the template calls
+        {**vars(judge_sentences), **vars(tables), **vars(method_tables)},  # the functions that the template calls
         FIGURES=FIGURES,
         PATH=PATH,
         SHORTEST=SHORTEST,
@@ -137,6 +138,10 @@ def _numbers(content: Content) -> dict[str, Any]:
                 "remarks": list(section.remarks),
             }
             for section in content.sections
+        ],
+        "methods": [
+            {**asdict(each), "direct": each.direct.to_dict(), "frechet": each.frechet and each.frechet.to_dict()}
+            for each in method_verdicts(content.results, content.judges)
         ],
         "judges": dict(content.judges),
         "other_indices": dict(content.other_indices),
