@@ -65,6 +65,8 @@ def read_recipe(
         factors: list[PriorIndex] = [RealismIndex(prior)]
         for name in entry["factors"]:
             if name != DENSITY:
+                if name not in targets:
+                    raise DataError(f"{name!r} is not a factor that this version knows")
                 _check_hash(folder / surrogate_file(name), entry["sha256"][name])
                 factors.append(SurrogateIndex.load(folder / surrogate_file(name), prior, target=targets[name]))
         index = product_of_factors(factors, alpha=entry["alpha"], ceiling=entry["ceiling"])
@@ -105,12 +107,14 @@ def write_recipe(folder: str | Path, recipe: Recipe) -> None:
     folder = Path(folder)
     card = read_json(folder / CARD_FILE)
     factors = recipe.index.indices if isinstance(recipe.index, ProductIndex) else (recipe.index,)
-    ceilings = {factor.ceiling for factor in factors[1:] if isinstance(factor, CeilingIndex)}
+    ceilings = {factor.ceiling if isinstance(factor, CeilingIndex) else None for factor in factors[1:]}
     surrogates = {}
     for factor in factors[1:]:
         inner = factor.index if isinstance(factor, CeilingIndex) else factor
         if not isinstance(inner, SurrogateIndex) or inner.target_name not in SURROGATES:
             raise InputError(f"recipe must have surrogates of {' and '.join(SURROGATES)} as factors; got {inner!r}.")
+        if inner.target_name in surrogates:
+            raise InputError(f"recipe must have each factor once; got two of {inner.target_name}. Drop one of them.")
         surrogates[inner.target_name] = inner
     if not isinstance(factors[0], RealismIndex) or len(ceilings) > 1:
         raise InputError("recipe must have the density as its first factor, and one ceiling for all others.")
