@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from .._io import write_json
+from .._validate import real_number
 from ..errors import DataError, InputError, MissingDataError
 from ..index import (
     CeilingIndex,
@@ -62,16 +63,20 @@ def read_recipe(
         DISCRIMINATOR: lambda: _discriminator_index(prior, generator, discriminator),
     }
     try:
-        for name, digest in entry["sha256"].items():
-            _check_hash(folder / surrogate_file(name), digest)
-        files = {name: folder / surrogate_file(name) for name in entry["factors"] if name != DENSITY}
-        missing = files.keys() - entry["sha256"].keys()
+        names = [name for name in entry["factors"] if name != DENSITY]
+        unknown = [name for name in (*names, *entry["sha256"]) if name not in targets]
+        if unknown:  # before its name becomes a path
+            raise DataError(f"the recipe in {folder / CARD_FILE} has an unknown factor, {unknown[0]!r}")
+        files = {name: folder / surrogate_file(name) for name in names}
+        for name, file in files.items():
+            _check_hash(file, entry["sha256"][name])
         ruler = Ruler(entry["mu"], data_scale=entry["data_scale"], latent_scale=entry["latent_scale"])
-        ceiling, alpha = entry["ceiling"], entry["alpha"]
+        alpha = real_number("alpha", entry["alpha"], above=0, most=1)
+        ceiling = entry["ceiling"]
+        if ceiling is not None:
+            ceiling = real_number("ceiling", ceiling, above=0, most=1)
     except (InputError, AttributeError, KeyError, TypeError) as error:
         raise DataError(f"the recipe in {folder / CARD_FILE} cannot be used: {error!r}") from error
-    if missing or not files.keys() <= targets.keys():
-        raise DataError(f"the recipe in {folder / CARD_FILE} has other factors than {', '.join(targets)}")
 
     def build() -> PriorIndex:
         factors: list[PriorIndex] = [RealismIndex(prior)]
@@ -110,12 +115,14 @@ def write_recipe(folder: str | Path, recipe: Recipe) -> None:
     folder = Path(folder)
     card = read_json(folder / CARD_FILE)
     factors = recipe.index.indices if isinstance(recipe.index, ProductIndex) else (recipe.index,)
-    ceilings = {factor.ceiling for factor in factors[1:] if isinstance(factor, CeilingIndex)}
+    ceilings = {factor.ceiling if isinstance(factor, CeilingIndex) else None for factor in factors[1:]}
     surrogates = {}
     for factor in factors[1:]:
         inner = factor.index if isinstance(factor, CeilingIndex) else factor
         if not isinstance(inner, SurrogateIndex) or inner.target_name not in SURROGATES:
             raise InputError(f"recipe must have surrogates of {' and '.join(SURROGATES)} as factors; got {inner!r}.")
+        if inner.target_name in surrogates:
+            raise InputError(f"recipe must have each factor once; got two of {inner.target_name}. Drop one of them.")
         surrogates[inner.target_name] = inner
     if not isinstance(factors[0], RealismIndex) or len(ceilings) > 1:
         raise InputError("recipe must have the density as its first factor, and one ceiling for all others.")

@@ -49,9 +49,9 @@ def method_sentences(results: Mapping[str, ModelResult], records: Mapping[str, M
         if mine:
             kept = sum(each.keeps_the_promise for each in mine)
             sentences.append(
-                f"{_NAMES[method].capitalize()}: for {kept} of {counted(len(mine), 'model')} no judge of frames finds it "
-                f"worse than the straight line, at least two find it better, and its length is below {MAX_DIRECTNESS:g} "
-                "times the line's."
+                f"{_NAMES[method].capitalize()}: for {kept} of {counted(len(mine), 'model')} no judge of frames "
+                "finds it worse than the straight line, at least two find it better, and its length is below "
+                f"{MAX_DIRECTNESS:g} times the line's."
             )
     return sentences + _against(found)
 
