@@ -61,7 +61,7 @@ class Method:
 
     @property
     def options(self) -> dict[str, Any]:
-        """The options of `latentpath.interpolate` that choose the method, beside the prior or, without a recipe, the index."""
+        """The options of `latentpath.interpolate` beside the prior or, where there is no recipe, the index."""
         return {"method": self.recipe, "embed": self.embed}
 
     def summary(self) -> dict[str, Any]:
