@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,14 @@ from PIL import Image
 
 import latentpath as lp
 from latentpath.models.sampling import draw
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _small_manifold() -> Iterator[None]:
+    """Lets precision be decided by few samples, which cost less to draw."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("latentpath.cli.judges._REFERENCE", 50)
+        yield
 
 
 @pytest.fixture

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
 import torch
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
 import latentpath as lp
@@ -43,3 +46,17 @@ def auto_encoder() -> lp.Model:
     torch.manual_seed(0)
     network = WAE(latent_dim=3, width=4, size=28, channels=1).eval().requires_grad_(False)
     return as_model(network, lp.priors.standard_normal(3), "tiny-wae", {"value_range": [-1.0, 1.0]})
+
+
+class Interrupting(Console):
+    """A console outside a terminal that sends a Ctrl-C when a word is printed."""
+
+    def __init__(self, word: str, times: int = 1) -> None:
+        super().__init__(file=io.StringIO(), width=200)
+        self.word, self.times, self.text = word, times, ""
+
+    def print(self, *objects: Any, **how: Any) -> None:
+        self.text += " ".join(map(str, objects)) + "\n"
+        while self.times and self.word in self.text:
+            self.times -= 1
+            signal.raise_signal(signal.SIGINT)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import replace
 
 import torch
-from rich.console import Console
 
 import latentpath as lp
-from latentpath.cli.comparison import heading, table
+from latentpath.cli.comparison_table import heading, legend, table
+from latentpath.cli.judges import IN_WORDS
+from latentpath.cli.methods import Method
 from latentpath.report import Report, Row
 
 
@@ -34,8 +34,9 @@ def test_verdict_says_how_much_in_how_many_and_how_it_ended() -> None:
 
 
 def test_numbers_of_things_are_in_words() -> None:
-    assert heading("m", 1, 1, 0.9, 1e-3, 0).startswith("m: 1 pair, 1 segment, ")
-    assert heading("m", 16, 50, 0.9, 1e-3, 0).startswith("m: 16 pairs, 50 segments, ")
+    papers = Method("paper", lp.RealismIndex(lp.priors.standard_normal(2)))
+    assert heading("m", 1, 1, papers, 1e-3, 0, compare=True).startswith("m: 1 pair, 1 segment, ")
+    assert heading("m", 16, 50, papers, 1e-3, 0, compare=True).startswith("m: 16 pairs, 50 segments, ")
     start, prior = torch.zeros(1, 1, dtype=torch.float64), lp.priors.standard_normal(1, dtype=torch.float64)
     path = lp.interpolate(lambda z: z, prior, start, start + 1, segments=4)
     assert repr(path).startswith("Path(1 path of 4 segments in 1 dimension; ")
@@ -44,10 +45,15 @@ def test_numbers_of_things_are_in_words() -> None:
 
 
 def test_table_fits_a_terminal_of_80_columns() -> None:
-    rows = tuple(row(name, [6388.4], [0]) for name in ("lerp", "slerp", "path"))
-    rows = tuple(replace(each, judged={"confidence": [0.9]}) for each in rows)
-    console = Console(width=80, record=True, file=io.StringIO())
-    console.print(table(Report(rows, {}), {"lerp": 0.0, "slerp": 0.0, "path": 123.4}))
-    text = console.export_text()
-    assert "…" not in text
-    assert all(word in text for word in ("straight line", "lowest ri", "confidence", "seconds", "6388.40", "123.4"))
+    rows = tuple(row(name, [6388.4], [0]) for name in ("lerp", "slerp", "paper", "path"))
+    rows = tuple(replace(each, judged={name: [0.9] for name in IN_WORDS}) for each in rows)
+    report, own = Report(rows, {}), {name: [0.95] for name in IN_WORDS}
+    seconds = {"lerp": 0.0, "slerp": 0.0, "paper": 9.0, "path": 123.4}
+    narrow, wide = (table(report, seconds, own, width).plain.splitlines() for width in (80, 120))
+    assert max(map(len, narrow)) <= 80 < max(map(len, wide)) <= 100
+    words = {"straight line", "the paper's", "own samples", "directness", "precision", "seconds", "6388.40", "123.4"}
+    for lines in (narrow, wide):
+        assert all(word in "\n".join(lines) for word in words)
+    cells = next(line for line in wide if line.startswith("own samples"))
+    assert cells.split()[2:] == ["0.950"] * len(IN_WORDS)
+    assert all(word in legend(report, own) for word in IN_WORDS.values())

@@ -31,7 +31,7 @@ from latentpath.cli.settings import Settings
 from latentpath.models.sampling import draw_pairs
 
 SHIPPED = "mnist-dcgan-semicircle"
-TINY = ("--pairs", "2", "--segments", "8", "--tol", "0.2", "--seed", "3")
+TINY = ("--pairs", "2", "--segments", "8", "--tol", "0.2", "--seed", "3", "--no-compare")
 
 
 @pytest.fixture(autouse=True)
@@ -65,11 +65,13 @@ def test_demo_writes_every_file_and_nothing_else(finished: tuple[Result, Path]) 
 def test_demo_prints_the_table_the_verdict_and_the_folder(finished: tuple[Result, Path]) -> None:
     result, out = finished
     text = result.stdout
-    for column in ("cost", "mean ri", "lowest ri", "length", "confidence", "evals", "seconds"):
+    for column in ("cost", "mean ri", "directness", "confidence", "entropy", "precision", "evals", "seconds"):
         assert column in text
-    rows = [line.split() for line in text.splitlines() if re.match(r"(straight line|slerp|path) +[\d.]", line)]
-    assert [row[0] for row in rows] == ["straight", "slerp", "path"]
-    assert float(rows[2][1]) < float(rows[0][2])
+    rows = [
+        line.split() for line in text.splitlines() if re.match(r"(own samples|straight line|slerp|path) +[\d.]", line)
+    ]
+    assert [row[0] for row in rows] == ["own", "straight", "slerp", "path"]
+    assert float(rows[3][1]) < float(rows[1][2])
     assert "cheaper in 2 of 2 pairs" in text
     assert all(name in text for name in FILES)
     assert str(out) in text.splitlines()[-1]

@@ -1,8 +1,8 @@
 """The command ``latentpath``: a demo, interpolation, the shipped models, training, and the paper's experiments.
 
 One file a command; `options` has what several of them ask for, `console` their progress and errors, `settings`,
-`endpoints` and `image_endpoints` the input of a run that interpolates, `comparison`, `drawings` and `output` its
-result.
+`methods`, `endpoints` and `image_endpoints` the input of a run that interpolates, `comparison`, `comparison_table`,
+`judges`, `drawings` and `output` its result.
 """
 
 from typing import Annotated
