@@ -58,7 +58,11 @@ class Recipe:
     ) -> None:
         if not isinstance(ruler, Ruler):
             raise InputError(f"ruler must be a latentpath.Ruler; got {describe(ruler)}.")
-        for name, value in (("ruler", ruler), ("evidence", evidence or {}), ("_source", LazyIndex(index))):
+        for name, value in (
+            ("ruler", ruler),
+            ("evidence", evidence or {}),
+            ("_source", LazyIndex(index, name="index")),
+        ):
             object.__setattr__(self, name, value)
 
     @property

@@ -61,11 +61,7 @@ class Method:
 
     @property
     def options(self) -> dict[str, Any]:
-<<<<<<< HEAD
-        """The options of `latentpath.interpolate` that choose the method, beside its `arguments`."""
-=======
         """The options of `latentpath.interpolate` beside the prior or, where there is no recipe, the index."""
->>>>>>> e6dda43b5f4000e9c5688ab344b5377cf9d8b530
         return {"method": self.recipe, "embed": self.embed}
 
     def summary(self) -> dict[str, Any]:

@@ -16,20 +16,20 @@ class LazyIndex:
     Args:
         source: a `PriorIndex`, or a function that returns one.
         dim: the dimension ``D`` that the index must have; None for any.
+        name: of the argument, for messages.
 
     Raises:
         InputError: ``source`` is neither, or an index of another dimension.
     """
 
-    def __init__(self, source: PriorIndex | Callable[[], Any], dim: int | None = None) -> None:
-        self._source, self._dim, self._lock = source, dim, threading.Lock()
+    def __init__(self, source: PriorIndex | Callable[[], Any], dim: int | None = None, name: str = "target") -> None:
+        self._source, self._dim, self._name, self._lock = source, dim, name, threading.Lock()
         self._index: PriorIndex | None = None
         if isinstance(source, PriorIndex):
             self._index = self._checked(source)
         elif not callable(source) or isinstance(source, type):
             raise InputError(
-                "index must be an index with a prior, such as RealismIndex, or a function without arguments that "
-                f"builds it; got {describe(source)}."
+                f"{name} must be a PriorIndex, or a function without arguments that builds it; got {describe(source)}."
             )
 
     def get(self) -> PriorIndex:
@@ -47,10 +47,8 @@ class LazyIndex:
     def _checked(self, index: Any) -> PriorIndex:
         if not isinstance(index, PriorIndex) or self._dim not in (None, index.dim):
             got = f"one with dim={index.dim}" if isinstance(index, PriorIndex) else describe(index)
-            wanted = (
-                "an index with a prior" if self._dim is None else f"an index with dim={self._dim}, as the surrogate"
-            )
+            wanted = "an index with a prior" if self._dim is None else f"an index with dim={self._dim}"
             raise InputError(
-                f"index must be {wanted}; got {got}. Give the index itself, or a function that returns it."
+                f"{self._name} must be {wanted}; got {got}. Give the index itself, or a function that returns it."
             )
         return index
