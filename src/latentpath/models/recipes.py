@@ -66,7 +66,9 @@ def read_recipe(
         names = [name for name in entry["factors"] if name != DENSITY]
         unknown = [name for name in (*names, *entry["sha256"]) if name not in targets]
         if unknown:  # before its name becomes a path
-            raise DataError(f"the recipe in {folder / CARD_FILE} has an unknown factor, {unknown[0]!r}")
+            raise DataError(
+                f"the recipe in {folder / CARD_FILE} cannot be used: {unknown[0]!r} is not a factor that this version knows"
+            )
         files = {name: folder / surrogate_file(name) for name in names}
         for name, file in files.items():
             _check_hash(file, entry["sha256"][name])
