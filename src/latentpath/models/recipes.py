@@ -67,7 +67,8 @@ def read_recipe(
         unknown = [name for name in (*names, *entry["sha256"]) if name not in targets]
         if unknown:  # before its name becomes a path
             raise DataError(
-                f"the recipe in {folder / CARD_FILE} cannot be used: {unknown[0]!r} is not a factor that this version knows"
+                f"the recipe in {folder / CARD_FILE} cannot be used: "
+                f"{unknown[0]!r} is not a factor that this version knows"
             )
         files = {name: folder / surrogate_file(name) for name in names}
         for name, file in files.items():
