@@ -20,10 +20,9 @@ _HEADINGS = {"evaluations": "evals", SECOND: "second"}
 def heading(name: str, pairs: int, segments: int, method: Method, tol: float, seed: int, *, compare: bool) -> str:
     """The lines that a run begins with: the model and the numbers of the run, and the method in words."""
     run = f"{name}: {counted(pairs, 'pair')}, {counted(segments, 'segment')}, tol {tol:g}, seed {seed}"
-    ruler = "" if method.mu is None else " (mu: direct 0 ... 1 realistic)"
     beside = ", beside the paper's method" if compare and method.name != "paper" else ""
     kind = "Recommended" if method.name == "recommended" else "Method"
-    return f"{run}\n{kind}: {method}{ruler}{beside}"
+    return f"{run}\n{kind}: {method}{beside}"
 
 
 def table(report: Report, seconds: Mapping[str, float], own: Mapping[str, list[float]], width: int) -> Text:
@@ -69,8 +68,8 @@ def _styled(lines: Sequence[str], names: Sequence[str]) -> Text:
 def legend(report: Report, own: Mapping[str, list[float]]) -> str:
     """The meaning of the columns of the table."""
     pairs = len(report["path"].cost)
-    words = [f"{_HEADINGS.get(name, name)}: {IN_WORDS[name]}" for name in report["path"].judged]
-    judged = f" Judges of the frames: {'; '.join(words)}." if words else ""
+    words = [f"{_HEADINGS.get(name, name)} {IN_WORDS[name]}" for name in report["path"].judged]
+    judged = f"\nJudges of the frames: {'; '.join(words)}." if words else ""
     samples = f" {OWN.capitalize()}: as many as there are frames." if own else ""
     return (
         f"Means over {counted(pairs, 'pair')}. cost, mean ri: by the path's own index; directness: length in the data "

@@ -218,7 +218,8 @@ def run(settings: Settings, ends: Ends, out: Path, console: Console, progress: C
     with staged(out) as folder:
         pairs = _endpoints(settings, ends, model, method, progress)
         shared: dict[str, Any] = {name: getattr(settings, name) for name in ("segments", "tol", "seed")}
-        console.print(heading(model.name, len(pairs.start), method=method, compare=settings.compare, **shared))
+        words = heading(model.name, len(pairs.start), method=method, compare=settings.compare, **shared)
+        console.print(words, soft_wrap=True)
         options = {**shared, **settings.solving, **({"polish": True} if settings.polish else {})}
         found = solve(model, pairs.start, pairs.end, method, progress, **options)
         failed = save_paths(found.path, folder)

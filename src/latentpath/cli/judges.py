@@ -34,9 +34,9 @@ CONFIDENCE, ENTROPY, SECOND, PRECISION = "confidence", "entropy", "second confid
 
 IN_WORDS = {
     CONFIDENCE: "of the classifier",
-    ENTROPY: "of its probabilities, in nats, lower is better",
-    SECOND: "of a second classifier",
-    PRECISION: "share of frames among the model's own samples",
+    ENTROPY: "of its class probabilities in nats, lower is better",
+    SECOND: "classifier's confidence",
+    PRECISION: "as the share of frames among the model's own samples",
 }
 """The legend of each judge."""
 
