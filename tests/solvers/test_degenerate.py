@@ -103,9 +103,9 @@ def test_a_network_with_fewer_outputs_than_latents_comes_near_its_finer_solve() 
         for values in network.parameters():
             bound = values.shape[-1] ** -0.5 if values.ndim == 2 else 0.3
             values.uniform_(-bound, bound, generator=random)
-    start, end = torch.randn(2, 8, 8, generator=random, dtype=torch.float64)
+    start, end = torch.randn(2, 3, 8, generator=random, dtype=torch.float64)
     prior = standard_normal(8, dtype=torch.float64)
-    coarse, fine = (lp.interpolate(network, prior, start, end, segments=k) for k in (50, 300))
+    coarse, fine = (lp.interpolate(network, prior, start, end, segments=k) for k in (50, 150))
     assert all(outcome is lp.Outcome.CONVERGED for outcome in coarse.outcome)
     assert float((coarse.cost / fine.cost - 1).mean()) < 0.02
     plain = lp.interpolate(network, prior, start, end, solver=lp.solvers.LBFGS())

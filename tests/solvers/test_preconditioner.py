@@ -43,14 +43,14 @@ def test_preconditioner_is_the_gauss_newton_hessian_where_the_generator_turns() 
     assert torch.allclose(metric.jacobian_change[0, :, 0, 0], N / unit)
 
 
-@pytest.mark.parametrize("dim", [512, 4096])
+@pytest.mark.parametrize("dim", [512, 2048])
 def test_large_latents_run_without_a_full_metric(dim: int) -> None:
     torch.manual_seed(0)
     matrix = torch.randn(dim, 32) / dim**0.5
-    start, end = torch.randn(2, 2, dim)
-    path = lp.interpolate(lambda z: torch.tanh(z @ matrix), lp.priors.standard_normal(dim), start, end, segments=16)
+    start, end = torch.randn(2, 1, dim)
+    path = lp.interpolate(lambda z: torch.tanh(z @ matrix), lp.priors.standard_normal(dim), start, end, segments=6)
     line = lp.audit(
-        lp.lerp(start, end, 16), lambda z: torch.tanh(z @ matrix), lp.RealismIndex(lp.priors.standard_normal(dim))
+        lp.lerp(start, end, 6), lambda z: torch.tanh(z @ matrix), lp.RealismIndex(lp.priors.standard_normal(dim))
     )
     assert (path.cost < line.cost).all()
     assert all(outcome is lp.Outcome.CONVERGED for outcome in path.outcome)

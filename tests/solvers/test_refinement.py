@@ -29,7 +29,7 @@ def ridge(width: float, height: float, end: float) -> Callable[[Tensor], Tensor]
 START, END = tensor(-1.0, 0.3), tensor(1.0, 0.2)
 
 
-@pytest.mark.parametrize(("width", "height"), [(0.01, 50.0), (0.003, 150.0), (0.001, 500.0)])
+@pytest.mark.parametrize(("width", "height"), [(0.01, 50.0), (0.001, 500.0)])
 def test_a_thin_barrier_is_gone_around_and_not_jumped(width: float, height: float) -> None:
     """Equation 3 sees next to nothing of the barrier: its solution jumps it, at a cost that it does not know."""
     index = ridge(width, height, end=1.2)

@@ -75,7 +75,7 @@ def test_half_precision(dtype: torch.dtype, hidden_in_a_function: bool) -> None:
     assert "rounding" in repr(path)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(
     seed=st.integers(0, 1000),
     dim=st.integers(2, 6),
@@ -90,7 +90,7 @@ def test_the_printed_cost_is_the_true_one(
     start, end = ends(seed, dim, apart, pairs=2)
     if dtype == torch.float64:
         start, end = start.double(), end.double()
-    path = lp.interpolate(generator, standard_normal(dim, dtype=start.dtype), start, end, segments=20)
+    path = lp.interpolate(generator, standard_normal(dim, dtype=start.dtype), start, end, segments=12)
     assert torch.allclose(path.cost.double(), true_cost(path.latents, generator), rtol=0.05)
 
 
@@ -128,8 +128,7 @@ def test_the_precision_of_data_shows_in_their_values() -> None:
     assert bool(below_resolution(data.bfloat16().double(), size).all())
 
 
-@pytest.mark.parametrize("seed", [2, 5, 11])
-@pytest.mark.parametrize("dtype", HALF)
+@pytest.mark.parametrize(("seed", "dtype"), [(5, torch.float16), (11, torch.bfloat16)])
 def test_half_precision_is_never_worse_than_the_line(seed: int, dtype: torch.dtype) -> None:
     generator = network(seed, 6, 24, 96).to(dtype)
     for apart in (1.0, 1e-2, 1e-4):
