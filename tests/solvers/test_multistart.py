@@ -130,7 +130,7 @@ def test_auto_finds_what_any_number_of_starts_finds_on_a_decoder_of_variances(se
     assert found["auto"] <= min(found.values()) * (1 + 1e-6)
 
 
-@settings(max_examples=6)
+@settings(max_examples=3)
 @given(seed=st.integers(0, 10_000), kind=st.sampled_from(["decoder", "mixture", "normal"]))
 def test_more_starts_never_find_less_and_auto_finds_as_much_as_any(seed: int, kind: str) -> None:
     random = torch.Generator().manual_seed(seed)
@@ -287,7 +287,7 @@ def test_the_budget_bounds_everything(budget: int) -> None:
     assert float(path.cost) <= float(single.cost)
 
 
-@pytest.mark.parametrize("starts", [6, 8, 16, 32])
+@pytest.mark.parametrize("starts", [6, 16])
 def test_a_minimum_that_crosses_a_wall_when_refined_gives_way_to_the_next(starts: int) -> None:
     def slit(z: Tensor) -> Tensor:  # open above 0.3
         return torch.where(((z[..., 0] - 0.313).abs() < 0.1) & (z[..., 1] < 0.3), -torch.inf, -1.0)
