@@ -43,3 +43,10 @@ def pictures(tmp_path: Path) -> tuple[Path, Path]:
     for file, image in zip(files, made, strict=True):
         Image.fromarray(((image[0] + 1) * 127.5).round().to(torch.uint8).numpy()).save(file)
     return files
+
+
+@pytest.fixture(autouse=True)
+def few_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Judges and true indices of few samples: these tests are about the command."""
+    monkeypatch.setattr("latentpath.cli.judges._REFERENCE", 50)
+    monkeypatch.setattr("latentpath.models.recipes.SAMPLES", 20)

@@ -28,7 +28,8 @@ def test_a_program_gets_the_path_that_the_library_finds(server: Server, tmp_path
     from latentpath.models.sampling import draw
 
     ends = [draw(model.prior, 1, torch.Generator().manual_seed(seed))[0] for seed in (1, 2)]
-    same = lp.interpolate(model.generator, model.prior, *ends, segments=20, max_evaluations=200)
+    same = lp.interpolate(model, *ends, segments=20, max_evaluations=200)
+    assert facts["settings"]["method"] == "recommended"
     torch.testing.assert_close(lp.Path.load(saved).latents, same.latents, rtol=1e-4, atol=1e-4)
     assert facts["outcomes"] == {"converged": 1}
     assert frames_of(Path(film)) == 20
@@ -46,6 +47,8 @@ def test_a_program_is_told_what_is_wrong(server: Server) -> None:
         ({"seeds": "1"}, "two or more"),
         ({"seeds": "1,-2"}, "two or more"),
         ({"alpha": 0}, "alpha must be"),
+        ({"mu": 2}, "realistic must be"),
+        ({"method": "magic"}, "method must be"),
         ({"segments": 10**9}, "segments must be"),
         ({"solver": "__import__('os')"}, "solver must be"),
         ({"loop": "for ever"}, "loop must be"),

@@ -16,6 +16,7 @@ from latentpath.errors import GeneratorError, InputError, LatentPathError
 from latentpath.web import views
 from latentpath.web.choices import LIMITS, Choices
 from latentpath.web.sessions import SAMPLES, Keyframe, Session
+from latentpath.web.methods import in_code
 from latentpath.web.solving import Glimpse, Solved, solve
 from latentpath.web.studio import MOST_KEYFRAMES, Studio, shipped
 
@@ -188,7 +189,7 @@ def test_what_changes_while_a_path_is_found_does_not_change_its_lines(studio: St
     *_, last = steps
     assert isinstance(last, Solved)
     assert [keyframe.sample for keyframe in last.keyframes] == [0, 1]
-    assert "samples[[0, 1]]" in views.code(session.model, last.keyframes, Choices(segments=20))
+    assert "samples[[0, 1]]" in views.code(session.model, last.keyframes, Choices(segments=20), "alpha=0.9")
 
 
 def test_an_error_of_the_solve_comes_to_the_visitor(studio: Studio, session: Session) -> None:
@@ -198,23 +199,30 @@ def test_an_error_of_the_solve_comes_to_the_visitor(studio: Studio, session: Ses
     assert session.busy.acquire(blocking=False)
 
 
-@pytest.mark.parametrize("closed", [False, True])
-@pytest.mark.parametrize("moved", [False, True])
+@pytest.mark.parametrize(("closed", "moved", "method"), [(False, False, "recommended"), (True, True, "paper")])
 def test_the_lines_of_python_make_the_same_path(
-    studio: Studio, session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, closed: bool, moved: bool
+    studio: Studio,
+    session: Session,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    closed: bool,
+    moved: bool,
+    method: str,
 ) -> None:
     if closed:
         studio.pick(session, 4)
     if moved:
         x, y = session.keyframes[0].latent[:2].tolist()
         studio.move(session, 0, x + 0.1, y)
-    choices = Choices(segments=10, closed=closed, rounded=closed, alpha=0.8, tol=0.01, seconds=1, fps=10)
+    film = {"seconds": 1, "fps": 10}
+    choices = Choices(method, mu=0.4, segments=10, closed=closed, rounded=closed, alpha=0.8, tol=0.01, **film)
     *_, last = solve(studio, session, choices)
     assert isinstance(last, Solved)
     monkeypatch.chdir(tmp_path)
     last.path.save("path.safetensors")
-    lines = views.code(session.model, last.keyframes, choices)
+    lines = views.code(session.model, last.keyframes, choices, in_code(choices, studio.model(DIGITS)))
     assert ("draw(" in lines) is not moved
+    assert last.path.settings["method"] == method
     names: dict[str, object] = {}
     exec(compile(lines, "snippet", "exec"), names)
     torch.testing.assert_close(names["path"].latents, last.path.latents)  # type: ignore[attr-defined]

@@ -21,7 +21,7 @@ import torch
 from ..errors import InputError
 from ..models.sampling import draw
 from . import views
-from .choices import FIELDS, LIMITS, LOOPS, SOLVERS, SPACINGS, Choices, text_of
+from .choices import FIELDS, LIMITS, LOOPS, METHODS, SOLVERS, SPACINGS, Choices, text_of
 from .events import reporting_errors
 from .memory import trim
 from .sessions import Keyframe
@@ -72,6 +72,7 @@ def offer(studio: Studio) -> None:
     with gr.Row(visible=False):
         limits = {name: gr.Number(limit.default, label=name) for name, limit in LIMITS.items()}
         others: dict[str, Any] = {
+            "method": gr.Textbox(usual.method, label="method", info=", ".join(METHODS)),
             "spacing": gr.Textbox(usual.spacing, label="spacing", info=", ".join(SPACINGS)),
             "solver": gr.Textbox(usual.solver, label="solver", info=", ".join(SOLVERS)),
             "loop": gr.Textbox(usual.loop, label="loop", info=", ".join(LOOPS)),

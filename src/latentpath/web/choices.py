@@ -9,11 +9,24 @@ from typing import Any
 from ..errors import InputError
 from ..interpolate import SOLVERS as KNOWN
 
-__all__ = ["FIELDS", "LIMITS", "LOOPS", "SOLVERS", "SPACINGS", "Choices", "Limit", "text_of"]
+__all__ = [
+    "FIELDS",
+    "LIMITS",
+    "LOOPS",
+    "METHODS",
+    "PAPER",
+    "RECOMMENDED",
+    "SOLVERS",
+    "SPACINGS",
+    "Choices",
+    "Limit",
+    "text_of",
+]
 
 SOLVERS = tuple(KNOWN)
 SPACINGS = ("data", "metric", "latent")
 LOOPS = ("bounce", "repeat", "once")
+RECOMMENDED, PAPER = METHODS = ("recommended", "paper")
 
 
 @dataclass(frozen=True)
@@ -53,6 +66,7 @@ class Limit:
 
 LIMITS = {
     "alpha": Limit("alpha", 0.01, 1, 0.9, step=0.01),
+    "mu": Limit("direct ... realistic", 0, 1, 0.5, step=0.05),
     "segments": Limit("segments", 10, 120, 50, whole=True),
     "restarts": Limit("restarts", 1, 16, 1, whole=True),
     "seed": Limit("seed", 0, 2**31 - 1, 0, whole=True),
@@ -71,6 +85,8 @@ class Choices:
     """The settings of a solve and of its views; `of` validates them.
 
     Attributes:
+        method: "recommended", where the model has a recipe, or "paper".
+        mu: the weight of the latents in lengths, by the recommended method.
         alpha: the scale of the index.
         segments: the segments of each leg.
         spacing: the spacing of frames.
@@ -88,6 +104,8 @@ class Choices:
         shown: the frames of a strip.
     """
 
+    method: str = RECOMMENDED
+    mu: float = LIMITS["mu"].default
     alpha: float = LIMITS["alpha"].default
     segments: int = int(LIMITS["segments"].default)
     spacing: str = "data"
@@ -115,7 +133,7 @@ class Choices:
         for name, limit in LIMITS.items():
             if name in found:
                 found[name] = limit.check(found[name])
-        for name, known in (("spacing", SPACINGS), ("solver", SOLVERS), ("loop", LOOPS)):
+        for name, known in (("method", METHODS), ("spacing", SPACINGS), ("solver", SOLVERS), ("loop", LOOPS)):
             if found.get(name, known[0]) not in known:
                 raise InputError(f"{name} must be one of {', '.join(known)}; got {text_of(found[name])}.")
         for name in ("closed", "rounded"):
@@ -133,9 +151,12 @@ class Choices:
         return keyframes > 2 or self.closed
 
     def options(self, keyframes: int) -> dict[str, Any]:
-        """Returns the arguments of `interpolate`, or of `interpolate_through` for several legs, without defaults."""
+        """Returns the arguments of `interpolate`, or of `interpolate_through` for several legs, without defaults.
+
+        Those of the method are in `methods`.
+        """
         usual = Choices()
-        found: dict[str, Any] = {"segments": self.segments, "alpha": self.alpha}
+        found: dict[str, Any] = {"segments": self.segments}
         found |= {
             name: getattr(self, name) for name in ("solver", "tol") if getattr(self, name) != getattr(usual, name)
         }

@@ -16,8 +16,9 @@ import gradio as gr
 from ..errors import LatentPathError
 from ..models import Model
 from . import views
-from .choices import Choices
+from .choices import RECOMMENDED, Choices
 from .memory import trim
+from .methods import in_code, in_words
 from .sessions import Session
 from .solving import Solved, solve
 from .studio import Studio
@@ -152,14 +153,21 @@ class Events:
     def begin(self, request: gr.Request) -> tuple[Any, ...]:
         """Opens the page."""
         session = self.session(request)
-        return session.model, session.seed, *self.everything(session)
+        return session.model, session.seed, *self.everything(session), *self.method(session)
 
     @reporting_errors
     def choose_model(self, name: str, request: gr.Request) -> tuple[Any, ...]:
         """Chooses a model."""
         session = self.session(request)
         self.studio.choose_model(session, name)
-        return self.everything(session)
+        return *self.everything(session), *self.method(session)
+
+    def method(self, session: Session) -> tuple[Any, Any]:
+        """Returns the choice of the method, and the slider at the mu of the model's recipe."""
+        recipe = self.studio.model(session.model).recipe
+        if recipe is None:
+            return gr.Radio(visible=False), gr.Slider(visible=False)
+        return gr.Radio(visible=True, value=RECOMMENDED), gr.Slider(visible=True, value=recipe.mu)
 
     @reporting_errors
     def reseed(self, seed: float, request: gr.Request) -> Any:
@@ -251,8 +259,8 @@ class Events:
         strip_file, path_file = self.file(session, "strips.png"), self.file(session, "path.safetensors")
         views.strips(path, model, choices, strip_file)
         path.save(path_file)
-        words = views.numbers(path, choices, found.seconds, found.stopped)
-        lines = views.code(session.model, found.keyframes, choices)
+        words = views.numbers(path, choices, found.seconds, found.stopped, in_words(choices, model))
+        lines = views.code(session.model, found.keyframes, choices, in_code(choices, model))
         yield words, str(strip_file), *([nothing] * 3), lines, nothing, nothing
         profile_file, plane_file = self.file(session, "profiles.png"), self.file(session, "plane.png")
         flat = not choices.has_legs(len(found.keyframes)) and path.latents.shape[-1] > 1

@@ -8,8 +8,9 @@ from typing import Any
 import gradio as gr
 
 from .api import offer
-from .choices import FIELDS, LIMITS, LOOPS, SOLVERS, SPACINGS, Choices
+from .choices import FIELDS, LIMITS, LOOPS, RECOMMENDED, SOLVERS, SPACINGS, Choices
 from .events import Events
+from .methods import LABELS as METHOD_LABELS
 from .studio import MOST_KEYFRAMES, Studio
 from .uploads import MOST_BYTES
 
@@ -138,7 +139,15 @@ def _settings() -> _Components:
     """Builds the controls of the solve, of the film and of the strips; by the names of `Choices`."""
     usual = Choices()
     spacing = "Where frames lie evenly: data is even to the eye."
+    mu = "How much of a path's length is measured in the latents: 0 is the shortest way in the picture."
     parts: _Components = {
+        "method": gr.Radio(
+            [(label, name) for name, label in METHOD_LABELS.items()],
+            value=usual.method,
+            label="Method",
+            elem_id="method",
+        ),
+        "mu": _slider("mu", "Direct ... realistic", mu),
         "alpha": _slider("alpha", "alpha", "How much plain length matters: small values make the shortest path."),
         "segments": _slider("segments", "Segments", "Points of the path, for each leg."),
         "spacing": gr.Radio(SPACINGS, value=usual.spacing, label="Spacing", info=spacing),
@@ -221,9 +230,11 @@ def _connect(page: Any, events: Events, parts: _Components, selection: list[Any]
 
     model, seed, samples = (parts[name] for name in ("model", "seed", "samples"))
     many = {**_QUICK, "trigger_mode": "multiple"}  # every click counts
-    drawn(page.load(events.begin, None, [model, seed, samples, *selection], **_QUICK))
+    method = [parts["method"], parts["mu"]]
+    drawn(page.load(events.begin, None, [model, seed, samples, *selection, *method], **_QUICK))
     page.unload(events.leave)
-    drawn(model.input(events.choose_model, model, [samples, *selection], **_QUICK))
+    drawn(model.input(events.choose_model, model, [samples, *selection, *method], **_QUICK))
+    parts["method"].change(lambda name: gr.Slider(visible=name == RECOMMENDED), parts["method"], parts["mu"], **_QUICK)
     reseeded = parts["other"].click(lambda seed: (seed or 0) + 1, seed, seed, **_QUICK)
     reseeded.then(events.reseed, seed, samples, **_QUICK)
     seed.submit(events.reseed, seed, samples, **_QUICK)

@@ -16,6 +16,7 @@ from ..keyframes import interpolate_through
 from ..path import Path
 from ..solvers import Progress
 from .choices import Choices
+from .methods import solve_options
 from .sessions import Keyframe, Session
 from .studio import Studio
 
@@ -92,7 +93,7 @@ def _solve(studio: Studio, session: Session, choices: Choices, chosen: list[Keyf
     prior = model.prior
     has_legs = choices.has_legs(len(chosen))
     legs = len(keyframes) - 1 + choices.closed
-    options = choices.options(len(chosen))
+    options = choices.options(len(chosen)) | solve_options(choices, model)
     watch, stop, began = _Watch(), threading.Event(), time.monotonic()
 
     def callback(now: Progress) -> bool:

@@ -123,10 +123,10 @@ def plane(path: Curve, file: Path) -> None:
     plots.save(plots.plane(curves), file)
 
 
-def numbers(path: Curve, choices: Choices, seconds: float, stopped: bool) -> str:
-    """Returns the table of all three curves and the verdict in words as HTML."""
+def numbers(path: Curve, choices: Choices, seconds: float, stopped: bool, method: str = "") -> str:
+    """Returns the table of all three curves and the verdict in words, after the method's, as HTML."""
     report = path.report(_BASELINES)
-    head = ("", "cost", "mean ri", "lowest ri", "length", "evaluations")
+    head = ("", "cost", "mean ri", "lowest ri", "length", "directness", "evaluations")
     rows = []
     for row in report.rows:
         means = row.means()
@@ -136,12 +136,13 @@ def numbers(path: Curve, choices: Choices, seconds: float, stopped: bool) -> str
             f"{means['mean ri']:.3f}",
             f"{means['lowest ri']:.2g}",
             f"{means['length']:.1f}",
+            f"{means['directness']:.2f}",
             f"{means['evaluations']:.0f}" if row.name == "path" else "0",
         )
         rows.append(
             "<tr><th scope='row'>" + cells[0] + "</th>" + "".join(f"<td>{cell}</td>" for cell in cells[1:]) + "</tr>"
         )
-    words = f"{report.verdict(choices.tol, stopped)} It took {seconds:.1f} s."
+    words = f"{method} {report.verdict(choices.tol, stopped)} It took {seconds:.1f} s.".strip()
     smoothed = path.settings.get("smoothed")
     if smoothed:
         before, after = max(smoothed["before"][0], default=0.0), max(smoothed["after"][0], default=0.0)
@@ -197,10 +198,11 @@ def _sparkline(energies: tuple[float, ...]) -> str:
     )
 
 
-def code(model: str, keyframes: list[Keyframe], choices: Choices) -> str:
-    """Returns the Python code for the path of a model through keyframes."""
+def code(model: str, keyframes: list[Keyframe], choices: Choices, method: str) -> str:
+    """Returns the Python code for the path of a model through keyframes; ``method`` is that of `methods.in_code`."""
     has_legs = choices.has_legs(len(keyframes))
     options = "".join(f", {name}={value!r}" for name, value in choices.options(len(keyframes)).items())
+    options = f", {method}{options}"
     lines = ["import torch", "", "import latentpath as lp", "", f"model = lp.load({model!r})"]
     seeds = {keyframe.seed for keyframe in keyframes}
     if None not in seeds and len(seeds) == 1:
