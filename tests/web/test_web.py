@@ -15,8 +15,8 @@ import latentpath as lp
 from latentpath.errors import GeneratorError, InputError, LatentPathError
 from latentpath.web import views
 from latentpath.web.choices import LIMITS, Choices
-from latentpath.web.sessions import SAMPLES, Keyframe, Session
 from latentpath.web.methods import in_code
+from latentpath.web.sessions import SAMPLES, Keyframe, Session
 from latentpath.web.solving import Glimpse, Solved, solve
 from latentpath.web.studio import MOST_KEYFRAMES, Studio, shipped
 
@@ -146,7 +146,7 @@ def test_what_is_seen_on_the_way_is_an_energy_that_falls_and_then_the_path(studi
     assert all(isinstance(each, Glimpse) for each in seen)
     model = studio.model(DIGITS)
     ends = [keyframe.latent for keyframe in session.keyframes]
-    same = lp.interpolate(model.generator, model.prior, *ends, segments=20, max_evaluations=200)
+    same = lp.interpolate(model, *ends, segments=20, max_evaluations=200)
     torch.testing.assert_close(last.path.latents, same.latents)
     assert "energy" in views.glimpse(seen[-1], model) or seen[-1].latents is None
 
