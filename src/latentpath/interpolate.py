@@ -19,7 +19,7 @@ from .curves import lerp
 from .decoding import Embed, Generator
 from .errors import InputError, SolveError
 from .index import PriorIndex
-from .index.factors import has_surrogates, with_targets
+from .index.factors import with_targets
 from .interpolate_arguments import (
     GenerativeModel,
     check_endpoints,
@@ -47,6 +47,7 @@ from .solvers import (
     solve_audited,
     solve_bounded,
 )
+from .solvers.protocol import Listener
 from .source import Source
 
 __all__ = ["check_options", "insist", "interpolate"]
@@ -110,7 +111,8 @@ def interpolate(
             callable from the generator's output to features, or a `Ruler`, which mixes data and latents.
         method: ``"recommended"`` for the model's recipe, the default where it has one; ``"paper"`` for the paper's
             density and length in the data, the default otherwise; or a `Recipe` (see `latentpath.method`).
-        polish: True solves on by the true index where the recipe's is a surrogate (see `latentpath.index.surrogate`).
+        polish: True solves on by the true index where the index is a surrogate (see `latentpath.index.surrogate`), with
+            as many evaluations again; after a stop by the ``callback`` it does not.
         solver: a solver of `latentpath.solvers`, or the name of one: ``"multilevel"`` (L-BFGS from
             coarse to fine, the default), ``"lbfgs"``, ``"adam"``, ``"gradient_descent"`` (the paper's).
         tol: the relative gain in cost below which a solve ends: a path has converged when its predicted gain stays
@@ -169,9 +171,10 @@ def interpolate(
         ruler = scaled_embed(problem.embed, problem.generator, problem.index, start, size)
         source, line = Source(problem.generator, problem.index, ruler, size), lerp(start, end, segments)
         watch = _reporting(report, callback)
+        true = with_targets(problem.index) if polish and isinstance(problem.index, PriorIndex) else problem.index
         path = _solved(source, line, chosen, plan, max_evaluations, watch)
-        if polish and has_surrogates(problem.index):
-            path = _polished(path, chosen, max_evaluations, watch)
+        if true is not problem.index and not watch.stopped:
+            path = _polished(path, replace(source, index=true), chosen, max_evaluations, watch)
         path.settings["method"] = problem.method
     if strict:
         insist(path)
@@ -228,19 +231,19 @@ def _solved(
     )
 
 
-def _polished(path: Path, solver: Solver[Any], max_evaluations: float | None, callback: Callback) -> Path:
-    """Solves on from the path by the true index in place of its surrogates; evaluations are those of both."""
-    assert path.source is not None
-    assert isinstance(path.source.index, PriorIndex)
-    source = replace(path.source, index=with_targets(path.source.index))
+def _polished(
+    path: Path, source: Source, solver: Solver[Any], max_evaluations: float | None, callback: Callback
+) -> Path:
+    """Solves on from the path by the true index of ``source``; evaluations are those of both solves."""
     polisher = LBFGS(getattr(solver, "tol", _TOL))
     found = _solved(source, path.latents, polisher, Restarts.of(None, None), max_evaluations, callback)
     settings = {**path.settings, "polished": True}
-    return replace(found, evaluations=path.evaluations + found.evaluations, settings=settings)
+    evaluations = path.evaluations + found.evaluations
+    return replace(found, evaluations=evaluations, settings=settings, multistart=path.multistart)
 
 
-def _reporting(report: Report, callback: Callback | None) -> Callback:
-    """Returns a callback that reports to a progress bar, and then calls the user's."""
+def _reporting(report: Report, callback: Callback | None) -> Listener:
+    """Returns a listener that reports to a progress bar, and then calls the user's callback."""
 
     def reporting(now: Progress) -> bool | None:
         paths = f"{now.phase}: {now.running} of {counted(len(now.energy), 'path')} running"
@@ -248,7 +251,7 @@ def _reporting(report: Report, callback: Callback | None) -> Callback:
         report(None, f"{paths} on {counted(segments, 'segment')}, {counted(evaluations, 'evaluation')}")
         return None if callback is None else callback(now)
 
-    return reporting
+    return Listener(reporting)
 
 
 def check_options(

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import math
+import pickle
+import threading
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +23,11 @@ import latentpath as lp
 from latentpath.errors import DataError, InputError, MissingDataError
 from latentpath.index import RealismIndex, ScoreIndex, SurrogateIndex
 from latentpath.index.rank_correlation import rank_correlation
-from latentpath.index.surrogate import fitting_latents
+from latentpath.index.surrogate import SurrogateFit, fitting_latents
 from latentpath.index.surrogate_check import compare_surrogate
 from latentpath.index.surrogate_network import SurrogateNetwork
 from latentpath.priors import standard_normal
+from surrogate_examples import random_network
 
 PRIOR = standard_normal(2)
 
@@ -71,6 +77,12 @@ def test_a_seed_fixes_everything_and_the_global_state_stays(true: ScoreIndex) ->
     assert torch.equal(one(z), two(z))
     assert one.correlation == two.correlation
     assert not torch.equal(one(z), other(z))
+
+
+def test_the_correlation_of_a_network_without_one_survives_a_file(fast: SurrogateIndex, tmp_path: Path) -> None:
+    fit = SurrogateFit(random_network(2), float("nan"), fast.fitted)
+    SurrogateIndex(PRIOR, fit=fit, samples=100).save(tmp_path / "x.safetensors")
+    assert math.isnan(SurrogateIndex.load(tmp_path / "x.safetensors", PRIOR).correlation)
 
 
 def test_a_third_of_the_latents_is_spread_and_a_third_lies_between_samples() -> None:
@@ -194,6 +206,34 @@ def test_a_target_that_fails_is_tried_again(fast: SurrogateIndex, true: ScoreInd
     assert lazy.target is true
 
 
+def test_copies_share_no_lock_and_keep_the_target(fast: SurrogateIndex, true: ScoreIndex) -> None:
+    z = drawn(5)
+    lazy = copy.deepcopy(fast.with_target(lambda: true))
+    assert lazy.target is true
+    assert torch.equal(lazy.log(z), fast.log(z))
+    known = copy.deepcopy(lp.Recipe(RealismIndex(PRIOR), lp.Ruler(0.5)))
+    assert torch.equal(known.index.log(z), RealismIndex(PRIOR).log(z))
+    plane = pickle.loads(pickle.dumps(fast.with_target(RealismIndex(PRIOR))))
+    assert torch.equal(plane.log(z), fast.log(z))
+    assert isinstance(plane.target, RealismIndex)
+
+
+def test_threads_build_a_target_once(fast: SurrogateIndex, true: ScoreIndex) -> None:
+    built, begun = [], threading.Event()
+
+    def build() -> ScoreIndex:
+        begun.wait()
+        built.append(1)
+        return true
+
+    lazy = fast.with_target(build)
+    with ThreadPoolExecutor(4) as pool:
+        found = [pool.submit(lambda: lazy.target) for _ in range(4)]
+        begun.set()
+        assert all(each.result() is true for each in found)
+    assert built == [1]
+
+
 def test_what_is_no_target_is_refused_at_once(fast: SurrogateIndex, plain: Any) -> None:
     with pytest.raises(InputError, match="dim=2"):
         fast.with_target(RealismIndex(standard_normal(3)))
@@ -212,6 +252,19 @@ def test_the_comparison_along_paths_knows_how_well_they_agree(fast: SurrogateInd
     assert "At 33 points" in str(found)
     assert compare_surrogate(true, latents) is None
     assert compare_surrogate(lambda z: -z.square().sum(-1), latents) is None
+    product = lp.ProductIndex(RealismIndex(PRIOR), fast, alpha=0.97)
+    whole = compare_surrogate(product, latents)
+    assert whole is not None
+    assert whole.true_ri == pytest.approx(float((true(latents) * RealismIndex(PRIOR)(latents)).mean()), rel=1e-4)
+
+
+def test_a_comparison_needs_every_target_and_paths(fast: SurrogateIndex, tmp_path: Path) -> None:
+    fast.save(tmp_path / "x.safetensors")
+    unknown = SurrogateIndex.load(tmp_path / "x.safetensors", PRIOR)
+    assert compare_surrogate(lp.ProductIndex(fast, unknown), drawn(33).view(3, 11, 2)) is None
+    for latents in (drawn(3), drawn(3)[0], drawn(6).view(1, 2, 3, 2)):
+        with pytest.raises(InputError, match=r"latents must be paths \(B, P, D\)"):
+            compare_surrogate(fast, latents)
 
 
 def test_rank_correlation_is_spearmans() -> None:
@@ -228,16 +281,60 @@ def test_a_network_needs_all_its_tensors() -> None:
         SurrogateNetwork({"input.weight": torch.ones(2, 2)})
 
 
+def double(z: Tensor) -> Tensor:
+    return 2 * z
+
+
+ENDS = torch.tensor([[1.5, -1.0], [-1.2, -1.2]]), torch.tensor([[-0.5, 1.4], [1.3, 0.4]])
+
+
+def solved(index: SurrogateIndex, **options: Any) -> lp.Path:
+    recipe = lp.Recipe(index, lp.Ruler(0.5, data_scale=1.0, latent_scale=1.0))
+    return lp.interpolate(double, PRIOR, *ENDS, method=recipe, segments=10, progress=False, **options)
+
+
 def test_polishing_never_costs_more_by_the_true_index(fast: SurrogateIndex, true: ScoreIndex) -> None:
-    recipe = lp.Recipe(fast, lp.Ruler(0.5, data_scale=1.0, latent_scale=1.0))
-    ends = torch.tensor([[1.5, -1.0]]), torch.tensor([[-0.5, 1.4]])
-    options: dict[str, Any] = {"method": recipe, "segments": 10, "progress": False}
-    plain, polished = (lp.interpolate(lambda z: 2 * z, PRIOR, *ends, polish=p, **options) for p in (False, True))
+    plain, polished = solved(fast), solved(fast, polish=True)
     assert polished.settings["polished"] is True
     assert "polished" not in plain.settings
     assert (polished.settings["method"], plain.settings["method"]) == ("recommended", "recommended")
     assert polished.source is not None
     assert polished.source.index is not fast
     assert (polished.evaluations > plain.evaluations).all()
-    by_true = lp.audit(plain.latents, lambda z: 2 * z, true, embed=polished.source.embed).cost
-    assert float(polished.cost) <= float(by_true) * (1 + 1e-6)
+    by_true = lp.audit(plain.latents, double, true, embed=polished.source.embed).cost
+    assert bool((polished.cost <= by_true * (1 + 1e-6)).all())
+
+
+def test_polishing_leaves_an_index_without_surrogates_alone() -> None:
+    ends = {"segments": 4, "polish": True, "tol": 0.1}
+    path = lp.interpolate(double, RealismIndex(PRIOR), ENDS[0][0], ENDS[1][0], **ends)
+    assert "polished" not in path.settings
+
+
+def test_a_solve_that_was_stopped_is_not_polished(fast: SurrogateIndex) -> None:
+    calls = []
+
+    def stop_once(now: object) -> bool:
+        calls.append(now)
+        return len(calls) == 2
+
+    path = solved(fast.with_target(lambda: pytest.fail("polished")), polish=False, callback=stop_once)
+    calls.clear()
+    stopped = solved(fast, polish=True, callback=stop_once)
+    assert "polished" not in stopped.settings
+    assert torch.equal(stopped.latents, path.latents)
+    assert torch.equal(stopped.evaluations, path.evaluations)
+
+
+def test_a_polish_by_an_unknown_index_is_refused_before_the_solve(fast: SurrogateIndex) -> None:
+    unknown = SurrogateIndex(PRIOR, fit=SurrogateFit(fast._network, 0.9, fast.fitted), samples=100)
+    steps: list[object] = []
+    with pytest.raises(InputError, match="true index of the surrogate of score must be known"):
+        solved(unknown, polish=True, callback=lambda now: bool(steps.append(now)))
+    assert steps == []
+
+
+def test_polishing_keeps_the_facts_of_the_search(fast: SurrogateIndex) -> None:
+    path = solved(fast, polish=True, restarts=2)
+    assert path.settings["restarts"]["starts"] == 2
+    assert path.multistart is not None

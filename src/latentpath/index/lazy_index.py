@@ -32,6 +32,12 @@ class LazyIndex:
                 f"{name} must be a PriorIndex, or a function without arguments that builds it; got {describe(source)}."
             )
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _lock=threading.Lock())
+
     def get(self) -> PriorIndex:
         """Returns the index; an error of the function reaches the caller, and the next call tries again.
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from latentpath._validate import check_points
 from latentpath.callables import without_autocast
+from latentpath.errors import InputError
 
 from .factors import surrogates, with_targets
 from .rank_correlation import rank_correlation
@@ -67,10 +68,12 @@ def compare_surrogate(index: Any, latents: Tensor) -> SurrogateCheck | None:
         >>> compare_surrogate(fast, torch.randn(3, 11, 2)).correlation > 0.9
         True
     """
+    check_points("latents", latents, "(B, P, D)")
+    if latents.ndim != 3:
+        raise InputError(f"latents must be paths (B, P, D); got {tuple(latents.shape)}. Give latents[None] for one.")
     parts = surrogates(index)
     if not parts or not all(part.has_target for part in parts):
         return None
-    check_points("latents", latents, "(B, P, D)")
     guessed, true = (each.log(latents) - math.log(each.alpha) for each in (index, with_targets(index)))
     return SurrogateCheck(
         correlation=rank_correlation(guessed.flatten(), true.flatten()),
