@@ -33,10 +33,8 @@ MODEL = replace(BARE, recipe=RECIPE)
 
 
 def solve(of: Any, prior: Any = None, method: Any = None, alpha: float | None = None, embed: Any = None) -> Problem:
-    given = (*ENDS,) if prior is None else (prior, *ENDS)
-    first, *others = given
-    padded = [*others, None] if prior is None else others
-    return problem_of(of, first, padded, "start, end", method=method, alpha=alpha, embed=embed)
+    first, *others = (*ENDS, None) if prior is None else (prior, *ENDS)
+    return problem_of(of, first, others, "start, end", method=method, alpha=alpha, embed=embed)
 
 
 @pytest.mark.parametrize("method", [None, "recommended"])
@@ -72,11 +70,42 @@ def test_another_index_or_embed_is_custom_and_not_the_papers(prior: Any, embed: 
         solve(generator, prior, "paper", embed=embed)
 
 
+def test_a_recipe_is_built_for_no_other_method() -> None:
+    lazy = replace(BARE, recipe=lp.Recipe(lambda: pytest.fail("built"), lp.Ruler(0.5)))
+    for method in ("paper", OTHER):
+        solve(lazy, method=method)
+    solve(lazy, flat)
+
+
 @pytest.mark.parametrize("of", [BARE, MODEL], ids=["without", "with"])
 def test_a_recipe_that_is_given_wins(of: lp.Model) -> None:
     found = solve(of, method=OTHER)
     assert (found.index, found.embed, found.method) == (OTHER.index, OTHER.ruler, "recommended")
     assert solve(generator, PRIOR, OTHER).index is OTHER.index
+
+
+def test_an_index_or_another_prior_beside_a_model_leaves_its_recipe_out() -> None:
+    typical, wide = TypicalityIndex(PRIOR), lp.priors.uniform_ball(2, 3.0)
+    assert (solve(MODEL, typical).index, solve(MODEL, typical).method) == (typical, "custom")
+    assert (solve(MODEL, flat).index, solve(MODEL, flat).method) == (flat, "custom")
+    found = solve(MODEL, wide)
+    assert isinstance(found.index, RealismIndex)
+    assert (found.index.prior, found.embed, found.method) == (wide, None, "paper")
+    assert solve(MODEL, PRIOR).index is RECIPE.index
+
+
+def test_a_models_recipe_beside_another_prior_is_refused() -> None:
+    with pytest.raises(InputError, match=r"method must be left out beside another prior than the model's"):
+        solve(MODEL, lp.priors.uniform_ball(2, 3.0), "recommended")
+
+
+def test_alpha_beside_an_index_of_another_alpha_is_refused() -> None:
+    with pytest.raises(InputError, match="alpha must be"):
+        solve(MODEL, RealismIndex(PRIOR), alpha=0.5)
+    with pytest.raises(InputError, match="alpha must be left out beside a callable"):
+        solve(MODEL, flat, alpha=0.5)
+    with pytest.raises(InputError, match="alpha must be a number in"):
+        solve(MODEL, alpha=1.5)
 
 
 def test_alpha_and_embed_replace_the_methods_own() -> None:
@@ -90,14 +119,22 @@ def test_alpha_and_embed_replace_the_methods_own() -> None:
 @pytest.mark.parametrize("method", ["recommended", OTHER], ids=["recommended", "recipe"])
 @pytest.mark.parametrize("index", [RealismIndex(PRIOR), TypicalityIndex(PRIOR), flat], ids=["realism", "typ", "call"])
 def test_a_recipe_beside_an_index_is_refused(method: Any, index: Any) -> None:
-    with pytest.raises(InputError, match="method must be"):
-        solve(generator, index, method)
+    for of in (MODEL, generator) if method is OTHER else (MODEL,):
+        with pytest.raises(InputError, match="method must be left out beside an index"):
+            solve(of, index, method)
 
 
 def test_recommended_without_a_recipe_is_refused() -> None:
     for of, prior in ((BARE, None), (generator, PRIOR)):
         with pytest.raises(InputError, match=r"without a recipe; got \"recommended\""):
             solve(of, prior, "recommended")
+
+
+def test_too_few_arguments_are_named() -> None:
+    with pytest.raises(InputError, match=r"must be \(generator, prior, start, end\) or \(model, start, end\)"):
+        problem_of(generator, PRIOR, (ENDS[0], None), "start, end", method=None, alpha=None, embed=None)
+    with pytest.raises(InputError, match=r"must be \(generator, prior\) or \(model\); got too few"):
+        lp.recommend(generator)
 
 
 def test_an_unknown_method_is_refused(unchecked: None, plain: Any) -> None:

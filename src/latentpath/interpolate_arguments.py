@@ -56,10 +56,9 @@ def split_model(
     """
     if isinstance(generator, nn.Module) or not isinstance(generator, GenerativeModel):
         if any(value is None for value in (prior, *latents)):
+            after = f", {names}" if names else ""
             hint = " lp.load(name) gives a model." if isinstance(generator, str) else ""
-            raise InputError(
-                f"The arguments must be (generator, prior, {names}) or (model, {names}); got too few.{hint}"
-            )
+            raise InputError(f"The arguments must be (generator, prior{after}) or (model{after}); got too few.{hint}")
         return generator, prior, tuple(latents)
     given = [value for value in (prior, *latents) if value is not None]
     if len(given) == len(latents):

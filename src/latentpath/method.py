@@ -7,8 +7,8 @@
 "paper"                 `RealismIndex` of the prior             in the data
 a `latentpath.Recipe`   of the recipe                           by the recipe's ruler
 None                    as "recommended" where a model has a    likewise
-                        recipe and no index stands beside it,
-                        otherwise as given
+                        recipe and no index or other prior
+                        stands beside it, otherwise as given
 ======================= ======================================= ===========================================
 
 An ``alpha`` or ``embed`` that is given replaces the method's own.
@@ -68,7 +68,7 @@ def problem_of(
 
     Raises:
         InputError: an argument is missing, an unknown method, an index beside a method that brings its own, or
-            ``"recommended"`` for a generator without a recipe.
+            ``"recommended"`` for a generator without a recipe, or beside another prior than the model's.
     """
     if method is not None and not isinstance(method, Recipe) and method not in ("recommended", "paper"):
         raise InputError(f'method must be "recommended", "paper" or a latentpath.Recipe; got {describe(method)}.')
@@ -89,6 +89,11 @@ def problem_of(
             raise InputError(
                 f"method must be left out beside an index; got {describe(method)} and {type(density).__name__}. "
                 "A recipe has its own index: give the prior, or the index alone."
+            )
+        if recipe is not method and not own:
+            raise InputError(
+                "method must be left out beside another prior than the model's, to which its recipe belongs; got "
+                '"recommended". lp.recommend(generator, prior) finds a recipe for another prior.'
             )
         recipe = recipe if alpha is None else recipe.changed(alpha=alpha)
         return Problem(function, recipe.index, recipe.ruler if embed is None else embed, given, "recommended")
