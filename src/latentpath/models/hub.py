@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..errors import DataError, MissingDataError
 from .files import CARD_FILE, CONFIG_FILE, WEIGHTS_FILE, pickles_of, read_json, without_weights
-from .recipes import SURROGATES, surrogate_file
+from .recipes import surrogate_files
 
 
 def fetch(repository: str, classes: Collection[str]) -> Path:
@@ -27,8 +27,7 @@ def fetch(repository: str, classes: Collection[str]) -> Path:
             'and name that, "package.module:attr"; latentpath.adapters may help'
         )
     card = read_json(folder / CARD_FILE) if (folder / CARD_FILE).is_file() else {}
-    surrogates = [surrogate_file(name) for name in SURROGATES if name in (card.get("recipe") or {}).get("sha256", {})]
-    folder = _snapshot(repository, WEIGHTS_FILE, *surrogates, revision=folder.name)
+    folder = _snapshot(repository, WEIGHTS_FILE, *surrogate_files(card), revision=folder.name)
     if not (folder / WEIGHTS_FILE).is_file():
         raise without_weights(repository, _names(repository, folder))
     return folder

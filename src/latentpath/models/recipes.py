@@ -39,15 +39,29 @@ SURROGATES = (PUSHFORWARD, DISCRIMINATOR)
 SAMPLES = 500
 """The samples of the estimates of a recipe's true indices."""
 
+_DENSITY_SAMPLES, _DENSITY_SEED = 5000, 0  # of the density's estimate, where the prior has no closed form
+
 
 def surrogate_file(name: str) -> str:
     """Returns the name of the file of a factor's surrogate."""
     return f"{name}.safetensors"
 
 
+def surrogate_files(card: Mapping[str, Any]) -> list[str]:
+    """Returns the names of the files of surrogates that a card names; none of a damaged entry, which is refused later.
+
+    Example:
+        >>> surrogate_files({"recipe": {"sha256": {"pushforward": "0a", "../x": "0b"}}})
+        ['pushforward.safetensors']
+    """
+    entry = card.get("recipe")
+    hashes = entry.get("sha256") if isinstance(entry, dict) else None
+    return [surrogate_file(name) for name in SURROGATES if isinstance(hashes, dict) and name in hashes]
+
+
 def read_recipe(
     folder: Path,
-    entry: Mapping[str, Any],
+    entry: Any,
     prior: Distribution,
     generator: Callable[[Tensor], Tensor],
     discriminator: Callable[[Tensor], Tensor] | None,
@@ -63,13 +77,13 @@ def read_recipe(
         DISCRIMINATOR: lambda: _discriminator_index(prior, generator, discriminator),
     }
     try:
-        names = [name for name in entry["factors"] if name != DENSITY]
+        density, *names = entry["factors"]
         unknown = [name for name in (*names, *entry["sha256"]) if name not in targets]
         if unknown:  # before its name becomes a path
-            raise DataError(
-                f"the recipe in {folder / CARD_FILE} cannot be used: "
-                f"{unknown[0]!r} is not a factor that this version knows"
-            )
+            raise InputError(f"{unknown[0]!r} is not a factor that this version knows")
+        if density != DENSITY or len(set(names)) < len(names):
+            raise InputError(f"its factors should be {DENSITY!r} and others, each once")
+        evidence = dict(entry.get("evidence", {}))
         files = {name: folder / surrogate_file(name) for name in names}
         for name, file in files.items():
             _check_hash(file, entry["sha256"][name])
@@ -78,15 +92,18 @@ def read_recipe(
         ceiling = entry["ceiling"]
         if ceiling is not None:
             ceiling = real_number("ceiling", ceiling, above=0, most=1)
-    except (InputError, AttributeError, KeyError, TypeError) as error:
-        raise DataError(f"the recipe in {folder / CARD_FILE} cannot be used: {error!r}") from error
+    except (InputError, AttributeError, KeyError, TypeError, ValueError) as error:
+        if isinstance(error, DataError):
+            raise
+        reason = str(error) if isinstance(error, InputError) else repr(error)
+        raise DataError(f"the recipe in {folder / CARD_FILE} cannot be used: {reason}") from error
 
     def build() -> PriorIndex:
-        factors: list[PriorIndex] = [RealismIndex(prior)]
+        factors: list[PriorIndex] = [RealismIndex(prior, samples=_DENSITY_SAMPLES, seed=_DENSITY_SEED)]
         factors += [SurrogateIndex.load(file, prior, target=targets[name]) for name, file in files.items()]
         return product_of_factors(factors, alpha=alpha, ceiling=ceiling)
 
-    return Recipe(build, ruler, entry.get("evidence", {}))
+    return Recipe(build, ruler, evidence)
 
 
 def _discriminator_index(
@@ -111,37 +128,59 @@ def write_recipe(folder: str | Path, recipe: Recipe) -> None:
     """Writes a recipe's surrogates into the folder of a model, and then the entry of its card.
 
     Raises:
-        InputError: factors that a folder cannot hold: other surrogates than of pushforward and discriminator, or an
-            index in place of a surrogate.
+        InputError: a recipe that a folder cannot hold: other surrogates than of pushforward and discriminator, an index
+            in place of a surrogate, a density of another dimension or other samples than would be read, a ruler of
+            features, or evidence that JSON cannot hold.
         MissingDataError: ``folder`` holds no model.
     """
     folder = Path(folder)
     card = read_json(folder / CARD_FILE)
-    factors = recipe.index.indices if isinstance(recipe.index, ProductIndex) else (recipe.index,)
-    ceilings = {factor.ceiling if isinstance(factor, CeilingIndex) else None for factor in factors[1:]}
-    surrogates = {}
-    for factor in factors[1:]:
-        inner = factor.index if isinstance(factor, CeilingIndex) else factor
-        if not isinstance(inner, SurrogateIndex) or inner.target_name not in SURROGATES:
-            raise InputError(f"recipe must have surrogates of {' and '.join(SURROGATES)} as factors; got {inner!r}.")
-        if inner.target_name in surrogates:
-            raise InputError(f"recipe must have each factor once; got two of {inner.target_name}. Drop one of them.")
-        surrogates[inner.target_name] = inner
-    if not isinstance(factors[0], RealismIndex) or len(ceilings) > 1:
-        raise InputError("recipe must have the density as its first factor, and one ceiling for all others.")
+    surrogates, ceiling = _storable(recipe, (card.get("prior") or {}).get("dim"))
+    try:
+        evidence = json.loads(json.dumps(dict(recipe.evidence)))
+    except (TypeError, ValueError) as error:
+        raise InputError(f"recipe must have evidence of plain data; got {error}. Convert it first.") from error
     hashes = {}
     for name, surrogate in surrogates.items():
         surrogate.save(folder / surrogate_file(name))
         hashes[name] = hashlib.sha256((folder / surrogate_file(name)).read_bytes()).hexdigest()
     entry = {
         "factors": [DENSITY, *surrogates],
-        "ceiling": next(iter(ceilings), None),
+        "ceiling": ceiling,
         "alpha": recipe.alpha,
         "mu": recipe.mu,
         "data_scale": recipe.ruler.data_scale,
         "latent_scale": recipe.ruler.latent_scale,
         "sha256": hashes,
         "correlation": {name: surrogate.correlation for name, surrogate in surrogates.items()},
-        "evidence": json.loads(json.dumps(dict(recipe.evidence))),
+        "evidence": evidence,
     }
     write_json(folder / CARD_FILE, {**card, "recipe": entry})
+
+
+def _storable(recipe: Recipe, dim: int | None) -> tuple[dict[str, SurrogateIndex], float | None]:
+    """Returns the surrogates by name and their ceiling, if a folder of a model with ``dim`` latents can hold them."""
+    density, *others = recipe.index.indices if isinstance(recipe.index, ProductIndex) else (recipe.index,)
+    ceilings = {factor.ceiling if isinstance(factor, CeilingIndex) else None for factor in others}
+    surrogates: dict[str, SurrogateIndex] = {}
+    for factor in others:
+        inner = factor.index if isinstance(factor, CeilingIndex) else factor
+        if not isinstance(inner, SurrogateIndex) or inner.target_name not in SURROGATES:
+            raise InputError(f"recipe must have surrogates of {' and '.join(SURROGATES)} as factors; got {inner!r}.")
+        if inner.target_name in surrogates:
+            raise InputError(f"recipe must have each factor once; got two of {inner.target_name}. Drop one of them.")
+        surrogates[inner.target_name] = inner
+    if not isinstance(density, RealismIndex) or len(ceilings) > 1:
+        raise InputError("recipe must have the density as its first factor, and one ceiling for all others.")
+    if density.dim != dim:
+        raise InputError(f"recipe must have an index of the model's {dim} latents; got {density!r}.")
+    if density.kind == "kde" and (density.samples, density.seed) != (_DENSITY_SAMPLES, _DENSITY_SEED):
+        raise InputError(
+            f"recipe must have a density of {_DENSITY_SAMPLES} samples with seed {_DENSITY_SEED}, as it is read; got "
+            f"{density!r}. Give RealismIndex(prior)."
+        )
+    if recipe.ruler.features is not None:
+        raise InputError(
+            f"recipe must have a ruler without features, which a card cannot hold; got {recipe.ruler.features!r}."
+        )
+    return surrogates, next(iter(ceilings), None)
