@@ -40,8 +40,8 @@ def criticised(
     found = {name: torch.zeros(pairs) for name in frames}
     for side in (False, True):
         seen = torch.cat([frames[name][upper == side].flatten(0, 1) for name in baselines])
-        network = trained_network(samples[half == side], seen, steps=steps, seed=seed + int(side))
+        network = trained_network(samples[half == side].float(), seen.float(), steps=steps, seed=seed + int(side))
         for name, each in frames.items():
-            asked = each[upper != side]
+            asked = each[upper != side].float()  # as the network's weights
             found[name][upper != side] = network(asked.flatten(0, 1)).reshape(asked.shape[:2]).mean(1)
     return found

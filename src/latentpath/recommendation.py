@@ -18,7 +18,7 @@ The judges of a recipe's final numbers should be others than this critic, and so
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, SupportsIndex
 
@@ -26,8 +26,7 @@ import torch
 from torch import Tensor
 
 from ._progress import progress_bar
-from ._tables import aligned
-from ._validate import describe, whole_number
+from ._validate import SEED, describe, real_number, whole_number
 from .callables import any_precision
 from .critic import criticised
 from .curves import spaced
@@ -42,6 +41,7 @@ from .models.metrics.coverage import coverage
 from .models.metrics.distances import nearest_distances
 from .path import Path
 from .recipe import Recipe, product_of_factors
+from .recommendation_table import Candidate, Recommendation
 from .ruler import SAMPLES, Ruler
 
 __all__ = ["Candidate", "Recommendation", "recommend"]
@@ -55,76 +55,6 @@ LEAST_COVERAGE = 0.9
 _FRAMES, _CRITIC_SAMPLES, _CRITIC_STEPS, _DECODED = 12, 1024, 300, 512
 _INDEX_SAMPLES, _LATENTS, _FEW_LATENTS, _EXACT, _CHEAPER = 1000, 9000, 4000, 64, 4
 _TOL = 1e-2
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """One way to solve the pairs, and the verdicts on it; means over pairs.
-
-    Attributes:
-        name: the row's name: factors, ceiling, alpha and mu, or the baseline's name.
-        settings: ``factors``, ``ceiling``, ``alpha`` and ``mu``; empty for a baseline.
-        realism: the critic's logit, less that of the straight line.
-        standard_error: of ``realism``, over the pairs.
-        directness: length in the data over the straight line's.
-        coverage: the share of samples near the frames.
-        nearest: the distance to the nearest real datum over the straight line's; None without data.
-        converged: the share of solves that converged; 1 for a baseline.
-        evaluations: path evaluations.
-        eligible: True where it may be chosen.
-    """
-
-    name: str
-    settings: dict[str, Any]
-    realism: float
-    standard_error: float
-    directness: float
-    coverage: float
-    nearest: float | None
-    converged: float
-    evaluations: float
-    eligible: bool
-
-
-@dataclass(frozen=True)
-class Recommendation:
-    """The recommended recipe, and the candidates that it was chosen from; ``print`` shows the table.
-
-    Attributes:
-        recipe: the `Recipe`, for ``interpolate(..., method=recipe)``.
-        candidates: baselines first, then all that were tried.
-        correlations: the held-out rank correlation of every surrogate.
-        pairs: the number of pairs.
-    """
-
-    recipe: Recipe
-    candidates: tuple[Candidate, ...]
-    correlations: dict[str, float]
-    pairs: int
-
-    def __str__(self) -> str:
-        rows = [["", "realism", "+-", "directness", "coverage", "nearest", "converged", "evals", ""]]
-        for each in self.candidates:
-            near = "-" if each.nearest is None else f"{each.nearest:.3f}"
-            verdict = "" if each.eligible or not each.settings else "not eligible"
-            judged = [f"{each.realism:+.2f}", f"{each.standard_error:.2f}", f"{each.directness:.2f}"]
-            more = [f"{each.coverage:.2f}", near, f"{each.converged:.0%}", f"{each.evaluations:.1f}"]
-            rows.append([each.name, *judged, *more, "chosen" if self._is_chosen(each) else verdict])
-        found = ", ".join(f"{name} {value:.2f}" for name, value in self.correlations.items())
-        last = f"Recommended: {self.recipe}. {self.pairs} pairs; held-out rank correlation of surrogates: {found}."
-        return "\n".join([*aligned(rows), last])
-
-    def _is_chosen(self, candidate: Candidate) -> bool:
-        return bool(candidate.settings) and candidate.settings == self.recipe.evidence.get("settings")
-
-    def to_dict(self) -> dict[str, Any]:
-        """Returns the candidates and correlations as plain data for JSON."""
-        return {
-            "recommended": str(self.recipe),
-            "pairs": self.pairs,
-            "correlations": self.correlations,
-            "candidates": [asdict(each) for each in self.candidates],
-        }
 
 
 def recommend(
@@ -156,7 +86,7 @@ def recommend(
         data: real data ``(N, ...)`` in the range of the generator's output; candidates must not be farther from them
             than the straight line.
         ceilings: of all factors but the density, None for no ceiling (see `CeilingIndex`); candidates have each of
-            these, with each of ``alphas``, the scale of the index, and each of ``mus``, for the `Ruler`.
+            these, with each of ``alphas``, the scale of the index, and each of ``mus``, for the `Ruler`; all in [0, 1].
         alphas: see ``ceilings``.
         mus: see ``ceilings``.
         pairs: the pairs of samples that every candidate is solved between; at least 8.
@@ -172,8 +102,8 @@ def recommend(
         A `Recommendation`; its ``recipe`` serves ``interpolate(..., method=recipe)``.
 
     Raises:
-        InputError: an argument out of range, data of another shape than the generator's output, or a callable index in
-            place of a prior.
+        InputError: an argument out of range or without a number, data that are not finite or of another shape than the
+            generator's output, or an index in place of a prior.
         GeneratorError: as for `interpolate`.
 
     Source: not in the paper.
@@ -209,18 +139,37 @@ def recommend(
         "critic_steps": (critic_steps, 1),
     }
     count, parts, fits, critics = (whole_number(name, value, least) for name, (value, least) in numbers.items())
-    seed = whole_number("seed", seed, 0)
+    seed = whole_number("seed", seed, 0, SEED)
+    grid = _grid(ceilings=ceilings, alphas=alphas, mus=mus)
     density_index = RealismIndex(density)
     if latents is None:
         latents = _LATENTS if density_index.dim <= _EXACT else _FEW_LATENTS
     fitting = {"latents": whole_number("latents", latents, 100), "steps": fits, "seed": seed, "progress": progress}
-    factors = _factors(function, density, discriminator, fitting)
     trial = _Trial(function, density_index, count, parts, seed)
     if data is not None:
         trial.check_data(data)
+    factors = _factors(function, density, discriminator, fitting)
     with progress_bar("Trying recipes", progress) as report:
-        solved = trial.solve([*trial.recipes(factors, ceilings, alphas, mus)], report)
+        solved = trial.solve([*trial.recipes(factors, *grid)], report)
     return _judged(trial, solved, factors, data, critics)
+
+
+def _grid(**given: Sequence[float | None]) -> list[list[Any]]:
+    """Validates the numbers of candidates, before surrogates are fitted; repeated ones count once."""
+    found = []
+    for name, values in given.items():
+        try:
+            numbers = [*dict.fromkeys(values)]
+        except TypeError:
+            numbers = []
+        if not numbers:
+            raise InputError(f"{name} must be one number or more; got {describe(values)}. Give them in a tuple.")
+        limits: Any = {"least": 0, "most": 1} if name == "mus" else {"above": 0, "most": 1}
+        for number in numbers:
+            if number is not None or name != "ceilings":
+                real_number(name, number, **limits)
+        found.append(numbers)
+    return found
 
 
 def _factors(
@@ -258,7 +207,7 @@ class _Trial:
         self, generator: Callable[[Tensor], Tensor], density: RealismIndex, pairs: int, segments: int, seed: int
     ) -> None:
         self.generator, self.density, self.segments, self.seed = generator, density, segments, seed
-        drawn = as_weights(generator, draw(density.prior, density.dim, 2 * pairs + _CRITIC_SAMPLES, seed + 7))
+        drawn = as_weights(generator, draw(density.prior, density.dim, 2 * pairs + _CRITIC_SAMPLES, (seed + 7) % SEED))
         self.start, self.end, self.samples = drawn.split([pairs, pairs, _CRITIC_SAMPLES])
         scaling = as_weights(generator, draw(density.prior, density.dim, SAMPLES, 0))
         self.ruler = Ruler(0.5).scaled(generator, scaling, max_points=512)
@@ -270,6 +219,8 @@ class _Trial:
             raise InputError(
                 f"data must be at least 10 real data (N, {', '.join(map(str, shape))}); got {describe(data)}."
             )
+        if not bool(data.isfinite().all()):
+            raise InputError("data must be finite; got NaN or infinity. Leave these out.")
 
     def recipes(
         self, factors: dict[str, Any], ceilings: Sequence[float | None], alphas: Sequence[float], mus: Sequence[float]
@@ -321,11 +272,8 @@ def _judged(
     line, rows = solved[0].name, []
     for each in solved:
         gain, directness = realism[each.name] - realism[line], float((lengths[each.name] / lengths[line]).mean())
-        eligible = bool(each.settings) and directness <= MAX_DIRECTNESS
-        eligible &= covered[each.name] >= LEAST_COVERAGE * covered[line]
-        if near is not None:
-            farther = near[each.name] - near[line]
-            eligible &= float(farther.mean()) <= 2 * _standard_error(farther)
+        farther = None if near is None else near[each.name] - near[line]
+        eligible = bool(each.settings) and _is_eligible(directness, covered[each.name], covered[line], farther)
         rows.append(
             Candidate(
                 each.name,
@@ -364,6 +312,12 @@ def _frames(decode: Callable[[Tensor], Tensor], solved: _Solved) -> Tensor:
 
 def _standard_error(values: Tensor) -> float:
     return float(values.std() / len(values) ** 0.5)
+
+
+def _is_eligible(directness: float, coverage: float, line_coverage: float, farther: Tensor | None) -> bool:
+    """Returns True for a candidate that may be chosen; ``farther`` is its pairs' distance to data less the line's."""
+    direct, covers = directness <= MAX_DIRECTNESS, coverage >= LEAST_COVERAGE * line_coverage
+    return direct and covers and (farther is None or float(farther.mean()) <= 2 * _standard_error(farther))
 
 
 def _choice(rows: list[Candidate]) -> Candidate:
