@@ -48,6 +48,7 @@ def test_a_program_is_told_what_is_wrong(server: Server) -> None:
         ({"seeds": "1,-2"}, "two or more"),
         ({"alpha": 0}, "alpha must be"),
         ({"beside": "yes"}, "beside must be"),
+        ({"mu": "nan"}, "realistic must be"),
         ({"mu": 2}, "realistic must be"),
         ({"method": "magic"}, "method must be"),
         ({"segments": 10**9}, "segments must be"),

@@ -15,7 +15,7 @@ from latentpath.web import views
 from latentpath.web.choices import Choices
 from latentpath.web.methods import beside_options, completed, in_code, in_words, paper_in_code, solve_options
 from latentpath.web.sessions import Session
-from latentpath.web.solving import Solved, solve
+from latentpath.web.solving import Glimpse, Solved, solve
 from latentpath.web.studio import Studio
 
 
@@ -42,9 +42,13 @@ def solved(studio: Studio, session: Session, **chosen: object) -> Solved:
 
 
 def test_numbers_that_are_left_out_are_the_recipes() -> None:
-    assert completed({"alpha": None, "mu": None, "fps": 5}, with_recipe()) == {"alpha": 0.95, "mu": 0.8, "fps": 5}
+    assert completed({"alpha": "recipe", "mu": "recipe", "fps": 5}, with_recipe()) == {
+        "alpha": 0.95,
+        "mu": 0.8,
+        "fps": 5,
+    }
     assert completed({"alpha": 0.5, "mu": 0.25}, with_recipe()) == {"alpha": 0.5, "mu": 0.25}
-    assert completed({"alpha": None, "mu": None}, grey()) == {"alpha": Choices().alpha, "mu": Choices().mu}
+    assert completed({"alpha": "recipe", "mu": "recipe"}, grey()) == {"alpha": Choices().alpha, "mu": Choices().mu}
 
 
 def test_a_model_without_a_recipe_has_the_papers_method_alone() -> None:
@@ -61,6 +65,11 @@ def test_the_words_name_the_recipe_as_it_was_changed() -> None:
     assert in_words(Choices(alpha=0.95, mu=0.4), model) == "By the recommended recipe: density, alpha 0.95, mu 0.4."
     assert in_words(Choices("paper"), model) == "By the paper's method."
     assert beside_options(Choices("paper", beside=True), model) is None
+
+
+def test_what_is_seen_between_two_methods_is_a_beginning() -> None:
+    between = Glimpse((), running=1, legs=1, latents=torch.zeros(1, 3, 2), seconds=2.0, stopping=False)
+    assert "Starting (2 s)" in views.glimpse(between, grey())
 
 
 @pytest.mark.parametrize("closed", [False, True])

@@ -24,7 +24,7 @@ from . import views
 from .choices import FIELDS, LIMITS, LOOPS, METHODS, SOLVERS, SPACINGS, Choices, text_of
 from .events import reporting_errors
 from .memory import trim
-from .methods import completed
+from .methods import RECIPES, completed
 from .sessions import Keyframe
 from .solving import Solved, solve
 from .studio import MOST_KEYFRAMES, Studio
@@ -34,6 +34,7 @@ __all__ = ["offer"]
 _KEEP_SECONDS = 60.0
 """Seconds until sent files are removed."""
 
+_NUMBER = re.compile(r"[0-9]{0,20}\.?[0-9]{1,20}")
 _SEEDS = re.compile(r"\s*[0-9]{1,10}(\s*,\s*[0-9]{1,10})+\s*")
 
 
@@ -43,7 +44,9 @@ def offer(studio: Studio) -> None:
 
     @reporting_errors
     def interpolate(model: str, seeds: str, *values: Any) -> tuple[Any, ...]:
-        choices = Choices.of(completed(dict(zip(FIELDS, values, strict=True)), studio.model(model)))
+        given = dict(zip(FIELDS, values, strict=True))
+        given |= {name: _number(given[name]) for name in ("alpha", "mu")}
+        choices = Choices.of(completed(given, studio.model(model)))
         session = studio.sessions.of(None)  # a new session, not a visitor's
         prior, numbers = studio.model(model).prior, _seeds(seeds)
         assert prior is not None
@@ -79,8 +82,8 @@ def offer(studio: Studio) -> None:
             "spacing": gr.Textbox(usual.spacing, label="spacing", info=", ".join(SPACINGS)),
             "solver": gr.Textbox(usual.solver, label="solver", info=", ".join(SOLVERS)),
             "loop": gr.Textbox(usual.loop, label="loop", info=", ".join(LOOPS)),
-            "alpha": gr.Number(None, label="alpha", info="None for the recipe's"),
-            "mu": gr.Number(None, label="mu", info="None for the recipe's"),
+            "alpha": gr.Textbox(RECIPES, label="alpha", info="a number, or recipe for the recipe's"),
+            "mu": gr.Textbox(RECIPES, label="mu", info="a number, or recipe for the recipe's"),
             "beside": gr.Checkbox(usual.beside, label="beside"),
             "closed": gr.Checkbox(usual.closed, label="closed"),
             "rounded": gr.Checkbox(usual.rounded, label="rounded"),
@@ -97,6 +100,11 @@ def offer(studio: Studio) -> None:
             concurrency_limit=2,
             concurrency_id="heavy",
         )
+
+
+def _number(text: object) -> object:
+    """Returns the number of a text, which `Choices` validates; anything else as it is."""
+    return float(text) if isinstance(text, str) and _NUMBER.fullmatch(text) else text
 
 
 def _seeds(text: object) -> list[int]:

@@ -18,7 +18,7 @@ from ..models import Model
 from . import views
 from .choices import RECOMMENDED, Choices
 from .memory import trim
-from .methods import completed, in_code, in_words, paper_in_code
+from .methods import RECIPES, completed, in_code, in_words, paper_in_code
 from .sessions import Session
 from .solving import Solved, solve
 from .studio import Studio
@@ -165,7 +165,7 @@ class Events:
     def method(self, session: Session) -> tuple[Any, ...]:
         """Returns the choice of the method, its words where there is none, and mu, checkbox and alpha of the recipe."""
         model = self.studio.model(session.model)
-        has, start = model.recipe is not None, completed({"alpha": None, "mu": None}, model)
+        has, start = model.recipe is not None, completed({"alpha": RECIPES, "mu": RECIPES}, model)
         choice = gr.Radio(visible=has, value=RECOMMENDED), gr.Markdown(visible=not has)
         slider = gr.Slider(visible=has, value=start["mu"])
         return *choice, slider, gr.Checkbox(visible=has), gr.Slider(value=start["alpha"])

@@ -9,19 +9,35 @@ from ..models import Model
 from ..recipe import Recipe
 from .choices import PAPER, RECOMMENDED, Choices
 
-__all__ = ["LABELS", "NONE", "beside_options", "completed", "in_code", "in_words", "paper_in_code", "solve_options"]
+__all__ = [
+    "LABELS",
+    "NONE",
+    "RECIPES",
+    "beside_options",
+    "completed",
+    "in_code",
+    "in_words",
+    "paper_in_code",
+    "solve_options",
+]
 
 LABELS = {RECOMMENDED: "Recommended", PAPER: "The paper's method"}
 """The methods in words."""
+
+RECIPES = "recipe"
+"""In place of an alpha or mu: the recipe's."""
 
 NONE = "This model has no recommended recipe: the path is by the paper's method."
 """What the page says in place of the choice."""
 
 
 def completed(values: Mapping[str, Any], model: Model) -> dict[str, Any]:
-    """Returns the values of `Choices`, an alpha or mu of None replaced by the recipe's, or by the usual one."""
+    """Returns the values of `Choices`, an alpha or mu of `RECIPES` replaced by the recipe's, or by the usual one."""
     usual: Any = Choices() if model.recipe is None else model.recipe
-    return {name: getattr(usual, name) if name in ("alpha", "mu") and x is None else x for name, x in values.items()}
+    return {
+        name: getattr(usual, name) if name in ("alpha", "mu") and value == RECIPES else value
+        for name, value in values.items()
+    }
 
 
 def _recipe(choices: Choices, model: Model) -> Recipe | None:

@@ -32,7 +32,7 @@ class Glimpse:
     """The progress of a solve.
 
     Attributes:
-        energies: the mean energy over the legs after every step.
+        energies: the mean energy over the legs after every step of the running method; empty before the first.
         running: the number of running legs.
         legs: the number of legs.
         latents: the present polylines of the legs, ``(legs, P, D)``; None before the first step.
@@ -120,7 +120,7 @@ def _solve(studio: Studio, session: Session, choices: Choices, chosen: list[Keyf
         try:
             watch.path = path_by(solve_options(choices, model))
             if paper is not None and not ended():
-                watch.energies.clear()
+                watch.legs, watch.energies = None, []  # another energy
                 watch.others["paper"] = path_by(paper)
         except BaseException as error:  # raised in the caller's thread
             watch.error = error

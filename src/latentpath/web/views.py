@@ -180,7 +180,7 @@ def numbers(found: Solved, choices: Choices, method: str = "") -> str:
 
 def glimpse(now: Glimpse, model: Model) -> str:
     """Returns the energy and frames of a running solve as self-contained HTML."""
-    if now.latents is None:
+    if now.latents is None or not now.energies:
         return f"<p class='lp-words' role='status'>Starting ({now.seconds:.0f} s)</p>"
     words = (
         f"{'Stopping: ' if now.stopping else ''}{now.running} of {counted(now.legs, 'leg')} running, energy "
