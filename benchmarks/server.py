@@ -36,7 +36,7 @@ class Server:
         self.url = self._address()
 
     def _address(self) -> str:
-        for _ in range(600):
+        for _ in range(1500):  # 300 s
             found = re.search(r"http://[\d.]+:\d+", self.log.read_text())
             if found:
                 return found.group()
@@ -71,4 +71,4 @@ class Server:
         """Asks the process to end; returns its exit status."""
         if self.alive:
             self.process.send_signal(number)
-        return self.process.wait(60)
+        return self.process.wait(300)

@@ -288,6 +288,7 @@ def test_settings_say_how_the_path_was_made():
         "solver": "Multilevel",
         "tol": 1e-3,
         "max_evaluations": 300,
+        "method": "paper",
     }
 
 

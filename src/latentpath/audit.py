@@ -117,7 +117,7 @@ class _Subdivision:
 
     def __init__(self, costs: SegmentCost) -> None:
         self.costs, self.max_points = costs, costs.max_points
-        self.cells = _DECODED_CELLS if costs.decodes else _CELLS
+        self.cells = _DECODED_CELLS if costs.expensive else _CELLS
 
     def measure(self, latents: Tensor, parts: int, cells: int) -> _Measured:
         segments = latents.shape[1] - 1

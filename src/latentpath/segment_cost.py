@@ -87,20 +87,20 @@ class SegmentCost:
     Attributes:
         to_data: latents ``(N, D)`` to points ``(N, M)`` of the measured space.
         log_index: latents ``(..., D)`` to ``log(alpha * ri)``, ``(...)``.
-        decodes: True if the index runs the generator itself.
+        expensive: True if the index runs networks, so that it is evaluated on few cells of a segment.
         max_points: the most points the generator is given in one call; None for all at once.
     """
 
     to_data: Callable[[Tensor], Tensor]
     log_index: Callable[[Tensor], Tensor]
-    decodes: bool = False
+    expensive: bool = False
     max_points: int | None = None
 
     @classmethod
     def of(cls, generator: Generator, index: Index, embed: Embed = None, max_points: int | None = None) -> SegmentCost:
         """Builds the evaluator for a generator, an index and an embedding (see `latentpath.decoding`)."""
-        decodes = isinstance(index, PriorIndex) and index.decodes
-        return cls(points_to_data(generator, embed), as_log_index(index), decodes, max_points)
+        expensive = isinstance(index, PriorIndex) and index.is_expensive
+        return cls(points_to_data(generator, embed), as_log_index(index), expensive, max_points)
 
     def discrete(self, latents: Float[Tensor, "*batch P D"]) -> Float[Tensor, "*batch K"]:
         """Computes equation 3's cost of each segment; differentiable in ``latents``."""

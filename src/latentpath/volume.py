@@ -158,8 +158,8 @@ def estimate_log_volume(
     Example:
         >>> import torch, latentpath as lp
         >>> z = torch.zeros(200, dtype=torch.float64)
-        >>> value, error = lp.estimate_log_volume(z, lambda z: z * torch.arange(1, 101))
-        >>> exact = lp.log_volume(z, lambda z: z * torch.arange(1, 101), method="exact")
+        >>> value, error = lp.estimate_log_volume(z, lambda z: z * torch.arange(1, 201))
+        >>> exact = lp.log_volume(z, lambda z: z * torch.arange(1, 201), method="exact")
         >>> bool((value - exact).abs() < 3 * error)
         True
     """

@@ -11,7 +11,8 @@ from result_examples import COST, GOOD, made
 
 from latentpath.paper.claims.verdicts import Claim, above, below
 from latentpath.paper.method_verdicts import method_verdicts
-from latentpath.paper.report.method_tables import method_sentences, method_table
+from latentpath.paper.report.findings import headline
+from latentpath.paper.report.method_tables import method_sentences, method_table, without_recipe
 from latentpath.paper.results import LINE, OWN, PATH, RECOMMENDED
 from latentpath.paper.statistics import Estimate
 
@@ -82,3 +83,24 @@ def test_the_table_has_a_row_for_each_method_and_none_without_a_recipe() -> None
     sentences = method_sentences({NAME: result(1.1)}, records)
     assert sentences[0].startswith("Recommended: for 1 of 1 model")
     assert method_table({NAME: made(NAME, GOOD, 0.2, COST)}, records) == ""
+
+
+def test_the_headline_counts_verdicts_of_judges_of_frames_over_all_models() -> None:
+    rows = [row("confidence", WORSE, BETTER), row("entropy", LEVEL, BETTER), row("recall", LEVEL, LEVEL)]
+    records = {name: {"rows": rows} for name in ("one", "two")}
+    found = method_verdicts(
+        {name: result(directness) for name, directness in zip(records, (1.1, 1.2), strict=True)}, records
+    )
+    recommended, papers = headline(found)
+    assert "Of 4 verdicts" in recommended
+    assert "2 models, 4 are better than on the straight line's and 0 worse" in recommended
+    assert "1.10 to 1.20 times the line's, its recall 0.95 to 0.95" in recommended
+    assert "0 are better than on the straight line's and 2 worse" in papers
+    assert headline([]) == []
+
+
+def test_models_without_a_recipe_are_named() -> None:
+    assert without_recipe({NAME: result(1.1)}) == ""
+    one = made(NAME, GOOD, 0.2, COST)
+    assert without_recipe({NAME: result(1.1), "one": one}) == "Left out here: `one`, which has no recipe."
+    assert without_recipe({"one": one, "two": one}) == "Left out here: `one` and `two`, which have no recipe."

@@ -20,11 +20,12 @@ from latentpath.models import Model
 from latentpath.paper import jobs, reproduction
 from latentpath.paper.config import DIGITS, MODELS, WAE, Config
 from latentpath.paper.real_images import RealImages
-from latentpath.paper.results import PATH
+from latentpath.paper.results import PATH, RECOMMENDED
 
 TINY = dataclasses.replace(
-    Config.quick(), pairs=3, face_pairs=2, segments=10, tol=0.5, alphas=(1.0, 0.01), alpha_pairs=2, resolutions=(4, 8),
-    resolution_pairs=2, descents=4, descent_pairs=2, index_pairs=2, index_evaluations=2, index_samples=200, frames=4,
+    Config.quick(), pairs=3, face_pairs=2, segments=10, tol=1.0, alphas=(0.01,), alpha_pairs=2, resolutions=(4, 8),
+    resolution_pairs=1, descents=4, descent_pairs=2, index_pairs=2, index_evaluations=2, index_samples=200, frames=4,
+    front_alphas=(0.9,), front_mus=(0.8,), front_pairs=2, front_face_pairs=2, worst_pairs=1,
 )  # fmt: skip
 
 
@@ -134,7 +135,18 @@ class TestRun:
         classifiers = {"confidence", "entropy", "confidence_second", "entropy_second"}
         assert rows == {*classifiers, "discriminator", "smoothness"}
         assert not re.findall(r'(?:src|href)="(?!data:)', page)  # nothing from outside
-        assert page.count("data:image/png;base64,") == 9
+        methods = [f"{what}-{name}" for name in DIGITS for what in ("front", "worst")]  # no judge of faces was asked
+        assert {file.stem for file in (out / "figures").glob("[fw]*t-*.png")} == set(methods)
+        assert all(f"(figures/{name}.png)" in text for name in methods)
+        assert page.count("data:image/png;base64,") == 9 + len(methods)
+        assert {(each["model"], each["method"]) for each in numbers["methods"]} == {
+            (name, method) for name in MODELS for method in (PATH, RECOMMENDED)
+        }
+        assert len(numbers["headline"]) == 2
+        assert all(line in text for line in numbers["headline"])
+        assert not any("values" in row for record in numbers["judges"].values() for row in record["rows"])
+        # The figures stay as they are: that they are drawn with the same bytes again is tested beside them.
+        monkeypatch.setattr(reproduction, "draw", lambda *_: [])
         again = CliRunner().invoke(cli.app, ["reproduce", "--quick", "--out", str(out), "--threads", "1"])
         assert again.exit_code == 0
         assert (out / "report.md").read_text() == text

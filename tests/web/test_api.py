@@ -14,7 +14,7 @@ from PIL import Image
 import latentpath as lp
 
 pytest.importorskip("gradio")
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("page")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800), pytest.mark.xdist_group("page")]
 
 
 def test_a_program_gets_the_path_that_the_library_finds(server: Server, tmp_path: Path) -> None:
@@ -47,6 +47,8 @@ def test_a_program_is_told_what_is_wrong(server: Server) -> None:
         ({"seeds": "1"}, "two or more"),
         ({"seeds": "1,-2"}, "two or more"),
         ({"alpha": 0}, "alpha must be"),
+        ({"beside": "yes"}, "beside must be"),
+        ({"mu": "nan"}, "realistic must be"),
         ({"mu": 2}, "realistic must be"),
         ({"method": "magic"}, "method must be"),
         ({"segments": 10**9}, "segments must be"),
@@ -62,7 +64,7 @@ def test_two_hundred_hostile_inputs_are_refused_in_words_and_read_nothing(tmp_pa
     import httpx
 
     server = serving(tmp_path, "--model", "mnist-dcgan-semicircle")
-    with httpx.Client(base_url=server.url, timeout=120, follow_redirects=True) as client:
+    with httpx.Client(base_url=server.url, timeout=300, follow_redirects=True) as client:
         sent = list(attacks(client.get("/config").json(), __file__))
         assert len(sent) > 200
         for attack in sent:

@@ -30,9 +30,9 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-WAIT = 90_000  # milliseconds
+WAIT = 300_000  # milliseconds
 pytest.importorskip("gradio")
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("page")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800), pytest.mark.xdist_group("page")]
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +102,7 @@ def test_from_a_model_to_a_film_that_has_all_its_frames(visit: Visit, server: Se
     visit.find()
     page.wait_for_selector("#words svg, #words table")  # the energy, or the end where that came first
     assert "less than the straight line" in visit.words()
-    assert time.monotonic() - began < 60  # 15 s on two quiet cores; this is not one
+    assert time.monotonic() - began < 240  # 15 s on two quiet cores; this is not one
     page.wait_for_selector("#strips img")
     page.wait_for_selector("#film video")
     for name, suffix in (("mp4", ".mp4"), ("gif", ".gif"), ("png", ".png"), ("path", ".safetensors")):
@@ -285,7 +285,7 @@ def test_a_taken_port_is_said(server: Server) -> None:
         [sys.executable, "-m", "latentpath", "serve", "--port", port, "--model", "mnist-dcgan-normal"],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert found.returncode != 0

@@ -15,7 +15,7 @@ import latentpath as lp
 from latentpath.errors import GeneratorError, InputError, LatentPathError
 from latentpath.web import views
 from latentpath.web.choices import LIMITS, Choices
-from latentpath.web.methods import in_code
+from latentpath.web.methods import in_code, paper_in_code
 from latentpath.web.sessions import SAMPLES, Keyframe, Session
 from latentpath.web.solving import Glimpse, Solved, solve
 from latentpath.web.studio import MOST_KEYFRAMES, Studio, shipped
@@ -133,7 +133,7 @@ def test_a_path_that_costs_nan_is_not_called_cheaper(tmp_path: Path) -> None:
     *_, last = solve(studio, studio.sessions.of("a"), Choices(segments=10))
     assert isinstance(last, Solved)
     audit = replace(last.path.audit, cost=last.path.cost * float("nan"))
-    words = views.numbers(replace(last.path, audit=audit), Choices(), 1.0, False)
+    words = views.numbers(replace(last, path=replace(last.path, audit=audit)), Choices())
     assert "less than" not in words
     assert "cost is nan" in words
 
@@ -159,7 +159,7 @@ def test_a_stop_keeps_the_best_so_far_and_the_next_solve_runs(studio: Studio, se
     assert isinstance(last, Solved)
     assert last.stopped
     assert bool(last.path.cost.isfinite().all())
-    assert "You stopped" in views.numbers(last.path, Choices(tol=1e-6), last.seconds, last.stopped)
+    assert "You stopped" in views.numbers(last, Choices(tol=1e-6))
     with pytest.raises(InputError, match="cancelled"):  # as one that was cancelled while it waited for its turn
         next(iter(solve(studio, session, Choices(segments=10))))
     session.stop.clear()
@@ -174,7 +174,7 @@ def test_a_visitor_has_one_solve_at_a_time_and_leaving_ends_it(studio: Studio, s
         next(iter(solve(studio, session, Choices())))
     began = time.monotonic()
     steps.close()
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 120
     assert session.busy.acquire(blocking=False)
     session.busy.release()
     session.keyframes = session.keyframes[:1]
@@ -214,18 +214,22 @@ def test_the_lines_of_python_make_the_same_path(
     if moved:
         x, y = session.keyframes[0].latent[:2].tolist()
         studio.move(session, 0, x + 0.1, y)
-    film = {"seconds": 1, "fps": 10}
+    film = {"seconds": 1, "fps": 10, "beside": True}
     choices = Choices(method, mu=0.4, segments=10, closed=closed, rounded=closed, alpha=0.8, tol=0.01, **film)
     *_, last = solve(studio, session, choices)
     assert isinstance(last, Solved)
     monkeypatch.chdir(tmp_path)
     last.path.save("path.safetensors")
-    lines = views.code(session.model, last.keyframes, choices, in_code(choices, studio.model(DIGITS)))
+    model = studio.model(DIGITS)
+    lines = views.code(session.model, last.keyframes, choices, in_code(choices, model), paper_in_code(choices, model))
     assert ("draw(" in lines) is not moved
     assert last.path.settings["method"] == method
     names: dict[str, object] = {}
     exec(compile(lines, "snippet", "exec"), names)
     torch.testing.assert_close(names["path"].latents, last.path.latents)  # type: ignore[attr-defined]
+    for name, other in last.others.items():
+        torch.testing.assert_close(names[name].latents, other.latents)  # type: ignore[attr-defined]
+    assert set(last.others) == ({"paper"} if method == "recommended" else set())
     assert (tmp_path / "morph.mp4").stat().st_size > 1000
 
 
@@ -241,7 +245,7 @@ def test_strips_films_and_numbers_are_those_of_the_path(studio: Studio, session:
     views.films(last.path, model, choices, tmp_path / "m.mp4")
     with av.open(str(tmp_path / "m.mp4")) as film:
         assert sum(1 for _ in film.decode(video=0)) == 15
-    words = views.numbers(last.path, choices, last.seconds, last.stopped)
+    words = views.numbers(last, choices)
     for name in ("straight line", "slerp", "path"):
         assert f"<th scope='row'>{name}</th>" in words
     assert f"{float(last.path.cost):.2f}" in words

@@ -27,7 +27,7 @@ def reproduce(
         list[int] | None, typer.Option(metavar="N", help="Only this figure, 1 to 9, and no report; repeatable.")
     ] = None,
     pairs: Annotated[int | None, typer.Option(help="Pairs of each model of digits; 200 by default.")] = None,
-    face_pairs: Annotated[int | None, typer.Option(help="Pairs of each model of faces; 24 by default.")] = None,
+    face_pairs: Annotated[int | None, typer.Option(help="Pairs of each model of faces; 48 by default.")] = None,
     seed: Annotated[int, typer.Option(help="Of the endpoints, the judges and the resamples.")] = 0,
     out: Annotated[
         str, typer.Option(help="Folder for figures, report and work; an interrupted run goes on.")

@@ -87,6 +87,11 @@ class PriorIndex:
         return f"{type(self).__name__}({facts})"
 
     @property
+    def is_expensive(self) -> bool:
+        """True where an evaluation costs a network's pass, so that few points between those of a path are looked at."""
+        return self.decodes
+
+    @property
     def name(self) -> str:
         """The short name for tables: that of the class, without "Index"."""
         return type(self).__name__.removesuffix("Index").lower()

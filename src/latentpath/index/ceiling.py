@@ -74,6 +74,11 @@ class CeilingIndex(PriorIndex):
         )
 
     @property
+    def is_expensive(self) -> bool:
+        """True where the index below the ceiling is."""
+        return self.index.is_expensive
+
+    @property
     def name(self) -> str:
         """The short name for tables."""
         inner = f"({self.index.name})" if self.index.kind == "product" else self.index.name

@@ -76,6 +76,11 @@ class ProductIndex(PriorIndex):
         self._set(seed=first.seed, kind="product", decodes=any(factor.decodes for factor in factors))
 
     @property
+    def is_expensive(self) -> bool:
+        """True where any factor is."""
+        return any(factor.is_expensive for factor in self.indices)
+
+    @property
     def name(self) -> str:
         """The short name for tables: the names of the factors."""
         return " x ".join(factor.name for factor in self.indices)

@@ -251,6 +251,11 @@ class SurrogateIndex(ScoreIndex):
         self._estimate(fit.network, None, _NETWORK_POINTS)
 
     @property
+    def is_expensive(self) -> bool:
+        """True: its network is small beside the generator, but not beside a look-up, and smooth between points."""
+        return True
+
+    @property
     def name(self) -> str:
         """The short name for tables."""
         return f"surrogate of {self.target_name}"

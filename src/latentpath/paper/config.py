@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, fields
 
 from ..errors import InputError
@@ -51,6 +50,12 @@ class Config:
     index_evaluations: int = 80  # the most evaluations for a path by another index
     index_samples: int = 5000  # samples of the prior that the other indices are estimated from
     frames: int = 26  # judged frames of each curve, evenly spaced, endpoints included
+    # the recommended recipe at every alpha and mu of these, on ``front_pairs`` and with `front_tol`
+    front_alphas: tuple[float, ...] = (0.9, 0.98)
+    front_mus: tuple[float, ...] = (0.0, 0.3, 0.5, 0.8, 1.0)
+    front_pairs: int = 32  # pairs of digits
+    front_face_pairs: int = 16  # pairs of faces
+    worst_pairs: int = 20  # the most pairs on a contact sheet of the worst, which never has more than half of all
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -62,7 +67,10 @@ class Config:
                 raise InputError(f"seed must be at least 0 and below 2 ** 31, got {value!r}")
             if field.name in ("alpha", "tol") and not 0 < value <= 1:
                 raise InputError(f"{field.name} must lie in (0, 1], got {value!r}")
-        if self.frames < 3 or self.segments < 10 or not all(0 < a <= 1 and math.isfinite(a) for a in self.alphas):
+        every_alpha = (*self.alphas, *self.front_alphas)
+        if not all(0 <= mu <= 1 for mu in self.front_mus):
+            raise InputError(f"every mu of the front must lie in [0, 1], got {self.front_mus}")
+        if self.frames < 3 or self.segments < 10 or not all(0 < a <= 1 for a in every_alpha):
             raise InputError("frames must be at least 3, segments at least 10, and every alpha in (0, 1]")
 
     @classmethod
@@ -83,11 +91,28 @@ class Config:
             index_evaluations=12,
             index_samples=500,
             frames=10,
+            front_mus=(0.0, 0.5),
+            front_pairs=2,
+            front_face_pairs=2,
+            worst_pairs=2,
         )
 
     def pairs_of(self, model: str) -> int:
         """The number of pairs of ``model``."""
         return self.face_pairs if model in FACES else self.pairs
+
+    def front_pairs_of(self, model: str) -> int:
+        """The number of pairs of ``model`` that the front of alpha and mu is made of."""
+        return min(self.pairs_of(model), self.front_face_pairs if model in FACES else self.front_pairs)
+
+    def worst_pairs_of(self, model: str) -> int:
+        """The number of pairs of ``model`` on the contact sheet of the worst."""
+        return min(self.worst_pairs, self.pairs_of(model) // 2)
+
+    @property
+    def front_tol(self) -> float:
+        """``tol`` of the paths of the front, which are many."""
+        return max(self.tol, 1e-2)
 
     @property
     def index_tol(self) -> float:

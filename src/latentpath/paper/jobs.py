@@ -12,6 +12,7 @@ descent      the paper's setting: gradient descent on equation 3 from the straig
 indices      the path by other indices than the density's
 apart        the distance of the decoded path from the decoded line, from the curves of the main job
 recommended  the path by the model's recommended recipe (`latentpath.paper.recipe_jobs`)
+front        the path by that recipe at other alphas and mus (`latentpath.paper.recipe_jobs`)
 ============ =================================================================================================
 
 A job takes the two sides of the pairs, ``(B, D)`` each, and a function that it tells the share that is done.
@@ -39,13 +40,14 @@ from .results import KINDS, LINE, PATH, SHORTEST, SLERP
 
 ReportShare = Callable[[float], None]  # a function that takes the share of a job that is done
 SOLVER_FACTS = ("outcome", "evaluations", "tunnels", "gap")  # the tensors of a job that tell how a path was solved
+RECIPE_FACTS = ("latents", "length", "evaluations", "outcome")  # the tensors of a path by a recipe
 _REFERENCES = 5_000  # real images that the neighbours' index compares with
 _MEASUREMENTS = ("latents", "ri", "steps", "cost", "length", "gap", "tunnels")
 _SOLVER = ("evaluations", "outcome")
 
 
-def expected_keys(job: str, config: Config, indices: Sequence[str] = ()) -> set[str]:
-    """The names of the tensors of a job; ``indices`` are those of the job "indices"."""
+def expected_keys(job: str, config: Config, solves: Sequence[str] = ()) -> set[str]:
+    """The names of the tensors of a job; ``solves`` are the indices of "indices", the points of "front"."""
 
     def keys(prefixes: Sequence[object], names: Sequence[str]) -> set[str]:
         return {f"{prefix}/{name}" for prefix in prefixes for name in names}
@@ -59,11 +61,13 @@ def expected_keys(job: str, config: Config, indices: Sequence[str] = ()) -> set[
         case "resolution":
             return keys(config.resolutions, solved[1:])
         case "indices":
-            return keys(indices, solved)
+            return keys(solves, solved)
         case "apart":
             return {"apart"}
         case "recommended":
-            return {"latents", "length", "evaluations", "outcome"}
+            return set(RECIPE_FACTS)
+        case "front":
+            return keys(solves, RECIPE_FACTS)
     return set(solved)
 
 

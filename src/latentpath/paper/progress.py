@@ -61,8 +61,10 @@ def job_weight(name: str, job: str, pairs: int, config: Config) -> float:
         "indices": 12.0,
         "apart": 0.1,
         "recommended": 1.0,
+        "front": 0.8 * len(config.front_alphas) * len(config.front_mus),
         "judged": 0.7,
         "judged-indices": 0.2,
+        "judged-front": 0.3,
     }[job]
     return each * pairs * (4 if name in FACES else 1)
 
@@ -79,7 +81,8 @@ def total_weight(config: Config) -> float:
     weights = [
         job_weight(name, job, config.pairs_of(name), config)
         for name in MODELS
-        for job in ("main", "apart", "recommended", "judged")
+        for job in ("main", "apart", "recommended", "judged", "judged-front")
     ]
+    weights += [job_weight(name, "front", config.front_pairs_of(name), config) for name in MODELS]
     weights += [job_weight(name, job, count, config) for name in DIGITS for job, count in digit_jobs.items()]
     return sum(weights)

@@ -25,15 +25,17 @@ from . import jobs
 from .claims import evaluate_claims
 from .config import DIGITS, FACES, MODELS, WAE, Config
 from .figures.catalogue import FIGURES, draw
+from .figures.contact_sheet import FRAMES, draw_worst, worst_caption, worst_pairs
+from .figures.front import FrontResult, draw_front, front_caption, judges_of_frames
 from .job_cache import JobCache
 from .jobs import SOLVER_FACTS
 from .judges.evaluation import judge, stages
 from .judges.records import is_complete, record
 from .progress import JobProgress, job_weight, total_weight
 from .real_images import IMAGE_DEPENDENT_JOBS, RealImages, data_set_of, read_real_images
-from .recipe_jobs import recommended
+from .recipe_jobs import front, front_points, own_point, recommended
 from .report.writer import Content, write
-from .results import KINDS, LINE, PATH, RECOMMENDED, SHORTEST, SLERP, ModelResult
+from .results import KINDS, LINE, OWN, PATH, RECOMMENDED, SHORTEST, SLERP, ModelResult
 
 METRIC = "path, metric spacing"
 _DIGITS_AT_ONCE, _FACES_AT_ONCE = 8, 4  # pairs that are solved together
@@ -105,13 +107,13 @@ class Reproduction:
         name: str,
         sides: tuple[Tensor, Tensor],  # the two sides of the pairs: endpoints, or curves
         compute: Callable[..., Mapping[str, Tensor]],  # takes rows of both sides, and ``report``
-        indices: Sequence[str] = (),  # the names of other indices, for the job "indices"
+        solves: Sequence[str] = (),  # the names of other indices, or of points of the front, for the jobs of these
         count: int | None = None,  # compute only the parts with the first ``count`` pairs
     ) -> dict[str, Tensor]:
         """Computes a job some pairs at a time, or reads it from the cache."""
         total = len(sides[0])
         size = total if job == "apart" else _FACES_AT_ONCE if name in FACES else _DIGITS_AT_ONCE
-        keys = jobs.expected_keys(job, self.config, indices)
+        keys = jobs.expected_keys(job, self.config, solves)
         title = f"{name}: pairs" if job == "main" else f"{name}: {job}, pairs"
         parts: list[dict[str, Tensor]] = []
         for first in range(0, total if count is None else min(count, total), size):
@@ -234,8 +236,61 @@ def _figures_and_report(run: Reproduction, out: Path, command: str) -> list[Path
             extra[job][name] = run.tensors(job, name, (start[:pairs], end[:pairs]), compute)
         other_indices[name] = _other_indices(run, name, results[name])
     judges = {name: _judged(run, name, result) for name, result in results.items()}
+    pictures, captions = _method_pictures(run, results, judges, out / "figures")
     claims = evaluate_claims(results, extra, config)
-    return files + write(Content(config, command, results, claims, judges, other_indices, run.real.missing), out)
+    content = Content(config, command, results, claims, judges, other_indices, run.real.missing, captions)
+    return files + pictures + write(content, out)
+
+
+def _method_pictures(
+    run: Reproduction, results: Mapping[str, ModelResult], judges: Mapping[str, dict[str, Any]], folder: Path
+) -> tuple[list[Path], dict[str, str]]:
+    """Draws front and contact sheet of every model with a recipe and a judge; returns the files, and captions."""
+    files: list[Path] = []
+    captions: dict[str, str] = {}
+    for name, result in results.items():
+        if not result.recommended or not judges_of_frames(judges[name]):
+            continue
+        curves = {kind: result.curves[kind] for kind in (LINE, SLERP, PATH)}
+        curves[RECOMMENDED] = result.recommended["latents"]
+        judged_front = _front(run, result, judges[name], curves)
+        files += (drawn := draw_front(judged_front, folder))
+        captions[drawn[0].stem] = front_caption(judged_front)
+        even = partial(_even_pairs, run.models[name], curves)
+        worst = worst_pairs(run.models[name], judges[name], run.config.worst_pairs_of(name), even)
+        if worst is not None:
+            files += (drawn := draw_worst(worst, folder))
+            captions[drawn[0].stem] = worst_caption(worst)
+    return files, captions
+
+
+@torch.no_grad()
+def _even_pairs(model: Model, curves: Mapping[str, Tensor], kind: str, pairs: list[int]) -> Tensor:
+    return even_in_data(curves[kind][pairs], model.generator, FRAMES)
+
+
+def _front(
+    run: Reproduction, result: ModelResult, judged: Mapping[str, Any], curves: Mapping[str, Tensor]
+) -> FrontResult:
+    """The front of a model: ``curves`` by method, and its recipe at other alphas and mus, between the first pairs."""
+    name, config, recipe = result.name, run.config, run.models[result.name].recipe
+    assert recipe is not None
+    count, points, (start, end) = config.front_pairs_of(name), front_points(recipe, config), run.endpoints(name)
+    compute = partial(front, run.models[name], points, config=config)
+    tensors = run.tensors("front", name, (start[:count], end[:count]), compute, list(points))
+    polylines = {kind: each[:count] for kind, each in curves.items()}
+    polylines |= {point: tensors[f"{point}/latents"] for point in points}
+    length = {kind: result.length[kind][:count] for kind in (LINE, SLERP, PATH)}
+    length[RECOMMENDED] = result.recommended["length"][:count]
+    length |= {point: tensors[f"{point}/length"] for point in points}
+
+    def even() -> dict[str, Tensor]:
+        return {kind: run.even(name, each) for kind, each in polylines.items()}
+
+    directness = {kind: float((each / length[LINE]).double().mean()) for kind, each in length.items()}
+    own = {row["name"]: row["estimates"][OWN] for row in judged["rows"] if OWN in row["estimates"]}
+    record = run.judged(name, "judged-front", list(polylines), count, even)
+    return FrontResult(name, {**points, RECOMMENDED: own_point(recipe)}, directness, record, own)
 
 
 def _judged(run: Reproduction, name: str, result: ModelResult) -> dict[str, Any]:
@@ -247,7 +302,7 @@ def _judged(run: Reproduction, name: str, result: ModelResult) -> dict[str, Any]
 
     by_recipe = (RECOMMENDED,) if result.recommended else ()
     kinds = (LINE, SLERP, PATH, *by_recipe, METRIC, SHORTEST)
-    return run.judged(name, "judged", kinds, run.config.pairs_of(name), curves, own=True)
+    return run.judged(name, "judged", kinds, run.config.pairs_of(name), curves, by_pair=True, own=True)
 
 
 def _other_indices(run: Reproduction, name: str, result: ModelResult) -> dict[str, Any]:

@@ -10,6 +10,7 @@ LINE, SLERP, PATH, SHORTEST = "straight line", "slerp", "path", "shortest"
 OWN = "own samples"  # of the model's prior: the fair ceiling of every judge, and no kind of curve
 RECOMMENDED = "recommended"  # by the model's recipe: beyond the paper, for the judges and the claims on methods
 KINDS = (LINE, SLERP, PATH, SHORTEST)  # of every pair; "shortest" is shortest in data space
+METHODS = {LINE: LINE, SLERP: SLERP, PATH: "the paper's", RECOMMENDED: RECOMMENDED}  # in words, where methods compare
 
 
 @dataclass(frozen=True, eq=False)

@@ -28,7 +28,7 @@ from .quadrature import Quadrature
 
 __all__ = ["Evaluation", "Objective"]
 
-_CELLS, _DECODED_CELLS = 64, 4  # of the index on a segment; the second where it runs the generator (test_audit.py)
+_CELLS, _DECODED_CELLS = 64, 4  # of the index on a segment; the second where it runs networks (test_audit.py)
 _VALUES = 2**22  # values of one block
 
 
@@ -74,7 +74,7 @@ class Objective:
     def __init__(self, generator: Generator, index: Index, embed: Embed = None, max_points: int | None = None) -> None:
         self.costs = SegmentCost.of(generator, index, embed, max_points)
         self.to_data, self.log_index, self.max_points = self.costs.to_data, self.costs.log_index, max_points
-        self.cells = _DECODED_CELLS if self.costs.decodes else _CELLS
+        self.cells = _DECODED_CELLS if self.costs.expensive else _CELLS
         self.has_holes = False
 
     def evaluate(self, latents: Tensor, quadrature: Quadrature | None = None) -> Evaluation:

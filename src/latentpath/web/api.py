@@ -24,6 +24,7 @@ from . import views
 from .choices import FIELDS, LIMITS, LOOPS, METHODS, SOLVERS, SPACINGS, Choices, text_of
 from .events import reporting_errors
 from .memory import trim
+from .methods import RECIPES, completed
 from .sessions import Keyframe
 from .solving import Solved, solve
 from .studio import MOST_KEYFRAMES, Studio
@@ -33,6 +34,7 @@ __all__ = ["offer"]
 _KEEP_SECONDS = 60.0
 """Seconds until sent files are removed."""
 
+_NUMBER = re.compile(r"[0-9]{0,20}\.?[0-9]{1,20}")
 _SEEDS = re.compile(r"\s*[0-9]{1,10}(\s*,\s*[0-9]{1,10})+\s*")
 
 
@@ -42,7 +44,9 @@ def offer(studio: Studio) -> None:
 
     @reporting_errors
     def interpolate(model: str, seeds: str, *values: Any) -> tuple[Any, ...]:
-        choices = Choices.read(values)
+        given = dict(zip(FIELDS, values, strict=True))
+        given |= {name: _number(given[name]) for name in ("alpha", "mu")}
+        choices = Choices.of(completed(given, studio.model(model)))
         session = studio.sessions.of(None)  # a new session, not a visitor's
         prior, numbers = studio.model(model).prior, _seeds(seeds)
         assert prior is not None
@@ -54,14 +58,14 @@ def offer(studio: Studio) -> None:
             with studio.working():
                 *_, found = solve(studio, session, choices)
                 assert isinstance(found, Solved)
-                views.strips(found.path, studio.model(model), choices, files[0])
-                views.films(found.path, studio.model(model), choices, files[1])
+                views.strips(found.path, studio.model(model), choices, files[0], found.others)
+                views.films(found.path, studio.model(model), choices, files[1], others=found.others)
                 found.path.save(files[2])
         finally:  # Gradio copies the files first
             later = threading.Timer(_KEEP_SECONDS, session.forget)
             later.daemon = True
             later.start()
-        report = found.path.report(("lerp", "slerp")).to_dict()
+        report = found.path.report(("lerp", "slerp"), others=found.others).to_dict()
         trim()
         facts = {**report, "seconds": round(found.seconds, 3), "settings": found.path.settings}
         return facts, *(str(file) for file in files)
@@ -70,12 +74,17 @@ def offer(studio: Studio) -> None:
     named = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in ("model", "seeds", *FIELDS)]
     interpolate.__signature__ = inspect.Signature(named)  # type: ignore[attr-defined]
     with gr.Row(visible=False):
-        limits = {name: gr.Number(limit.default, label=name) for name, limit in LIMITS.items()}
+        limits = {
+            name: gr.Number(limit.default, label=name) for name, limit in LIMITS.items() if name not in ("alpha", "mu")
+        }
         others: dict[str, Any] = {
             "method": gr.Textbox(usual.method, label="method", info=", ".join(METHODS)),
             "spacing": gr.Textbox(usual.spacing, label="spacing", info=", ".join(SPACINGS)),
             "solver": gr.Textbox(usual.solver, label="solver", info=", ".join(SOLVERS)),
             "loop": gr.Textbox(usual.loop, label="loop", info=", ".join(LOOPS)),
+            "alpha": gr.Textbox(RECIPES, label="alpha", info="a number, or recipe for the recipe's"),
+            "mu": gr.Textbox(RECIPES, label="mu", info="a number, or recipe for the recipe's"),
+            "beside": gr.Checkbox(usual.beside, label="beside"),
             "closed": gr.Checkbox(usual.closed, label="closed"),
             "rounded": gr.Checkbox(usual.rounded, label="rounded"),
         }
@@ -91,6 +100,11 @@ def offer(studio: Studio) -> None:
             concurrency_limit=2,
             concurrency_id="heavy",
         )
+
+
+def _number(text: object) -> object:
+    """Returns the number of a text, which `Choices` validates; anything else as it is."""
+    return float(text) if isinstance(text, str) and _NUMBER.fullmatch(text) else text
 
 
 def _seeds(text: object) -> list[int]:

@@ -87,6 +87,7 @@ class Choices:
     Attributes:
         method: "recommended", where the model has a recipe, or "paper".
         mu: the weight of the latents in lengths, by the recommended method.
+        beside: True shows the paper's path beside the recommended one.
         alpha: the scale of the index.
         segments: the segments of each leg.
         spacing: the spacing of frames.
@@ -106,6 +107,7 @@ class Choices:
 
     method: str = RECOMMENDED
     mu: float = LIMITS["mu"].default
+    beside: bool = False
     alpha: float = LIMITS["alpha"].default
     segments: int = int(LIMITS["segments"].default)
     spacing: str = "data"
@@ -136,7 +138,7 @@ class Choices:
         for name, known in (("method", METHODS), ("spacing", SPACINGS), ("solver", SOLVERS), ("loop", LOOPS)):
             if found.get(name, known[0]) not in known:
                 raise InputError(f"{name} must be one of {', '.join(known)}; got {text_of(found[name])}.")
-        for name in ("closed", "rounded"):
+        for name in ("beside", "closed", "rounded"):
             if not isinstance(found.get(name, False), bool):
                 raise InputError(f"{name} must be true or false; got {text_of(found[name])}.")
         return cls(**found)

@@ -18,7 +18,7 @@ from ..models import Model
 from . import views
 from .choices import RECOMMENDED, Choices
 from .memory import trim
-from .methods import in_code, in_words
+from .methods import RECIPES, completed, in_code, in_words, paper_in_code
 from .sessions import Session
 from .solving import Solved, solve
 from .studio import Studio
@@ -162,12 +162,13 @@ class Events:
         self.studio.choose_model(session, name)
         return *self.everything(session), *self.method(session)
 
-    def method(self, session: Session) -> tuple[Any, Any]:
-        """Returns the choice of the method, and the slider at the mu of the model's recipe."""
-        recipe = self.studio.model(session.model).recipe
-        if recipe is None:
-            return gr.Radio(visible=False), gr.Slider(visible=False)
-        return gr.Radio(visible=True, value=RECOMMENDED), gr.Slider(visible=True, value=recipe.mu)
+    def method(self, session: Session) -> tuple[Any, ...]:
+        """Returns the choice of the method, its words where there is none, and mu, checkbox and alpha of the recipe."""
+        model = self.studio.model(session.model)
+        has, start = model.recipe is not None, completed({"alpha": RECIPES, "mu": RECIPES}, model)
+        choice = gr.Radio(visible=has, value=RECOMMENDED), gr.Markdown(visible=not has)
+        slider = gr.Slider(visible=has, value=start["mu"])
+        return *choice, slider, gr.Checkbox(visible=has), gr.Slider(value=start["alpha"])
 
     @reporting_errors
     def reseed(self, seed: float, request: gr.Request) -> Any:
@@ -245,7 +246,7 @@ class Events:
                     if not isinstance(now, Solved):
                         yield views.glimpse(now, model), *([nothing] * 7)
                     elif session.model == name:
-                        session.path = now.path
+                        session.path, session.others = now.path, now.others
                         yield from self._results(session, model, choices, now)
                     else:  # the visitor has chosen another model
                         yield "", *([nothing] * 7)
@@ -257,10 +258,11 @@ class Events:
         """Yields quick results first, then slow drawings."""
         path, nothing = found.path, gr.skip()
         strip_file, path_file = self.file(session, "strips.png"), self.file(session, "path.safetensors")
-        views.strips(path, model, choices, strip_file)
+        views.strips(path, model, choices, strip_file, found.others)
         path.save(path_file)
-        words = views.numbers(path, choices, found.seconds, found.stopped, in_words(choices, model))
-        lines = views.code(session.model, found.keyframes, choices, in_code(choices, model))
+        words = views.numbers(found, choices, in_words(choices, model))
+        methods = in_code(choices, model), paper_in_code(choices, model)
+        lines = views.code(session.model, found.keyframes, choices, *methods)
         yield words, str(strip_file), *([nothing] * 3), lines, nothing, nothing
         profile_file, plane_file = self.file(session, "profiles.png"), self.file(session, "plane.png")
         flat = not choices.has_legs(len(found.keyframes)) and path.latents.shape[-1] > 1
@@ -279,7 +281,7 @@ class Events:
             with self.studio.working(), _WhileThere(session):
                 files = [self.file(session, f"morph.{suffix}") for suffix in ("mp4", "gif")]
                 for file in files:
-                    views.films(session.path, model, choices, file, session.gone.is_set)
+                    views.films(session.path, model, choices, file, session.gone.is_set, session.others)
                 trim()
                 return str(files[0]), str(files[0]), str(files[1])
         return None, None, None

@@ -11,6 +11,7 @@ from .api import offer
 from .choices import FIELDS, LIMITS, LOOPS, RECOMMENDED, SOLVERS, SPACINGS, Choices
 from .events import Events
 from .methods import LABELS as METHOD_LABELS
+from .methods import NONE
 from .studio import MOST_KEYFRAMES, Studio
 from .uploads import MOST_BYTES
 
@@ -147,7 +148,9 @@ def _settings() -> _Components:
             label="Method",
             elem_id="method",
         ),
+        "no_choice": gr.Markdown(NONE, visible=False),
         "mu": _slider("mu", "Direct ... realistic", mu),
+        "beside": gr.Checkbox(usual.beside, label="The paper's path beside it", elem_id="beside"),
         "alpha": _slider("alpha", "alpha", "How much plain length matters: small values make the shortest path."),
         "segments": _slider("segments", "Segments", "Points of the path, for each leg."),
         "spacing": gr.Radio(SPACINGS, value=usual.spacing, label="Spacing", info=spacing),
@@ -230,11 +233,17 @@ def _connect(page: Any, events: Events, parts: _Components, selection: list[Any]
 
     model, seed, samples = (parts[name] for name in ("model", "seed", "samples"))
     many = {**_QUICK, "trigger_mode": "multiple"}  # every click counts
-    method = [parts["method"], parts["mu"]]
+    method = [parts[name] for name in ("method", "no_choice", "mu", "beside", "alpha")]
     drawn(page.load(events.begin, None, [model, seed, samples, *selection, *method], **_QUICK))
     page.unload(events.leave)
     drawn(model.input(events.choose_model, model, [samples, *selection, *method], **_QUICK))
-    parts["method"].change(lambda name: gr.Slider(visible=name == RECOMMENDED), parts["method"], parts["mu"], **_QUICK)
+    recommended = [parts["mu"], parts["beside"]]
+    parts["method"].change(
+        lambda name: (gr.Slider(visible=name == RECOMMENDED), gr.Checkbox(visible=name == RECOMMENDED)),
+        parts["method"],
+        recommended,
+        **_QUICK,
+    )
     reseeded = parts["other"].click(lambda seed: (seed or 0) + 1, seed, seed, **_QUICK)
     reseeded.then(events.reseed, seed, samples, **_QUICK)
     seed.submit(events.reseed, seed, samples, **_QUICK)

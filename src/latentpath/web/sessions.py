@@ -6,7 +6,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -76,6 +76,7 @@ class Session:
         samples: the samples on the page, ``(n, D)``.
         keyframes: the keyframes in order.
         path: the last path; None without one.
+        others: the paths of other methods beside the last path, by name.
         map: the map from pixels of the map to latents; None without a map.
         stop: set to stop running work.
         gone: set once the session has ended.
@@ -91,6 +92,7 @@ class Session:
     samples: Tensor = field(default_factory=lambda: torch.empty(0, 0))
     keyframes: list[Keyframe] = field(default_factory=list)
     path: Curve | None = None
+    others: Mapping[str, Curve] = field(default_factory=dict)
     map: Map | None = None
     stop: threading.Event = field(default_factory=threading.Event)
     gone: threading.Event = field(default_factory=threading.Event)

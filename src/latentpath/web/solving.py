@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,7 +17,7 @@ from ..keyframes import interpolate_through
 from ..path import Path
 from ..solvers import Progress
 from .choices import Choices
-from .methods import solve_options
+from .methods import beside_options, solve_options
 from .sessions import Keyframe, Session
 from .studio import Studio
 
@@ -31,7 +32,7 @@ class Glimpse:
     """The progress of a solve.
 
     Attributes:
-        energies: the mean energy over the legs after every step.
+        energies: the mean energy over the legs after every step of the running method; empty before the first.
         running: the number of running legs.
         legs: the number of legs.
         latents: the present polylines of the legs, ``(legs, P, D)``; None before the first step.
@@ -49,12 +50,16 @@ class Glimpse:
 
 @dataclass(frozen=True)
 class Solved:
-    """A solved path with its keyframes, the duration, and True for ``stopped`` if the visitor cancelled."""
+    """A solved path with its keyframes, the duration, and True for ``stopped`` if the visitor cancelled.
+
+    ``others`` has the paths of other methods, by name.
+    """
 
     path: Path
     keyframes: list[Keyframe]
     seconds: float
     stopped: bool
+    others: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass
@@ -63,6 +68,7 @@ class _Watch:
     last: Progress | None = None
     legs: Tensor | None = None
     path: Path | None = None
+    others: dict[str, Path] = field(default_factory=dict)
     error: BaseException | None = None
 
 
@@ -93,21 +99,29 @@ def _solve(studio: Studio, session: Session, choices: Choices, chosen: list[Keyf
     prior = model.prior
     has_legs = choices.has_legs(len(chosen))
     legs = len(keyframes) - 1 + choices.closed
-    options = choices.options(len(chosen)) | solve_options(choices, model)
+    paper = beside_options(choices, model)
     watch, stop, began = _Watch(), threading.Event(), time.monotonic()
+
+    def ended() -> bool:
+        return stop.is_set() or session.stop.is_set()
 
     def callback(now: Progress) -> bool:
         watch.energies.append(float(now.energy[now.energy.isfinite()].mean()))
         watch.last, watch.legs = now, now.latents.detach().clone()
-        return stop.is_set() or session.stop.is_set()
+        return ended()
+
+    def path_by(method: dict[str, Any]) -> Path:
+        options = {**choices.options(len(chosen)), **method, "callback": callback}
+        if has_legs:
+            return interpolate_through(model.generator, prior, keyframes, **options)
+        return interpolate(model.generator, prior, keyframes[0], keyframes[1], **options)
 
     def work() -> None:
         try:
-            if has_legs:
-                found = interpolate_through(model.generator, prior, keyframes, callback=callback, **options)
-            else:
-                found = interpolate(model.generator, prior, keyframes[0], keyframes[1], callback=callback, **options)
-            watch.path = found
+            watch.path = path_by(solve_options(choices, model))
+            if paper is not None and not ended():
+                watch.legs, watch.energies = None, []  # another energy
+                watch.others["paper"] = path_by(paper)
         except BaseException as error:  # raised in the caller's thread
             watch.error = error
 
@@ -131,4 +145,4 @@ def _solve(studio: Studio, session: Session, choices: Choices, chosen: list[Keyf
     if watch.error is not None:
         raise watch.error
     assert watch.path is not None
-    yield Solved(watch.path, chosen, time.monotonic() - began, session.stop.is_set())
+    yield Solved(watch.path, chosen, time.monotonic() - began, session.stop.is_set(), watch.others)

@@ -6,9 +6,11 @@ import base64
 import html
 import io
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import torch
@@ -25,7 +27,7 @@ from ..viz import film, plots, strip
 from ..viz.grid import pixel_side, tile
 from .choices import Choices
 from .sessions import SAMPLES, Keyframe, Map
-from .solving import Glimpse
+from .solving import Glimpse, Solved
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -42,26 +44,42 @@ def picture(frame: Tensor, value_range: tuple[float, float], side: int = _SIDE) 
     return tile(pixels(frame[None], value_range), 1, scale=pixel_side(None, max(frame.shape[1:]), side))
 
 
-def strips(path: Curve, model: Model, choices: Choices, file: Path) -> None:
-    """Draws straight line, slerp and path, one under the other."""
+_NO_OTHERS: Mapping[str, Curve] = MappingProxyType({})
+
+
+def _named(others: Mapping[str, Curve]) -> dict[str, Curve]:
+    return {LABELS.get(name, name): other for name, other in others.items()}
+
+
+def strips(path: Curve, model: Model, choices: Choices, file: Path, others: Mapping[str, Curve] = _NO_OTHERS) -> None:
+    """Draws straight line, slerp, the paths of other methods and the path, one under the other."""
+    lines = {name: replace(path, latents=latents) for name, latents in path.baselines(_BASELINES).items()}
     strip(
         path,
         file,
         frames=choices.shown,
         spacing=choices.spacing,  # type: ignore[arg-type]
-        side_by_side=_BASELINES,
+        side_by_side=_named({**lines, **others}),
         value_range=model.value_range,
     )
 
 
-def films(path: Curve, model: Model, choices: Choices, file: Path, stop: Callable[[], bool] = lambda: False) -> None:
-    """Writes the path as a film in the format of ``file``, until ``stop`` returns True."""
+def films(
+    path: Curve,
+    model: Model,
+    choices: Choices,
+    file: Path,
+    stop: Callable[[], bool] = lambda: False,
+    others: Mapping[str, Curve] = _NO_OTHERS,
+) -> None:
+    """Writes the path, right of the paths of other methods, as a film, until ``stop`` returns True."""
     film(
         path,
         file,
         seconds=choices.seconds,
         fps=choices.fps,
         spacing=choices.spacing,  # type: ignore[arg-type]
+        side_by_side=_named(others),
         loop=None if choices.loop == "once" else choices.loop,  # type: ignore[arg-type]
         value_range=model.value_range,
         callback=lambda *_: stop(),
@@ -123,26 +141,27 @@ def plane(path: Curve, file: Path) -> None:
     plots.save(plots.plane(curves), file)
 
 
-def numbers(path: Curve, choices: Choices, seconds: float, stopped: bool, method: str = "") -> str:
-    """Returns the table of all three curves and the verdict in words, after the method's, as HTML."""
-    report = path.report(_BASELINES)
+def numbers(found: Solved, choices: Choices, method: str = "") -> str:
+    """Returns the table of all curves and the verdict in words, after the method's, as HTML."""
+    path = found.path
+    report = path.report(_BASELINES, others=found.others)
     head = ("", "cost", "mean ri", "lowest ri", "length", "directness", "evaluations")
     rows = []
     for row in report.rows:
         means = row.means()
         cells = (
-            LABELS.get(row.name, row.name),
+            html.escape(LABELS.get(row.name, row.name)),
             f"{means['cost']:.2f}",
             f"{means['mean ri']:.3f}",
             f"{means['lowest ri']:.2g}",
             f"{means['length']:.1f}",
             f"{means['directness']:.2f}",
-            f"{means['evaluations']:.0f}" if row.name == "path" else "0",
+            f"{means['evaluations']:.0f}",
         )
         rows.append(
             "<tr><th scope='row'>" + cells[0] + "</th>" + "".join(f"<td>{cell}</td>" for cell in cells[1:]) + "</tr>"
         )
-    words = f"{method} {report.verdict(choices.tol, stopped)} It took {seconds:.1f} s.".strip()
+    words = f"{method} {report.verdict(choices.tol, found.stopped)} It took {found.seconds:.1f} s.".strip()
     smoothed = path.settings.get("smoothed")
     if smoothed:
         before, after = max(smoothed["before"][0], default=0.0), max(smoothed["after"][0], default=0.0)
@@ -161,7 +180,7 @@ def numbers(path: Curve, choices: Choices, seconds: float, stopped: bool, method
 
 def glimpse(now: Glimpse, model: Model) -> str:
     """Returns the energy and frames of a running solve as self-contained HTML."""
-    if now.latents is None:
+    if now.latents is None or not now.energies:
         return f"<p class='lp-words' role='status'>Starting ({now.seconds:.0f} s)</p>"
     words = (
         f"{'Stopping: ' if now.stopping else ''}{now.running} of {counted(now.legs, 'leg')} running, energy "
@@ -198,11 +217,13 @@ def _sparkline(energies: tuple[float, ...]) -> str:
     )
 
 
-def code(model: str, keyframes: list[Keyframe], choices: Choices, method: str) -> str:
-    """Returns the Python code for the path of a model through keyframes; ``method`` is that of `methods.in_code`."""
+def code(model: str, keyframes: list[Keyframe], choices: Choices, method: str, paper: str = "") -> str:
+    """Returns the Python code for the path of a model through keyframes.
+
+    ``method`` and ``paper`` are those of `methods.in_code` and `methods.paper_in_code`.
+    """
     has_legs = choices.has_legs(len(keyframes))
     options = "".join(f", {name}={value!r}" for name, value in choices.options(len(keyframes)).items())
-    options = f", {method}{options}"
     lines = ["import torch", "", "import latentpath as lp", "", f"model = lp.load({model!r})"]
     seeds = {keyframe.seed for keyframe in keyframes}
     if None not in seeds and len(seeds) == 1:
@@ -214,11 +235,15 @@ def code(model: str, keyframes: list[Keyframe], choices: Choices, method: str) -
     else:
         which = "0, :-1" if choices.closed else "0"  # a closed path ends with its first keyframe
         lines += [f'keyframes = lp.Path.load("path.safetensors").keyframes[{which}]  # the downloaded file']
-    if has_legs:
-        lines.append(f"path = lp.interpolate_through(model.generator, model.prior, keyframes{options})")
-    else:
-        lines.append(f"path = lp.interpolate(model.generator, model.prior, keyframes[0], keyframes[1]{options})")
+    call = "interpolate_through(model.generator, model.prior, keyframes"
+    if not has_legs:
+        call = "interpolate(model.generator, model.prior, keyframes[0], keyframes[1]"
+    solved = {"path": method} | ({"paper": paper} if paper else {})
+    lines += [f"{name} = lp.{call}, {arguments}{options})" for name, arguments in solved.items()]
     loop = "None" if choices.loop == "once" else repr(choices.loop)
     film = f"seconds={choices.seconds:g}, fps={choices.fps}, spacing={choices.spacing!r}, loop={loop}"
-    lines += ["print(path.report())", f'lp.film(path, "morph.mp4", {film}, value_range=model.value_range)']
+    if paper:
+        film += f", side_by_side={{{LABELS['paper']!r}: paper}}"
+    shown = "others={'paper': paper}" if paper else ""
+    lines += [f"print(path.report({shown}))", f'lp.film(path, "morph.mp4", {film}, value_range=model.value_range)']
     return "\n".join(lines)

@@ -17,7 +17,8 @@ from torch import Tensor
 from ...value_range import Bytes
 from ...viz.grid import tile
 from ...viz.plots.plane import draw_plane
-from ...viz.plots.style import FAINT, colour, legend_keys, stroke
+from ...viz.plots.style import FAINT, INK, colour, legend_keys, stroke
+from ..results import RECOMMENDED
 
 SMALL = 7.0  # the font size of small print, in points
 STYLE: Mapping[str, Any] = {  # changes to the house style, for print unscaled on a page 7 inches wide
@@ -53,15 +54,19 @@ class Canvas:
 
     def legend(self, kinds: Sequence[str], left: float, top: float, right: bool = False) -> None:
         """Draws a legend in one line, which begins at a point, or with ``right`` ends there."""
+        self.keys(legend_keys(kinds), left, top, right)
+
+    def keys(self, handles: Sequence[Any], left: float, top: float, right: bool = False) -> None:
+        """Draws a legend of given handles, as `legend` does."""
         how: dict[str, Any] = {
             "loc": "center right" if right else "center left",
             "bbox_to_anchor": self._place(left, top),
-            "ncols": len(kinds),
+            "ncols": len(handles),
             "borderaxespad": 0,
             "borderpad": 0,
             "columnspacing": 1.4,
         }
-        self.figure.legend(handles=legend_keys(kinds), **how)
+        self.figure.legend(handles=list(handles), **how)
 
     def _place(self, left: float, top: float) -> tuple[float, float]:
         return left * self.dpi / self.figure.bbox.width, 1 - top * self.dpi / self.figure.bbox.height
@@ -84,6 +89,11 @@ class Canvas:
         axes = self._axes(round(left * self.dpi), round(top * self.dpi), image.shape[1] * zoom, image.shape[0] * zoom)
         axes.set_axis_off()
         axes.imshow(image, interpolation="none", aspect="auto")  # an SVG keeps the frame's own pixels
+
+
+def method_colour(kind: str) -> str:
+    """Returns the colour of a kind of curve where methods are compared; the recommended one is the colour of text."""
+    return INK if kind == RECOMMENDED else colour(kind)
 
 
 def limits(

@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..._words import listed
+from ..._words import counted, listed
 from ..claims.sections import Section
 from ..claims.verdicts import Verdict
 from ..config import MODELS, SHORT_TITLES
-from ..results import LINE, PATH, ModelResult
+from ..method_verdicts import MethodVerdict
+from ..results import LINE, PATH, RECOMMENDED, ModelResult
 from .judge_sentences import NOT_COUNTED, better_than_endpoints
 
 _TOPICS = {  # a sentence for every topic of claims
@@ -24,6 +25,8 @@ _TOPICS = {  # a sentence for every topic of claims
     "alpha shortest": "a small alpha's path is nearly the shortest curve",
     "converges": "equation 3 converges to the audited cost",
 }
+
+_FINDERS = {PATH: "the paper's path", RECOMMENDED: "the recommended path"}
 
 Records = Mapping[str, Mapping[str, Any]]  # the records of the judges, by model
 
@@ -73,6 +76,34 @@ def brief(sections: Sequence[Section], records: Records) -> tuple[str, str]:
     elsewhere_line = f"*Held for some or none*: {'; '.join(elsewhere) or 'nothing'}."
     judges_line = f"*Judges that the method never saw*, of the path's frames against the line's: {judges}."
     return everywhere_line, f"{elsewhere_line} {judges_line}"
+
+
+def headline(verdicts: Sequence[MethodVerdict]) -> list[str]:
+    """A sentence on each method over all models, the recommended one first; empty where no model has a recipe.
+
+    Judges of single frames are counted once for every model that they were asked of.
+    """
+    sentences = []
+    for method in (RECOMMENDED, PATH):
+        mine = [each for each in verdicts if each.method == method]
+        asked = sum(each.judges for each in mine)
+        if not asked:
+            continue
+        better, worse = sum(len(each.better) for each in mine), sum(len(each.worse) for each in mine)
+        own = sum(len(each.worse_than_own) for each in mine)
+        lengths = [each.direct.measured.mean for each in mine if each.direct.measured is not None]
+        sentences.append(
+            f"Of {counted(asked, 'verdict')} of independent judges on the frames of {_FINDERS[method]}, over "
+            f"{counted(len(mine), 'model')}, {better} {'is' if better == 1 else 'are'} better than on the straight "
+            f"line's and {worse} worse, and {own} worse than on the model's own samples; its length is "
+            f"{min(lengths):.2f} to {max(lengths):.2f} times the line's{_recall(mine)}."
+        )
+    return sentences
+
+
+def _recall(verdicts: Sequence[MethodVerdict]) -> str:
+    shares = [each.recall for each in verdicts if each.recall is not None]
+    return f", its recall {min(shares):.2f} to {max(shares):.2f} times the line's" if shares else ""
 
 
 def _by_models(sentences: Mapping[tuple[str, ...], Sequence[str]], that: str) -> str:

@@ -3,13 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..._words import counted
+from ..._words import counted, listed
 from ..config import SHORT_TITLES
 from ..method_verdicts import MAX_DIRECTNESS, MethodVerdict, method_verdicts
-from ..results import PATH, RECOMMENDED, ModelResult
+from ..results import METHODS, PATH, RECOMMENDED, ModelResult
 from .tables import number, table
-
-_NAMES = {PATH: "the paper's", RECOMMENDED: "recommended"}
 
 
 def method_table(results: Mapping[str, ModelResult], records: Mapping[str, Mapping[str, Any]]) -> str:
@@ -24,7 +22,7 @@ def method_table(results: Mapping[str, ModelResult], records: Mapping[str, Mappi
         rows.append(
             [
                 f"`{each.model}`" if each.method == PATH else "",
-                f"{mark}{_NAMES[each.method]}{mark}",
+                f"{mark}{METHODS[each.method]}{mark}",
                 f"{len(each.better)}, {len(each.worse)} of {each.judges}",
                 f"{len(each.worse_than_own)} of {each.judges}",
                 number(each.direct.measured),
@@ -40,6 +38,13 @@ def _changes(verdict: str) -> str:
     return {"holds": "lower", "does not hold": "higher"}.get(verdict, "not told apart")
 
 
+def without_recipe(results: Mapping[str, ModelResult]) -> str:
+    """The sentence on the models that have no recipe; empty where all have one."""
+    names = [f"`{name}`" for name, result in results.items() if not result.recommended]
+    verb = "has" if len(names) == 1 else "have"
+    return f"Left out here: {listed(names)}, which {verb} no recipe." if names else ""
+
+
 def method_sentences(results: Mapping[str, ModelResult], records: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """The findings on both methods, a sentence for each, and the judges that speak against the recommended one."""
     found = method_verdicts(results, records)
@@ -49,7 +54,7 @@ def method_sentences(results: Mapping[str, ModelResult], records: Mapping[str, M
         if mine:
             kept = sum(each.keeps_the_promise for each in mine)
             sentences.append(
-                f"{_NAMES[method].capitalize()}: for {kept} of {counted(len(mine), 'model')} no judge of frames "
+                f"{METHODS[method].capitalize()}: for {kept} of {counted(len(mine), 'model')} no judge of frames "
                 "finds it worse than the straight line, at least two find it better, and its length is below "
                 f"{MAX_DIRECTNESS:g} times the line's."
             )

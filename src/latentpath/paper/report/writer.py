@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import base64
 import platform
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ from ..method_verdicts import method_verdicts
 from ..results import KINDS, PATH, SHORTEST, ModelResult
 from ..statistics import COVERAGE
 from . import judge_sentences, method_tables, tables
-from .findings import brief, summary
+from .findings import brief, headline, summary
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -42,6 +43,7 @@ class Content:
     # by model of digits, how paths by other indices were solved, and the records of their judges
     other_indices: Mapping[str, dict[str, Any]]
     missing: Mapping[str, str]  # by data set, the reason why it has no images
+    captions: Mapping[str, str] = field(default_factory=dict)  # by file without suffix, of the pictures of methods
 
 
 def write(content: Content, out: Path) -> list[Path]:
@@ -79,6 +81,7 @@ def _markdown(templates: Environment, content: Content) -> str:
         checks=counts([check for section in content.sections for check in section.checks]),
         summary=summary(content.sections, content.results, content.judges),
         longer=_longer(content.results),
+        headline=headline(method_verdicts(content.results, content.judges)),
     )
 
 
@@ -97,13 +100,21 @@ def _page(templates: Environment, text: str, out: Path) -> str:
     from markdown_it import MarkdownIt
 
     body = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
-    for number in FIGURES:
-        picture = base64.b64encode((out / "figures" / f"figure-{number}.png").read_bytes()).decode()
-        inside = f'src="data:image/png;base64,{picture}" loading="lazy"'
-        body = body.replace(f'src="figures/figure-{number}.png"', inside)
+
+    def inside(found: re.Match[str]) -> str:
+        picture = base64.b64encode((out / found[1]).read_bytes()).decode()
+        return f'src="data:image/png;base64,{picture}" loading="lazy"'
+
+    body = re.sub(r'src="(figures/[a-z0-9-]+\.png)"', inside, body)
     body = body.replace("<table>", '<div class="wide"><table>').replace("</table>", "</table></div>")
     title = text.split("\n", 1)[0].removeprefix("# ")
     return templates.get_template("page.html.j2").render(title=title, body=body)
+
+
+def _without_pairs(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A record of judges without its numbers by pair, which are many."""
+    rows = [{key: value for key, value in row.items() if key != "values"} for row in record["rows"]]
+    return {**record, "rows": rows}
 
 
 def _numbers(content: Content) -> dict[str, Any]:
@@ -143,7 +154,8 @@ def _numbers(content: Content) -> dict[str, Any]:
             {**asdict(each), "direct": each.direct.to_dict(), "frechet": each.frechet and each.frechet.to_dict()}
             for each in method_verdicts(content.results, content.judges)
         ],
-        "judges": dict(content.judges),
+        "headline": headline(method_verdicts(content.results, content.judges)),
+        "judges": {name: _without_pairs(record) for name, record in content.judges.items()},
         "other_indices": dict(content.other_indices),
         "missing": dict(content.missing),
         "pairs": pairs,
