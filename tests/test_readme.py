@@ -57,7 +57,7 @@ def latentpath(*arguments: str) -> subprocess.CompletedProcess[str]:
         text=True,
         encoding="utf-8",
         env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1", "PYTHONIOENCODING": "utf-8", "TERM": "dumb"},
-        timeout=120,
+        timeout=600,
         check=False,
     )
 
