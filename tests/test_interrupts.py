@@ -35,7 +35,7 @@ def interrupted_at(folder: Path, name: str, *command: str, before: str = "pass")
         capture_output=True,
         text=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), str(SOURCE)]), "NO_COLOR": "1"},
-        timeout=120,
+        timeout=600,
         check=False,
     )
 

@@ -57,7 +57,7 @@ def latentpath(*arguments: str) -> subprocess.CompletedProcess[str]:
         text=True,
         encoding="utf-8",
         env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1", "PYTHONIOENCODING": "utf-8", "TERM": "dumb"},
-        timeout=120,
+        timeout=600,
         check=False,
     )
 
@@ -236,7 +236,7 @@ def test_a_skipped_test_says_why() -> None:
     environment = {name: value for name, value in os.environ.items() if name != "LATENTPATH_DATA"}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/data/test_idx.py", "-m", "data"]
     result = subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, encoding="utf-8", timeout=120, check=False
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, encoding="utf-8", timeout=600, check=False
     )
     assert result.returncode == 0, result.stdout
     assert re.search(r"^SKIPPED .*LATENTPATH_DATA", result.stdout, re.MULTILINE)

@@ -12,7 +12,7 @@ SCRIPT = Path(__file__).parents[1] / "scripts" / "style.py"
 
 
 def run(path: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, SCRIPT, path], capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run([sys.executable, SCRIPT, path], capture_output=True, text=True, timeout=600, check=False)
 
 
 @pytest.mark.parametrize(
