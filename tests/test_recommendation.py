@@ -157,13 +157,12 @@ def test_a_table_tells_which_rows_may_not_be_chosen() -> None:
     )
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
-def test_the_critic_tells_samples_from_what_is_between_and_nothing_from_samples(dtype: torch.dtype) -> None:
+def test_the_critic_tells_samples_from_what_is_between_and_nothing_from_samples() -> None:
     random = torch.Generator().manual_seed(0)
-    samples = torch.randn(400, 4, generator=random, dtype=dtype)
+    samples = torch.randn(400, 4, generator=random)
     frames = {
-        "like samples": torch.randn(12, 10, 4, generator=random, dtype=dtype),
-        "too small": 0.2 * torch.randn(12, 10, 4, generator=random, dtype=dtype),
+        "like samples": torch.randn(12, 10, 4, generator=random),
+        "too small": 0.2 * torch.randn(12, 10, 4, generator=random),
     }
     logits = criticised(frames, ["too small"], samples, steps=80, seed=0)
     assert bool((logits["like samples"] > logits["too small"]).all())
