@@ -1,13 +1,17 @@
-"""Atomic writes of files, and strict JSON."""
+"""Atomic writes of files, tensors read from files of this package, and strict JSON."""
 
 import json
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from .errors import DataError
+from torch import Tensor
+
+from .errors import DataError, MissingDataError
+
+T = TypeVar("T")
 
 
 @contextmanager
@@ -38,6 +42,36 @@ def write_file(path: Path, content: bytes | str) -> None:
             partial.write_bytes(content.encode() if isinstance(content, str) else content)
     except OSError as error:
         raise DataError(f"cannot write {path} ({error.strerror or error}); an older file is unchanged") from error
+
+
+def read_tensors(file: Path, what: str, file_format: str, parse: Callable[[dict[str, Tensor], Any], T]) -> T:
+    """Returns ``parse(tensors, about)`` of a safetensors file with its format and, as JSON, ``about`` in the metadata.
+
+    Args:
+        file: the file.
+        what: the name of its content, for messages.
+        file_format: the value of ``format`` in its metadata.
+        parse: takes the tensors and ``about``; a `KeyError`, `TypeError` or `ValueError` of it means a damaged file.
+
+    Raises:
+        MissingDataError: no such file.
+        DataError: the file is damaged, or of another format.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if not file.is_file():
+        raise MissingDataError(f"no {what} file at {file}")
+    try:
+        with safe_open(file, "pt") as content:
+            metadata = content.metadata() or {}
+            if metadata.get("format") != file_format:
+                raise DataError(f"{file} is a safetensors file, but not a {what} saved by latentpath")
+            tensors = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118
+        return parse(tensors, json.loads(metadata["about"]))
+    except DataError:
+        raise
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{file} is damaged or not a {what} saved by latentpath ({error})") from error
 
 
 def write_json(path: Path, content: Any, indent: int | None = 2) -> None:

@@ -9,13 +9,12 @@ from dataclasses import fields
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 
-from ._io import replacement
+from ._io import read_tensors, replacement
 from ._validate import file_path
 from .audit import Audit
-from .errors import DataError, InputError, MissingDataError
+from .errors import InputError, MissingDataError
 from .solvers import Multistart, Outcome
 
 __all__ = ["read_path", "write_path"]
@@ -80,20 +79,7 @@ def read_path(file: str | os.PathLike[str]) -> dict[str, Any]:
         MissingDataError: no such file.
         DataError: the file is damaged, or is not a saved path.
     """
-    from safetensors import safe_open
-
-    target = file_path("file", file)
-    if not target.is_file():
-        raise MissingDataError(f"no path file at {target}")
-    try:
-        with safe_open(target, "pt") as content:
-            metadata = content.metadata() or {}
-            if metadata.get("format") != _FORMAT:
-                raise DataError(f"{target} is a safetensors file, but not a path saved by latentpath")
-            tensors = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118
-        return _facts(tensors, json.loads(metadata["about"]))
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{target} is damaged or not a path saved by latentpath ({error})") from error
+    return read_tensors(file_path("file", file), "path", _FORMAT, _facts)
 
 
 def _facts(tensors: dict[str, Tensor], about: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Mapping
 from typing import Any
 
-from safetensors import SafetensorError
 from torch import Tensor
 
-from latentpath._io import to_json, write_file
+from latentpath._io import read_tensors, to_json, write_file
 from latentpath._validate import SEED, file_path, real_number, whole_number
-from latentpath.errors import DataError, InputError, MissingDataError
 
 from .surrogate import SurrogateFit
 from .surrogate_network import SurrogateNetwork
@@ -47,23 +44,9 @@ def read_surrogate(file: str | os.PathLike[str]) -> tuple[SurrogateFit, dict[str
         MissingDataError: no such file.
         DataError: the file is damaged, or is not a saved surrogate.
     """
-    from safetensors import safe_open
-
-    target = file_path("file", file)
-    if not target.is_file():
-        raise MissingDataError(f"no surrogate file at {target}")
-    try:
-        with safe_open(target, "pt") as content:
-            metadata = content.metadata() or {}
-            if metadata.get("format") != _FORMAT:
-                raise DataError(f"{target} is a safetensors file, but not a surrogate saved by latentpath")
-            tensors = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118
-        about = json.loads(metadata["about"])
-        return _fit(tensors, about), _facts(about)
-    except (SafetensorError, InputError, KeyError, TypeError, ValueError) as error:
-        if isinstance(error, DataError):
-            raise
-        raise DataError(f"{target} is damaged or not a surrogate saved by latentpath ({error})") from error
+    return read_tensors(
+        file_path("file", file), "surrogate", _FORMAT, lambda tensors, about: (_fit(tensors, about), _facts(about))
+    )
 
 
 def _fit(tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> SurrogateFit:

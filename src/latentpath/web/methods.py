@@ -28,7 +28,7 @@ RECIPES = "recipe"
 """In place of an alpha or mu: the recipe's."""
 
 NONE = "This model has no recommended recipe: the path is by the paper's method."
-"""What the page says in place of the choice."""
+"""The sentence in place of the choice."""
 
 
 def completed(values: Mapping[str, Any], model: Model) -> dict[str, Any]:
