@@ -10,6 +10,7 @@ from latentpath.errors import SolveError
 from latentpath.interpolate import insist
 from latentpath.web import views
 from latentpath.web.choices import Choices
+from latentpath.web.solving import Solved
 
 F64 = torch.float64
 PRIOR = lp.priors.standard_normal(2, dtype=F64)
@@ -51,7 +52,7 @@ def test_advice_is_in_the_report_the_verdict_the_page_and_the_strict_error(outco
     assert json.loads(report.to_json())["advice"] == {str(outcome): outcome.advice}
     assert outcome.advice in report.verdict(1e-3)
     assert outcome.advice not in report.verdict(1e-3, stopped=True)
-    assert outcome.advice in views.numbers(path, Choices(), 1.0, False)
+    assert outcome.advice in views.numbers(Solved(path, [], 1.0, stopped=False), Choices())
     with pytest.raises(SolveError) as caught:
         insist(path)
     assert outcome.advice in str(caught.value)
